@@ -1,0 +1,1 @@
+"""The laws: fitted functions with intervals and a verdict."""

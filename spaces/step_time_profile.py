@@ -1,0 +1,48 @@
+"""Measured step times: what the step-time law is fitted to."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+
+Repeats = Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
+
+
+class ComputeTime(BaseModel):
+    """Seconds of one training step of one device without communication, ``local_batch_size`` examples a step."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    local_batch_size: PositiveInt
+    seconds: Repeats
+
+
+class StepTime(BaseModel):
+    """Seconds of one whole synchronous step of ``num_workers`` real devices, each with ``local_batch_size`` examples."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    num_workers: PositiveInt
+    local_batch_size: PositiveInt
+    seconds: Repeats
+
+
+class AllReduceTime(BaseModel):
+    """Seconds of one sum of ``num_bytes`` over ``num_workers`` real devices."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    num_workers: PositiveInt
+    num_bytes: PositiveInt
+    seconds: Repeats
+
+
+class StepTimeProfile(BaseModel):
+    """What was timed on one machine; several repeats each. ``num_bytes`` are summed over devices in each step."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    device: str
+    num_bytes: PositiveInt
+    compute: tuple[ComputeTime, ...]
+    steps: tuple[StepTime, ...] = ()
+    all_reduce: tuple[AllReduceTime, ...] = ()

@@ -1,0 +1,90 @@
+"""A recipe and what was measured of it."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from largebatch.spaces.recipe import Recipe
+
+
+class Outcome(StrEnum):
+    """How a trial ended. All but ``REACHED`` are censored: the target lies beyond what was trained."""
+
+    REACHED = "reached"
+    """The target was reached."""
+    EXHAUSTED = "exhausted"
+    """The trial used its examples without reaching the target."""
+    STOPPED = "stopped"
+    """The trial scheduler ended it early."""
+    DIVERGED = "diverged"
+    """The loss became non-finite or ten times its initial value."""
+    FAILED = "failed"
+    """The training raised an error or its workers died too often; the reason is recorded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """One evaluation. ``seconds`` are of training alone; ``values`` holds losses, metrics and the learning rate."""
+
+    step: int
+    examples: int
+    seconds: float
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a trial ended. ``steps_to_target`` is interpolated between evaluations; None where censored."""
+
+    outcome: Outcome
+    step: int
+    examples: int
+    seconds: float
+    steps_to_target: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A numbered recipe with its measurements of the target's metric; ``ending`` is None while it waits or runs.
+
+    ``intermediate`` maps examples to the target's metric at the evaluations so far.
+    """
+
+    number: int
+    recipe: Recipe
+    num_devices: int
+    running: bool
+    intermediate: Mapping[int, float]
+    ending: Ending | None = None
+
+    @property
+    def reached(self) -> bool:
+        """Whether the target was reached."""
+        return self.ending is not None and self.ending.outcome is Outcome.REACHED
+
+    @property
+    def steps_to_target(self) -> float | None:
+        """Steps to the target, None where it was not reached."""
+        return self.ending.steps_to_target if self.ending is not None else None
+
+    @property
+    def examples_to_target(self) -> float | None:
+        """Examples to the target, None where it was not reached."""
+        steps = self.steps_to_target
+        return None if steps is None else steps * self.recipe.global_batch_size
+
+    @property
+    def examples(self) -> int:
+        """Examples trained so far."""
+        return self.ending.examples if self.ending is not None else max(self.intermediate, default=0)
+
+    @property
+    def step_seconds(self) -> float:
+        """Mean seconds a training step, NaN where nothing was trained."""
+        return (
+            self.ending.seconds / self.ending.step
+            if self.ending is not None and self.ending.step
+            else math.nan
+        )

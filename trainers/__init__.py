@@ -1,0 +1,1 @@
+"""How one training runs: tasks, models, the loop, virtual workers, optimizers, schedules, the warm worker group."""

@@ -1,0 +1,98 @@
+"""What a study trains: model, data, loss, metrics, target.
+
+A task that ships is a function in ``trainers/tasks``; a user's own is named ``package.module:function`` in the study
+file, and naming it there imports that module, which runs its code.
+"""
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from largebatch.spaces.nearest import nearest
+from largebatch.spaces.target import Target
+from largebatch.spaces.user_mistake import UserMistake
+
+TASKS: dict[str, str] = {"digits": "largebatch.trainers.tasks.digits:digits"}
+"""The tasks that ship: name -> ``module:function``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A validation figure: ``mean(output, target)`` of a batch, between ``low`` and ``high``."""
+
+    mean: Callable[[Tensor, Tensor], Tensor]
+    low: float = float("-inf")
+    high: float = float("inf")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A training problem. ``loss(model(inputs), targets)`` is the mean over a batch.
+
+    Items of the data sets are ``(inputs, targets)`` pairs. ``val_loss``, the loss on the validation set, is a metric
+    of every task. ``max_examples`` is where a trial gives up, ``evaluation_examples`` how many examples lie between
+    two evaluations, ``micro_batch_size`` how many go through the model in one pass.
+    """
+
+    model: Callable[[], nn.Module]
+    train_data: Dataset[Any]
+    validation_data: Dataset[Any]
+    loss: Callable[[Tensor, Tensor], Tensor]
+    target: Target
+    max_examples: int
+    evaluation_examples: int
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    micro_batch_size: int = 256
+
+    @property
+    def all_metrics(self) -> dict[str, Metric]:
+        """The task's metrics and ``val_loss``."""
+        return {"val_loss": Metric(mean=self.loss), **self.metrics}
+
+    def check_target(self, target: Target) -> None:
+        """Refuse a target that names an unknown metric or that no value of its metric can meet.
+
+        Raises:
+            UserMistake: saying which, and what is valid.
+        """
+        metrics = self.all_metrics
+        if target.metric not in metrics:
+            raise UserMistake(
+                f"target.metric: unknown metric {target.metric!r}{nearest(target.metric, metrics)}"
+            )
+        metric = metrics[target.metric]
+        best = metric.high if target.above is not None else metric.low
+        if not target.reached(best):
+            raise UserMistake(
+                f"target: {target} can never be reached: {target.metric} lies between {metric.low:g} "
+                f"and {metric.high:g}"
+            )
+
+
+def load_task(name: str) -> Task:
+    """The task of a name that ships, or of ``package.module:function``.
+
+    Raises:
+        UserMistake: if there is no such task, or its module does not import, or it does not return a ``Task``.
+    """
+    if ":" not in name and name not in TASKS:
+        raise UserMistake(f"task: unknown task {name!r}{nearest(name, TASKS)} or package.module:function")
+    module_name, _, function_name = TASKS.get(name, name).partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        raise UserMistake(
+            f"task: the module of {name!r} does not import: {type(error).__name__}: {error}; "
+            f"it must be importable from the folder where largebatch runs"
+        ) from error
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        raise UserMistake(f"task: module {module_name!r} has no function {function_name!r}")
+    task = function()
+    if not isinstance(task, Task):
+        raise UserMistake(f"task: {name!r} must return a largebatch.Task; got {type(task).__name__}")
+    return task
