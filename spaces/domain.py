@@ -36,9 +36,7 @@ class Range(_Domain):
         if self.low >= self.high:
             raise ValueError(f"`low < high` must hold; {got}; for one value write the value itself")
         if self.scale in ("log", "log2") and self.low <= 0:
-            raise ValueError(
-                f"`low > 0` must hold for scale {self.scale}; {got}; use scale: linear or a low > 0"
-            )
+            raise ValueError(f"`low > 0` must hold for scale {self.scale}; {got}; use scale: linear or a low > 0")
         if self.scale == "log1m" and self.high >= 1:
             raise ValueError(f"`high < 1` must hold for scale log1m; {got}")
         if self.scale == "log2" and not math.log2(self.high / self.low).is_integer():

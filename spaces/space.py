@@ -4,11 +4,10 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pydantic import RootModel, ValidationError, model_validator
-
 from largebatch.spaces.domain import Choice, Domain, Range, Value
 from largebatch.spaces.nearest import nearest
 from largebatch.spaces.recipe import Recipe
+from pydantic import RootModel, ValidationError, model_validator
 
 _INTEGERS = (
     "global_batch_size",
@@ -50,13 +49,9 @@ class Space(RootModel[dict[str, Domain]]):
     def _check_condition(self, name: str, domain: Domain) -> None:
         for parent, allowed in (domain.when or {}).items():
             if parent not in self.root:
-                raise ValueError(
-                    f"{name}.when names {parent!r}, which the space lacks{nearest(parent, self.root)}"
-                )
+                raise ValueError(f"{name}.when names {parent!r}, which the space lacks{nearest(parent, self.root)}")
             if self.root[parent].when is not None:
-                raise ValueError(
-                    f"{name}.when names {parent!r}, which has a `when` itself: conditions do not nest"
-                )
+                raise ValueError(f"{name}.when names {parent!r}, which has a `when` itself: conditions do not nest")
             for value in allowed:
                 if not self.root[parent].contains(value):
                     raise ValueError(f"{name}.when asks for {parent}: {value!r}, which {parent} cannot take")
@@ -110,9 +105,7 @@ class Space(RootModel[dict[str, Domain]]):
     def grid(self, points_per_range: int) -> Iterator[Recipe]:
         """Every combination of evenly spaced values, without the doubles that inactive domains would make."""
         seen: set[Recipe] = set()
-        for combination in itertools.product(
-            *(domain.grid(points_per_range) for domain in self.root.values())
-        ):
+        for combination in itertools.product(*(domain.grid(points_per_range) for domain in self.root.values())):
             recipe = self.recipe(dict(zip(self.root, combination, strict=True)))
             if recipe not in seen:
                 seen.add(recipe)

@@ -83,8 +83,4 @@ class Trial:
     @property
     def step_seconds(self) -> float:
         """Mean seconds a training step, NaN where nothing was trained."""
-        return (
-            self.ending.seconds / self.ending.step
-            if self.ending is not None and self.ending.step
-            else math.nan
-        )
+        return self.ending.seconds / self.ending.step if self.ending is not None and self.ending.step else math.nan

@@ -31,11 +31,7 @@ class ShuffledStream:
 
     def _shuffle(self, epoch: int) -> NDArray[np.int64]:
         known = self._epochs.get(epoch)
-        return (
-            np.random.default_rng((self._seed, epoch)).permutation(self._num_examples)
-            if known is None
-            else known
-        )
+        return np.random.default_rng((self._seed, epoch)).permutation(self._num_examples) if known is None else known
 
 
 def take(data: Dataset[Any], indices: NDArray[np.int64], device: torch.device) -> tuple[Tensor, Tensor]:

@@ -27,9 +27,7 @@ class GroupedBatchNorm(nn.Module):
     def __init__(self, source: _BatchNorm) -> None:
         super().__init__()
         if source.running_mean is None or source.running_var is None:
-            raise ValueError(
-                "a batch normalisation without running statistics cannot be evaluated; enable them"
-            )
+            raise ValueError("a batch normalisation without running statistics cannot be evaluated; enable them")
         self.weight, self.bias, self.eps = source.weight, source.bias, source.eps
         self.momentum = 0.1 if source.momentum is None else source.momentum
         self.register_buffer("running_mean", source.running_mean)

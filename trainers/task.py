@@ -9,12 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import Tensor, nn
-from torch.utils.data import Dataset
-
 from largebatch.spaces.nearest import nearest
 from largebatch.spaces.target import Target
 from largebatch.spaces.user_mistake import UserMistake
+from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 TASKS: dict[str, str] = {"digits": "largebatch.trainers.tasks.digits:digits"}
 """The tasks that ship: name -> ``module:function``."""
@@ -61,9 +60,7 @@ class Task:
         """
         metrics = self.all_metrics
         if target.metric not in metrics:
-            raise UserMistake(
-                f"target.metric: unknown metric {target.metric!r}{nearest(target.metric, metrics)}"
-            )
+            raise UserMistake(f"target.metric: unknown metric {target.metric!r}{nearest(target.metric, metrics)}")
         metric = metrics[target.metric]
         best = metric.high if target.above is not None else metric.low
         if not target.reached(best):

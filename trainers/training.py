@@ -14,8 +14,6 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
-
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Ending, Measurement, Outcome
@@ -25,6 +23,7 @@ from largebatch.trainers.optimizer import make_optimizer
 from largebatch.trainers.schedule import learning_rate
 from largebatch.trainers.task import Task
 from largebatch.trainers.weight_average import PowerAverage
+from torch import Tensor
 
 DIVERGENCE_FACTOR = 10.0
 """A training loss of this many times its first value counts as diverged, as does a non-finite one."""
@@ -42,9 +41,7 @@ class Training:
 
     def __init__(self, task: Task, recipe: Recipe, *, max_examples: int, device: torch.device) -> None:
         self.task, self.recipe, self.max_examples, self.device = task, recipe, max_examples, device
-        self.rank, self.num_devices = (
-            (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-        )
+        self.rank, self.num_devices = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
         torch.manual_seed(recipe.seed)
         self.model = task.model().to(device)
         self._norms = group_batch_norms(self.model)
@@ -187,9 +184,7 @@ def run_to_target(
         training.evaluation_seconds += time.perf_counter() - began
         stop = _tell(training, measurement, on_measurement)
         if target.reached(measurement.values[target.metric]):
-            return _ending(
-                training, Outcome.REACHED, steps_to_target=first_passage(previous, measurement, target)
-            )
+            return _ending(training, Outcome.REACHED, steps_to_target=first_passage(previous, measurement, target))
         if stop:
             return _ending(training, Outcome.STOPPED)
         previous = measurement
@@ -216,10 +211,7 @@ def _train_to_next_evaluation(training: Training) -> tuple[float, float]:
     began, first_step = time.perf_counter(), training.step
     first = training.train_step()
     total = first.clone()
-    while (
-        training.examples < goal
-        and training.examples + training.recipe.global_batch_size <= training.max_examples
-    ):
+    while training.examples < goal and training.examples + training.recipe.global_batch_size <= training.max_examples:
         total += training.train_step()
     mean_loss = total.item() / (training.step - first_step)  # .item() waits for the device
     training.seconds += time.perf_counter() - began
@@ -230,14 +222,10 @@ def _measure(training: Training, *, train_loss: float) -> Measurement:
     values = training.evaluate()
     values["train_loss"] = train_loss
     values["learning_rate"] = learning_rate(training.recipe, max(training.step - 1, 0), training.max_examples)
-    return Measurement(
-        step=training.step, examples=training.examples, seconds=training.seconds, values=values
-    )
+    return Measurement(step=training.step, examples=training.examples, seconds=training.seconds, values=values)
 
 
-def _tell(
-    training: Training, measurement: Measurement, on_measurement: Callable[[Measurement], bool]
-) -> bool:
+def _tell(training: Training, measurement: Measurement, on_measurement: Callable[[Measurement], bool]) -> bool:
     return _agree(training, training.rank == 0 and on_measurement(measurement))
 
 
@@ -250,9 +238,7 @@ def _agree(training: Training, decision: bool) -> bool:
     return bool(flag.item())
 
 
-def _ending(
-    training: Training, outcome: Outcome, *, steps_to_target: float | None = None, reason: str = ""
-) -> Ending:
+def _ending(training: Training, outcome: Outcome, *, steps_to_target: float | None = None, reason: str = "") -> Ending:
     return Ending(
         outcome=outcome,
         step=training.step,

@@ -5,13 +5,12 @@ doi:10.24432/C50P49, as scikit-learn ships it. The split is fixed: every fifth i
 """
 
 import torch
-from torch import Tensor
-from torch.nn.functional import cross_entropy
-from torch.utils.data import TensorDataset
-
 from largebatch.spaces.target import Target
 from largebatch.trainers.models.resnet import ResNet
 from largebatch.trainers.task import Metric, Task
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torch.utils.data import TensorDataset
 
 
 def digits() -> Task:
