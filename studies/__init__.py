@@ -1,1 +1,1 @@
-"""."""
+"""The question, the record, the answer: study file, run, ledger, report, command line."""

@@ -33,7 +33,7 @@ class GroupedBatchNorm(nn.Module):
         self.register_buffer("running_mean", source.running_mean)
         self.register_buffer("running_var", source.running_var)
         self.register_buffer("num_batches_tracked", source.num_batches_tracked)
-        self.statistics = torch.zeros(2, source.num_features)
+        self.statistics = torch.zeros(2, source.num_features, dtype=source.running_mean.dtype)
         self.num_groups = 1
 
     def forward(self, x: Tensor) -> Tensor:

@@ -12,11 +12,9 @@ from typing import Any
 from largebatch.spaces.nearest import nearest
 from largebatch.spaces.target import Target
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.trainers.tasks import TASKS
 from torch import Tensor, nn
 from torch.utils.data import Dataset
-
-TASKS: dict[str, str] = {"digits": "largebatch.trainers.tasks.digits:digits"}
-"""The tasks that ship: name -> ``module:function``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

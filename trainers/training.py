@@ -37,11 +37,16 @@ class Training:
         recipe: How.
         max_examples: Where to give up.
         device: Where this process computes.
+        alone: Train without the other processes of its group.
     """
 
-    def __init__(self, task: Task, recipe: Recipe, *, max_examples: int, device: torch.device) -> None:
+    def __init__(
+        self, task: Task, recipe: Recipe, *, max_examples: int, device: torch.device, alone: bool = False
+    ) -> None:
         self.task, self.recipe, self.max_examples, self.device = task, recipe, max_examples, device
-        self.rank, self.num_devices = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+        self.rank, self.num_devices = 0, 1
+        if dist.is_initialized() and not alone:
+            self.rank, self.num_devices = dist.get_rank(), dist.get_world_size()
         torch.manual_seed(recipe.seed)
         self.model = task.model().to(device)
         self._norms = group_batch_norms(self.model)
@@ -69,6 +74,11 @@ class Training:
     def examples(self) -> int:
         """Examples trained so far."""
         return self.step * self.recipe.global_batch_size
+
+    @property
+    def num_summed_bytes(self) -> int:
+        """Bytes that are summed over devices in each step."""
+        return self._sums.numel() * self._sums.element_size()
 
     def train_step(self) -> Tensor:
         """Take one optimizer step and return the mean loss of its global batch, a tensor of one element."""

@@ -1,1 +1,4 @@
 """The tasks that ship, one file each."""
+
+TASKS: dict[str, str] = {"digits": "largebatch.trainers.tasks.digits:digits"}
+"""Name -> ``module:function``."""

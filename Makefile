@@ -1,0 +1,37 @@
+# `make quickstart` runs a study to its report; `make test` runs the tests. Each does its own set-up in .venv.
+# Without a GPU, a CPU build of torch is taken where there is one (docs/constraints-cpu.txt).
+PYTHON ?= python3
+BIN := .venv/bin
+HAS_GPU := $(shell nvidia-smi -L 2>/dev/null)
+CONSTRAINTS := $(if $(HAS_GPU),,-c docs/constraints-cpu.txt)
+SOURCES := $(shell find schedulers search spaces studies trainers -name '*.py' -o -name '*.yaml')
+
+.PHONY: quickstart test clean
+
+quickstart: .venv/package
+	$(BIN)/largebatch run quickstart --out runs/quickstart
+
+test: .venv/package .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	rm -rf build && $(BIN)/pip install -q --no-deps --target build/types .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+.venv/dependencies: pyproject.toml docs/constraints-cpu.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q $(CONSTRAINTS) .
+	touch $@
+
+# The package as its users get it, a wheel: an editable install would hide a file that does not ship.
+.venv/package: .venv/dependencies $(SOURCES)
+	rm -rf build
+	$(BIN)/pip install -q --no-deps --force-reinstall .
+	touch $@
+
+.venv/dev: .venv/dependencies
+	$(BIN)/pip install -q $(CONSTRAINTS) '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv build

@@ -1,0 +1,82 @@
+"""From the record to the answer: laws, plan, report. Reads a study directory and writes only plan.json and the report."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from largebatch.search.laws.fitting import FittedLaws, fit_laws
+from largebatch.search.plan import Plan, make_plan
+from largebatch.spaces.target import Target
+from largebatch.spaces.trial import Trial
+from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.record.curves import read_curves
+from largebatch.studies.record.directory import StudyDirectory, write_atomically
+from largebatch.studies.record.ledger import Ledger
+from largebatch.studies.report.page import write_report
+from largebatch.studies.study import Study
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the record says. ``problem`` says in a sentence why there is no plan, where there is none."""
+
+    study: Study
+    target: Target
+    trials: Sequence[Trial]
+    laws: FittedLaws | None
+    plan: Plan | None
+    problem: str | None
+
+
+def read_answer(
+    directory: StudyDirectory, *, workers: Sequence[int] | None = None, device_hour_cost: float | None = None
+) -> Answer:
+    """Fit the laws to the record and make the plan, for other worker counts than the study's if given."""
+    study = directory.study()
+    target = study.target or Target.model_validate_json(directory.provenance()["target"])
+    trials = Ledger(directory.ledger, study.name, create=False).trials()
+    profile = directory.profile()
+    laws, plan, problem = None, None, None
+    try:
+        laws = fit_laws(trials, profile)
+        plan = make_plan(
+            study=study.name,
+            target=str(target),
+            trials=trials,
+            laws=laws,
+            workers=workers or study.workers,
+            profile=profile,
+            device_hour_cost=device_hour_cost,
+        )
+    except UserMistake as mistake:
+        problem = str(mistake)
+    return Answer(study=study, target=target, trials=trials, laws=laws, plan=plan, problem=problem)
+
+
+def write_answer_report(directory: StudyDirectory, answer: Answer, path: Path) -> None:
+    """Write the HTML report of an answer."""
+    profile = directory.profile()
+    facts = directory.provenance()
+    if profile is not None:
+        facts["device"] = profile.device
+    write_report(
+        path,
+        study_name=answer.study.name,
+        target=answer.target,
+        trials=answer.trials,
+        curves=read_curves(directory.curves, [trial.number for trial in answer.trials]),
+        laws=answer.laws,
+        plan=answer.plan,
+        facts=facts,
+        problem=answer.problem,
+    )
+
+
+def write_answer(directory: StudyDirectory) -> Answer:
+    """Write plan.json (where there is a plan) and report.html."""
+    answer = read_answer(directory)
+    if answer.plan is not None:
+        write_atomically(directory.plan_file, json.dumps(answer.plan.to_json(), indent=1))
+    write_answer_report(directory, answer, directory.report_file)
+    return answer

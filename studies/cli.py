@@ -1,0 +1,178 @@
+"""The ``largebatch`` command. Each command imports what it needs when it runs, so that ``--help`` is quick."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from largebatch.spaces.user_mistake import UserMistake
+
+if TYPE_CHECKING:
+    from largebatch.studies.answer import Answer
+
+NOT_BUILT = (
+    *("train", "fit", "profile", "dashboard", "prepare", "enqueue", "stop", "narrow", "export", "import"),
+    *("history", "benchmark", "new", "check", "cluster", "doctor"),
+)
+"""Commands of the design that this version refuses by name."""
+
+app = typer.Typer(
+    help="Search batch size, learning rate and optimizer on the devices you have; predict the rest.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=True,
+)
+
+StudyArgument = Annotated[str, typer.Argument(help="A study file, or the name of a study that ships (see `list`).")]
+DirectoryArgument = Annotated[Path, typer.Argument(help="A study directory: the --out of a `run`.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command(epilog="Example: largebatch run quickstart --out runs/quickstart")
+def run(
+    study: StudyArgument,
+    out: Annotated[Path | None, typer.Option(help="Study directory; runs/NAME if not given.")] = None,
+    address: Annotated[str | None, typer.Option(help="A Ray cluster's address; a Ray of our own if not given.")] = None,
+    budget_trials: Annotated[int | None, typer.Option(min=1, help="Overrides the study's number of trials.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Set an earlier study in --out aside and start anew.")] = False,
+    in_process: Annotated[bool, typer.Option("--in-process", help="Without Ray, one trial at a time.")] = False,
+) -> None:
+    """Run a study, or resume it: finished trials stay, running ones go on."""
+    from rich.console import Console
+
+    from largebatch.studies.study_file import find_study, parse_study
+
+    name, text = find_study(study)
+    question = parse_study(text, name)
+    directory = out or Path("runs") / question.name
+    sys.path.insert(0, str(Path.cwd()))  # a task of the user's own is imported from here
+    from largebatch.studies.progress import watch
+    from largebatch.studies.run import run_study
+
+    console = Console()
+    try:
+        run_study(
+            question,
+            directory,
+            watch=lambda coordinator: watch(coordinator, console),
+            address=address,
+            in_process=in_process,
+            fresh=fresh,
+            budget_trials=budget_trials,
+        )
+    except KeyboardInterrupt:
+        again = f"largebatch run {study} --out {directory}"
+        print(f"\nInterrupted; nothing is lost. Resume with: {again}", file=sys.stderr)
+        raise typer.Exit(130) from None
+    _print_answer(directory)
+    console.print(f"The report: {directory / 'report.html'}", soft_wrap=True, highlight=False)
+
+
+@app.command(epilog="Example: largebatch show runs/quickstart --json")
+def show(directory: DirectoryArgument, as_json: JsonOption = False) -> None:
+    """Show trials, the best recipe for each batch size, the laws, and what is running."""
+    from largebatch.studies.show import print_study, study_json
+
+    answer = _read(directory)
+    if as_json:
+        print(json.dumps(study_json(answer), indent=1))
+    else:
+        print_study(answer)
+
+
+@app.command(epilog="Example: largebatch plan runs/quickstart --workers 1,8,64 --json")
+def plan(
+    directory: DirectoryArgument,
+    workers: Annotated[str | None, typer.Option(help="Worker counts, as in 1,2,4; the study's if not given.")] = None,
+    device_hour_cost: Annotated[float | None, typer.Option(min=0, help="Price of a device for an hour.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """For each worker count: the best recipe, time and cost to the target with a 90 % interval."""
+    answer = _read(directory, workers=_worker_counts(workers), device_hour_cost=device_hour_cost)
+    if answer.plan is None:
+        raise UserMistake(answer.problem or "there is no plan")
+    if as_json:
+        print(json.dumps(answer.plan.to_json(), indent=1))
+        return
+    from largebatch.studies.show import print_plan
+
+    print_plan(answer.plan)
+
+
+@app.command(epilog="Example: largebatch report runs/quickstart -o report.html")
+def report(
+    directory: DirectoryArgument,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="The page; DIRECTORY/report.html if not given.")] = None,
+) -> None:
+    """Write one self-contained HTML page."""
+    from largebatch.studies.answer import write_answer_report
+    from largebatch.studies.record.directory import StudyDirectory
+
+    answer = _read(directory)
+    path = out or directory / "report.html"
+    try:
+        write_answer_report(StudyDirectory.existing(directory), answer, path)
+    except OSError as error:
+        raise UserMistake(f"{path} cannot be written: {error.strerror}; choose another -o") from error
+    print(path)
+
+
+@app.command(name="list", epilog="Example: largebatch list")
+def list_names(as_json: JsonOption = False) -> None:
+    """List the tasks, searchers, schedulers, rules and studies that ship."""
+    from largebatch.studies.show import names_that_ship
+
+    names = names_that_ship()
+    if as_json:
+        print(json.dumps(names, indent=1))
+        return
+    for kind, members in names.items():
+        print(f"{kind}: {', '.join(members)}")
+
+
+def _read(
+    directory: Path, *, workers: list[int] | None = None, device_hour_cost: float | None = None
+) -> "Answer":
+    from largebatch.studies.answer import read_answer
+    from largebatch.studies.record.directory import StudyDirectory
+
+    existing = StudyDirectory.existing(directory)
+    return read_answer(existing, workers=workers, device_hour_cost=device_hour_cost)
+
+
+def _print_answer(directory: Path) -> None:
+    from largebatch.studies.show import print_plan
+
+    answer = _read(directory)
+    if answer.plan is None:
+        raise UserMistake(answer.problem or "there is no plan")
+    print_plan(answer.plan)
+
+
+def _worker_counts(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    try:
+        counts = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        counts = []
+    if not counts or counts[0] < 1:
+        raise UserMistake(f"--workers must be whole numbers from 1 on, as in 1,2,4; got {text!r}")
+    return counts
+
+
+def main() -> None:
+    """Run the command line: exit code 0, 2 for a user's mistake, 130 on Ctrl-C, 1 for anything else."""
+    if len(sys.argv) > 1 and sys.argv[1] in NOT_BUILT:
+        built = ", ".join(sorted(command.name or command.callback.__name__ for command in app.registered_commands))
+        print(f"largebatch: `{sys.argv[1]}` is not built yet; built: {built}", file=sys.stderr)
+        sys.exit(2)
+    try:
+        app()
+    except UserMistake as mistake:
+        print(f"largebatch: {mistake}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

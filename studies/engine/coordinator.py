@@ -1,0 +1,171 @@
+"""The one who decides: which trial comes next, whether a trial goes on, when the study is over.
+
+It knows nothing of Ray. An engine asks it for trials and tells it of measurements and endings; each is in the ledger
+before it is answered.
+"""
+
+from __future__ import annotations
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from largebatch.schedulers.scheduler import Scheduler
+from largebatch.search.searcher import Searcher
+from largebatch.spaces.target import Target
+from largebatch.spaces.trial import Ending, Measurement, Outcome, Trial
+from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.record.curves import read_curve, write_curve
+from largebatch.studies.record.ledger import Ledger
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    from largebatch.studies.study import Study
+
+MAX_FAILURES = 3
+"""So many failed trials in a row end a study: the task is broken, not the recipe."""
+
+
+@dataclass(kw_only=True)
+class Coordinator:
+    """Owns the ledger and the curves of a running study.
+
+    ``max_examples`` is where a trial gives up; ``owner`` names this process in the ledger.
+    """
+
+    study: Study
+    target: Target
+    max_examples: int
+    ledger: Ledger
+    curves: Path
+    checkpoints: Path
+    searcher: Searcher
+    scheduler: Scheduler
+    num_devices: int
+    owner: str
+    _requeued: list[Trial] = field(default_factory=list)
+    _live: dict[int, list[Measurement]] = field(default_factory=dict)
+    _batch_sizes: dict[int, int] = field(default_factory=dict)
+    _stopped: dict[int, str] = field(default_factory=dict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def __post_init__(self) -> None:
+        trials = self.trials()
+        self.scheduler.rebuild(trials)
+        self._requeued = [trial for trial in trials if trial.running]
+        self._began = time.monotonic()
+        self._elapsed_before = self.ledger.elapsed_seconds()
+        self._failures_in_row = 0
+
+    def trials(self) -> list[Trial]:
+        """All trials so far."""
+        with self._lock:
+            return self.ledger.trials()
+
+    @property
+    def num_requeued(self) -> int:
+        """Trials that an earlier driver left running and that wait to go on."""
+        return len(self._requeued)
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """How long the study has run, earlier sessions included."""
+        return self._elapsed_before + time.monotonic() - self._began
+
+    @property
+    def budget_spent(self) -> bool:
+        """Whether the study's examples or minutes are used up."""
+        budget = self.study.budget
+        spent_examples = sum(trial.examples for trial in self.trials()) if budget.examples is not None else 0
+        return (budget.examples is not None and spent_examples >= budget.examples) or (
+            budget.minutes is not None and self.elapsed_seconds >= 60 * budget.minutes
+        )
+
+    def next_trial(self) -> Trial | None:
+        """The trial to launch now: one that was left running, else a new one; None when the study is over."""
+        with self._lock:
+            if self.budget_spent:
+                return None
+            if self._requeued:
+                trial = self._requeued.pop(0)
+                self.ledger.start_again(trial.number, self.owner)
+                checkpoint = self.checkpoint(trial.number)
+                curve = read_curve(self.curves, trial.number) if checkpoint.exists() else []
+                return self._launch(trial, curve)
+            trials = self.trials()
+            limit = self.study.budget.trials
+            if limit is not None and len(trials) >= limit:
+                return None
+            recipe = self.searcher.ask(self.study.space, trials, self.study.search.seed)
+            if recipe is None:
+                return None
+            if "seed" not in self.study.space.root:
+                recipe = recipe.model_copy(update={"seed": self.study.search.seed * 1_000_000 + len(trials)})
+            trial = self.ledger.create(self.study.space, recipe, num_devices=self.num_devices, owner=self.owner)
+            return self._launch(trial, [])
+
+    def _launch(self, trial: Trial, curve: list[Measurement]) -> Trial:
+        self._live[trial.number] = curve
+        self._batch_sizes[trial.number] = trial.recipe.global_batch_size
+        return trial
+
+    def measure(self, number: int, measurement: Measurement) -> bool:
+        """Record a measurement, then decide: True if the trial is to stop.
+
+        Raises:
+            UserMistake: if the target is met before the first step.
+        """
+        with self._lock:
+            value = measurement.values[self.target.metric]
+            if measurement.step == 0 and self.target.reached(value):
+                raise UserMistake(
+                    f"target: {self.target} is met before training ({value:.4g} at step 0); choose a harder target"
+                )
+            # A trial that goes on from its checkpoint repeats what came after it.
+            curve = [m for m in self._live[number] if m.step < measurement.step]
+            curve.append(measurement)
+            self._live[number] = curve
+            write_curve(self.curves, number, curve)
+            self.ledger.measure(number, measurement, self.target.metric)
+            if self.target.reached(value) or measurement.step == 0:
+                return False
+            size = self._batch_sizes[number]
+            if self.scheduler.decide(number, size, measurement.examples, self.target.sign * value):
+                self._stopped[number] = "stopped by the scheduler"
+            elif self.budget_spent:
+                self._stopped[number] = "the study's budget is spent"
+            return number in self._stopped
+
+    def end(self, number: int, ending: Ending) -> None:
+        """Record how a trial ended.
+
+        Raises:
+                UserMistake: if ``MAX_FAILURES`` trials in a row have failed.
+        """
+        with self._lock:
+            self._live.pop(number, None)
+            self._stopped.pop(number, None)
+            self.ledger.end(number, ending)
+            self.ledger.set_elapsed_seconds(self.elapsed_seconds)
+            self.checkpoint(number).unlink(missing_ok=True)
+            self._failures_in_row = self._failures_in_row + 1 if ending.outcome is Outcome.FAILED else 0
+            if self._failures_in_row >= MAX_FAILURES:
+                raise UserMistake(f"{MAX_FAILURES} trials in a row failed; the last: {ending.reason}")
+
+    def stop(self, number: int) -> None:
+        """Record that a trial whose stop was decided has left."""
+        with self._lock:
+            last = self._live[number][-1]
+            self.end(
+                number,
+                Ending(
+                    outcome=Outcome.STOPPED,
+                    step=last.step,
+                    examples=last.examples,
+                    seconds=last.seconds,
+                    reason=self._stopped[number],
+                ),
+            )
+
+    def checkpoint(self, number: int) -> Path:
+        """Where trial ``number`` saves its state while it runs."""
+        return self.checkpoints / f"trial-{number:06d}.pt"

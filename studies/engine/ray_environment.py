@@ -1,0 +1,31 @@
+"""The environment that Ray is to find. Ray reads much of it when it is imported, so this comes before that."""
+
+import os
+import secrets
+import sys
+
+_SETTINGS = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a user's task is imported from the folder where largebatch runs
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # a dead worker is noticed at once, not after 2 s
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+    "RAY_TRAIN_V2_ENABLED": "1",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # our ledger is the record
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours: Tune would wait for its own checkpoint
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # Tune's state is never read again
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
+
+
+def prepare_ray_environment(address: str | None) -> None:
+    """Set what Ray reads; usage statistics stay off unless the user turned them on.
+
+    A cluster of our own (no ``address``) asks for a token that only this process and its children know; the mode is
+    always explicit, for Ray's default differs between its head and its workers. A Ray that is imported already keeps
+    its mode.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.update(_SETTINGS)
+    if address is None and "ray" not in sys.modules:
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)

@@ -1,0 +1,282 @@
+"""The engine with Ray: Tune runs the trials, each on a warm Ray Train group.
+
+Tune's searcher and scheduler here only pass on what the coordinator decides. A trial is an actor without resources
+that hands its job to the mailbox and relays what comes back; the groups hold the devices, and nothing else does, so
+that trials cannot deadlock on the CPUs of their own drivers.
+"""
+
+import logging
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher as TuneSearcher
+
+from largebatch.spaces.recipe import Recipe
+from largebatch.spaces.trial import Ending, Outcome
+from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.engine.coordinator import Coordinator
+from largebatch.trainers.step_timing import serve_profile
+from largebatch.trainers.warm_group import Event, Job, Mailbox, WarmGroup, serve_trials
+
+MAX_RESTARTS = 100
+"""Deaths of workers that one group survives; a recipe that kills them is given up much earlier."""
+
+MAX_GROUPS = 8
+"""Groups that a machine is filled with unless the study says otherwise; more CPUs mean more threads a group."""
+
+
+@contextmanager
+def ray_cluster(address: str | None) -> Iterator[None]:
+    """Ray for the time of a study: a cluster's at ``address``, else one of our own that only this machine reaches.
+
+    ``prepare_ray_environment`` must have been called before this module is imported.
+    """
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    own: dict[str, Any] = {"_node_ip_address": "127.0.0.1"} if address is None else {"address": address}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # third parties' deprecations are nothing that a user can mend
+        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, **own)
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+_NEXT_TO_NOTHING = {"memory": 1}
+"""Tune insists on a resource; a byte of memory is on every node and keeps the CPUs for the groups."""
+
+
+class RelayTrial(tune.Trainable):
+    """A Tune trial: submits its job, returns each event as a result. Reused for trial after trial."""
+
+    def setup(self, config: dict[str, Any], mailbox: Any = None) -> None:
+        """Submit the first job."""
+        self._mailbox = mailbox
+        self._submit(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Submit the next job."""
+        self._submit(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Wait for the next event."""
+        event: Event = ray.get(self._mailbox.next_event.remote(self._number))
+        return {"event": event, "done": event.ending is not None}
+
+    def _submit(self, config: Mapping[str, Any]) -> None:
+        job = Job(**config["job"])
+        self._number = job.number
+        ray.get(self._mailbox.submit.remote(job))
+
+
+def run_trials(coordinator: Coordinator) -> int:
+    """Run trials on warm groups until the coordinator has no more; return the number of devices that they held.
+
+    Must be called inside ``ray_cluster``.
+
+    Raises:
+        UserMistake: that the coordinator raised.
+    """
+    num_groups, num_devices = group_shape(coordinator)
+    mailbox = ray.remote(num_cpus=0)(Mailbox).remote(num_groups)
+    with _storage() as storage:
+        work = {"mailbox": mailbox, "task": coordinator.study.task, "threads": threads_per_worker(num_groups, num_devices)}
+        groups = [
+            WarmGroup(
+                f"group-{i}",
+                serve_trials,
+                {**work, "group": i},
+                num_devices=num_devices,
+                max_restarts=MAX_RESTARTS,
+                storage=storage,
+            )
+            for i in range(num_groups)
+        ]
+        _run_tune(coordinator, mailbox, num_groups, storage)
+        ray.get(mailbox.close.remote())
+        for group in groups:
+            group.wait()
+    return num_groups * num_devices
+
+
+def run_profile(
+    task: str, recipe: Recipe, local_batch_sizes: Sequence[int], num_devices: int, path: Path
+) -> None:
+    """Time steps on ``num_devices`` devices and write the profile to ``path``."""
+    work = {
+        "task": task,
+        "recipe": recipe.model_dump(),
+        "local_batch_sizes": list(local_batch_sizes),
+        "path": str(path.absolute()),
+        "threads": threads_per_worker(1, num_devices),
+    }
+    with _storage() as storage:
+        group = WarmGroup("profile", serve_profile, work, num_devices=num_devices, max_restarts=1, storage=storage)
+        group.wait()
+
+
+def group_shape(coordinator: Coordinator) -> tuple[int, int]:
+    """How many trials run at once, and on how many devices each; by default they fill the machine.
+
+    Raises:
+        UserMistake: if a trial asks for more devices than there are.
+    """
+    resources = coordinator.study.resources
+    available = ray.cluster_resources()
+    num_devices = resources.devices_per_trial
+    total = int(available.get("GPU", 0)) or int(available.get("CPU", 1))
+    if num_devices > total:
+        raise UserMistake(f"resources.devices_per_trial: {num_devices} devices are asked for; there are {total}")
+    filling = min(total // num_devices, coordinator.study.budget.trials or MAX_GROUPS, MAX_GROUPS)
+    wanted = resources.concurrent_trials or filling
+    if wanted * num_devices > total:
+        raise UserMistake(
+            f"resources: {wanted} concurrent trials of {num_devices} devices need {wanted * num_devices}; "
+            f"there are {total}"
+        )
+    return wanted, num_devices
+
+
+def threads_per_worker(num_groups: int, num_devices: int) -> int:
+    """An even share of the CPUs."""
+    return max(1, int(ray.cluster_resources().get("CPU", 1)) // (num_groups * num_devices))
+
+
+@contextmanager
+def _storage() -> Iterator[Path]:
+    """A folder for what Ray writes for its own use."""
+    storage = Path(tempfile.mkdtemp(prefix="largebatch-"))
+    try:
+        yield storage
+    finally:
+        shutil.rmtree(storage, ignore_errors=True)
+
+
+def _run_tune(coordinator: Coordinator, mailbox: Any, num_groups: int, storage: Path) -> None:
+    proposals = _Proposals(coordinator)
+    decisions = _Decisions(coordinator, proposals, mailbox)
+    tuner = tune.Tuner(
+        tune.with_resources(tune.with_parameters(RelayTrial, mailbox=mailbox), _NEXT_TO_NOTHING),
+        tune_config=tune.TuneConfig(
+            search_alg=proposals,
+            scheduler=decisions,
+            num_samples=-1,
+            max_concurrent_trials=num_groups,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(
+            name="trials",
+            storage_path=str(storage),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            verbose=0,
+        ),
+    )
+    tuner.fit()
+    if decisions.problem is not None:
+        raise decisions.problem
+
+
+class _Unsaved:
+    """Tune pickles its searcher and scheduler into a state that we never read; the ledger is the record."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class _Proposals(_Unsaved, TuneSearcher):  # type: ignore[misc]
+    """Tune's searcher: hands on the coordinator's next trial."""
+
+    def __init__(self, coordinator: Coordinator) -> None:
+        super().__init__()
+        self._coordinator = coordinator
+        self.numbers: dict[str, int] = {}
+        self.over = False
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+        """The next job, or that there is none."""
+        trial = None if self.over else self._coordinator.next_trial()
+        if trial is None:
+            return TuneSearcher.FINISHED
+        self.numbers[trial_id] = trial.number
+        study = self._coordinator.study
+        job = Job(
+            number=trial.number,
+            recipe=trial.recipe.model_dump(),
+            target=self._coordinator.target.model_dump(),
+            max_examples=self._coordinator.max_examples,
+            checkpoint=str(self._coordinator.checkpoint(trial.number).absolute()),
+            checkpoint_seconds=study.resources.checkpoint_seconds,
+        )
+        return {"job": asdict(job)}
+
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+        """See Tune; endings are recorded by the scheduler, which Tune tells first."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save: the ledger is the record."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing to restore."""
+
+
+class _Decisions(_Unsaved, FIFOScheduler):  # type: ignore[misc]
+    """Tune's scheduler: records events through the coordinator and hands on its decisions."""
+
+    def __init__(self, coordinator: Coordinator, proposals: _Proposals, mailbox: Any) -> None:
+        super().__init__()
+        self._coordinator = coordinator
+        self._proposals = proposals
+        self._mailbox = mailbox
+        self.problem: Exception | None = None
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Record measurements; stop where the coordinator says so."""
+        del tune_controller
+        if self.problem is not None:
+            return str(TrialScheduler.STOP)
+        number = self._proposals.numbers[trial.trial_id]
+        try:
+            if not self._record(number, result["event"]):
+                return str(TrialScheduler.CONTINUE)
+            self._mailbox.cancel.remote(number)
+            self._coordinator.stop(number)
+        except Exception as problem:
+            self._give_up(problem)
+        return str(TrialScheduler.STOP)
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """Record the ending (Tune calls this in place of ``on_trial_result`` for a trial's last result)."""
+        del tune_controller
+        if self.problem is not None or result["event"].ending is None:
+            return
+        number = self._proposals.numbers[trial.trial_id]
+        try:
+            self._record(number, result["event"])
+            self._coordinator.end(number, result["event"].ending)
+        except Exception as problem:
+            self._give_up(problem)
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        """Record the death of a trial's actor."""
+        del tune_controller
+        reason = "its Tune actor died"
+        ending = Ending(outcome=Outcome.FAILED, step=0, examples=0, seconds=0.0, reason=reason)
+        self._coordinator.end(self._proposals.numbers[trial.trial_id], ending)
+
+    def _record(self, number: int, event: Event) -> bool:
+        return any([self._coordinator.measure(number, measurement) for measurement in event.measurements])
+
+    def _give_up(self, problem: Exception) -> None:
+        """Let every trial leave, so that Tune returns and the problem can be raised."""
+        self.problem = problem
+        self._proposals.over = True

@@ -1,0 +1,5 @@
+"""``python -m largebatch``."""
+
+from largebatch.studies.cli import main
+
+main()

@@ -1,0 +1,101 @@
+"""The progress of a running study: a live panel on a terminal, plain lines elsewhere."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from largebatch.spaces.trial import Trial
+from largebatch.studies.engine.coordinator import Coordinator
+from largebatch.studies.report.answer import format_seconds
+
+LINE_SECONDS = 10.0
+"""Seconds between two lines where the output is not a terminal."""
+
+
+@contextmanager
+def watch(coordinator: Coordinator, console: Console) -> Iterator[None]:
+    """Show the progress of ``coordinator`` for the time of a ``with``."""
+    progress = _Progress(coordinator)
+    if console.is_terminal:
+        with Live(get_renderable=progress.panel, console=console, refresh_per_second=2, transient=True):
+            yield
+        console.print(progress.line())
+        return
+    over = threading.Event()
+
+    def write_lines() -> None:
+        while not over.wait(LINE_SECONDS):
+            console.print(progress.line(), soft_wrap=True)
+
+    thread = threading.Thread(target=write_lines, daemon=True, name="progress")
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        console.print(progress.line(), soft_wrap=True)
+
+
+class _Progress:
+    def __init__(self, coordinator: Coordinator) -> None:
+        self._coordinator = coordinator
+        self._began = time.monotonic()
+        before = coordinator.trials()
+        self._done_before = sum(trial.ending is not None for trial in before)
+        self._examples_before = sum(trial.examples for trial in before)
+
+    def line(self) -> Text:
+        """One line that tells all: done, running, reached, examples a second, time left."""
+        trials = self._coordinator.trials()
+        done = sum(trial.ending is not None for trial in trials)
+        reached = sum(trial.reached for trial in trials)
+        seconds = time.monotonic() - self._began
+        rate = (sum(trial.examples for trial in trials) - self._examples_before) / seconds
+        if not trials:
+            return Text(f"starting the workers ({seconds:.0f} s)")
+        parts = [
+            f"{done} of {self._coordinator.study.budget.trials or '?'} trials",
+            f"{len(trials) - done} running",
+            f"{reached} reached {self._coordinator.target}",
+            f"{rate:,.0f} examples/s",
+            self._time_left(done, seconds),
+        ]
+        return Text("  ".join(part for part in parts if part))
+
+    def _time_left(self, done: int, seconds: float) -> str:
+        limits = []
+        budget = self._coordinator.study.budget
+        if budget.trials is not None and done > self._done_before:
+            limits.append(seconds / (done - self._done_before) * (budget.trials - done))
+        if budget.minutes is not None:
+            limits.append(60 * budget.minutes - self._coordinator.elapsed_seconds)
+        return f"{format_seconds(max(min(limits), 0.0))} left" if limits else ""
+
+    def panel(self) -> RenderableType:
+        """The line, over the best trial of each batch size."""
+        trials = self._coordinator.trials()
+        return Group(best_table(self._coordinator.study.space.batch_sizes, trials), self.line())
+
+
+def best_table(batch_sizes: Sequence[int], trials: Sequence[Trial]) -> Table:
+    """The fewest steps to the target at each batch size so far, and the learning rate that took them."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for name in ("batch size", "trials", "reached", "fewest steps", "examples", "learning rate"):
+        table.add_column(name, justify="right")
+    for size in batch_sizes:
+        here = [trial for trial in trials if trial.recipe.global_batch_size == size]
+        reached = [trial for trial in here if trial.steps_to_target is not None]
+        best = min(reached, key=lambda trial: trial.steps_to_target or 0.0, default=None)
+        cells = ["-", "-", "-"]
+        if best is not None and best.steps_to_target is not None:
+            steps = best.steps_to_target
+            cells = [f"{steps:,.0f}", f"{steps * size:,.0f}", f"{best.recipe.learning_rate:.3g}"]
+        table.add_row(str(size), str(len(here)), str(len(reached)), *cells)
+    return table

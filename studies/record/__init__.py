@@ -1,0 +1,1 @@
+"""The record of a study: directory, lease, ledger, curves."""

@@ -1,0 +1,120 @@
+"""A study directory: the frozen study, the ledger, the curves, checkpoints, profile, plan and report."""
+
+import hashlib
+import importlib.metadata
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from largebatch.spaces.step_time_profile import StepTimeProfile
+from largebatch.spaces.target import Target
+from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.record.ledger import FILE_NAME as LEDGER
+from largebatch.studies.study import Study
+from largebatch.studies.study_file import parse_study, study_diff, study_text
+
+_PROVENANCE = "# --- provenance (written by largebatch, not read back into the study) ---"
+
+
+class StudyDirectory:
+    """Paths and the frozen study of one directory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.study_file = path / "study.yaml"
+        self.ledger = path / LEDGER
+        self.curves = path / "curves"
+        self.checkpoints = path / "checkpoints"
+        self.profile_file = path / "profile.json"
+        self.plan_file = path / "plan.json"
+        self.report_file = path / "report.html"
+
+    @classmethod
+    def existing(cls, path: Path) -> "StudyDirectory":
+        """The directory at ``path``.
+
+        Raises:
+            UserMistake: if there is no study in it.
+        """
+        directory = cls(path)
+        if not directory.study_file.exists() or not directory.ledger.exists():
+            raise UserMistake(f"{path} holds no study (no study.yaml and ledger.log); give the --out of a `run`")
+        return directory
+
+    def study(self) -> Study:
+        """The frozen study."""
+        text = self.study_file.read_text().split(_PROVENANCE)[0]
+        return parse_study(text, str(self.study_file))
+
+    def provenance(self) -> dict[str, str]:
+        """Versions, machine, date and the data's fingerprint at the study's beginning."""
+        _, _, text = self.study_file.read_text().partition(_PROVENANCE)
+        lines = "\n".join(line.removeprefix("# ") for line in text.splitlines())
+        facts: dict[str, str] = yaml.safe_load(lines) or {}
+        return {name: str(value) for name, value in facts.items()}
+
+    def freeze(self, study: Study, target: Target, data_fingerprint: str) -> None:
+        """Write the study once; later runs compare theirs with it."""
+        facts = {**_versions(), "data_fingerprint": data_fingerprint, "target": target.model_dump_json()}
+        comment = "".join(f"# {line}\n" for line in yaml.safe_dump(facts, sort_keys=False).splitlines())
+        write_atomically(self.study_file, f"{study_text(study)}\n{_PROVENANCE}\n{comment}")
+
+    def refuse_change(self, study: Study, data_fingerprint: str) -> None:
+        """Compare with the frozen study.
+
+        Raises:
+            UserMistake: with the difference, if the study or the data changed.
+        """
+        frozen = self.study()
+        way_out = "choose another --out, or --fresh to set this study aside and start anew"
+        if frozen != study:
+            raise UserMistake(
+                f"{self.path} holds another study:\n{study_diff(frozen, study)}\n{way_out}"
+            )
+        known = self.provenance().get("data_fingerprint")
+        if known != data_fingerprint:
+            raise UserMistake(
+                f"{self.path} was begun on other data (fingerprint {known}, now {data_fingerprint}); {way_out}"
+            )
+
+    def profile(self) -> StepTimeProfile | None:
+        """The measured step times, None where none were measured."""
+        if not self.profile_file.exists():
+            return None
+        return StepTimeProfile.model_validate_json(self.profile_file.read_text())
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a whole file or nothing."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a study directory, so that nothing in it is lost, and return its new path."""
+    aside = path.with_name(f"{path.name}.{time.strftime('%Y%m%d-%H%M%S')}")
+    path.rename(aside)
+    return aside
+
+
+def fingerprint(data: Any) -> str:
+    """16 hex digits of the SHA-256 of a data set's tensors; of its first 64 items where it is not held in memory."""
+    digest = hashlib.sha256(str(len(data)).encode())
+    for tensor in getattr(data, "tensors", ()) or (part for i in range(min(64, len(data))) for part in data[i]):
+        array = tensor.numpy() if hasattr(tensor, "numpy") else tensor
+        digest.update(array.tobytes() if hasattr(array, "tobytes") else repr(array).encode())
+    return digest.hexdigest()[:16]
+
+
+def _versions() -> dict[str, str]:
+    packages = ("largebatch", "torch", "ray", "optuna", "numpy")
+    return {
+        "created": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        **{package: importlib.metadata.version(package) for package in packages},
+    }

@@ -1,0 +1,146 @@
+"""The record of a study: an Optuna journal file, written before anybody acts on what it says.
+
+Each trial is an Optuna trial: searched values are its parameters, the recipe, owner and ending its user attributes,
+the target's metric its intermediate values by examples, examples to target its value. ``optuna-dashboard ledger.log``
+opens it. One coordinator writes, under the study directory's lease; anybody may read.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+
+from largebatch.spaces.domain import Choice, Domain
+from largebatch.spaces.recipe import Recipe
+from largebatch.spaces.space import Space
+from largebatch.spaces.trial import Ending, Measurement, Outcome, Trial
+
+FILE_NAME = "ledger.log"
+
+_STATES = {Outcome.REACHED: TrialState.COMPLETE, Outcome.FAILED: TrialState.FAIL}
+
+
+class Ledger:
+    """Reads and appends; with ``create``, makes the study where the file lacks it (for the holder of the lease)."""
+
+    def __init__(self, path: Path, study_name: str, *, create: bool) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._storage = JournalStorage(JournalFileBackend(str(path)))
+        known = {study.study_name: study._study_id for study in self._storage.get_all_studies()}
+        if create and study_name not in known:
+            minimize = [optuna.study.StudyDirection.MINIMIZE]
+            known[study_name] = self._storage.create_new_study(minimize, study_name)
+        self._study = known[study_name]
+        self._ids: dict[int, int] = {}
+        self._finished: dict[int, Trial] = {}  # they never change, and building them anew would cost
+
+    @staticmethod
+    def repair(path: Path) -> None:
+        """Cut what a killed writer left: a half-written last line, and the lock of a writer that is no more.
+
+        Only for the holder of the lease. Optuna would append to the half line and then refuse the whole file.
+        """
+        for lock in path.parent.glob(f"{path.name}.lock*"):
+            lock.unlink(missing_ok=True)
+        if path.exists():
+            whole = path.read_bytes().rfind(b"\n") + 1
+            if whole < path.stat().st_size:
+                with path.open("rb+") as file:
+                    file.truncate(whole)
+
+    def trials(self) -> list[Trial]:
+        """All trials in the order of their numbers."""
+        trials = []
+        for frozen in self._storage.get_all_trials(self._study, deepcopy=False):
+            trial = self._finished.get(frozen.number) or self._trial(frozen)
+            if trial.ending is not None:
+                self._finished[trial.number] = trial
+            trials.append(trial)
+        return trials
+
+    def create(self, space: Space, recipe: Recipe, *, num_devices: int, owner: str) -> Trial:
+        """Append a running trial."""
+        values = recipe.model_dump()
+        searched = {name: domain for name, domain in space.root.items() if name in space.active(values)}
+        template = optuna.trial.create_trial(
+            state=TrialState.RUNNING,
+            params={name: values[name] for name in searched},
+            distributions={name: _distribution(domain) for name, domain in searched.items()},
+            user_attrs={"recipe": values, "num_devices": num_devices, "owner": owner},
+        )
+        trial_id = self._storage.create_new_trial(self._study, template_trial=template)
+        number = self._storage.get_trial_number_from_id(trial_id)
+        self._ids[number] = trial_id
+        return self._trial(self._storage.get_trial(trial_id))
+
+    def start_again(self, number: int, owner: str) -> None:
+        """Give a trial that its driver left running to ``owner``."""
+        self._storage.set_trial_user_attr(self._id(number), "owner", owner)
+
+    def measure(self, number: int, measurement: Measurement, metric: str) -> None:
+        """Append the target's metric at one evaluation."""
+        value = measurement.values[metric]
+        self._storage.set_trial_intermediate_value(self._id(number), measurement.examples, value)
+
+    def end(self, number: int, ending: Ending) -> None:
+        """Append how the trial ended; after this it is never changed."""
+        trial_id = self._id(number)
+        self._storage.set_trial_user_attr(trial_id, "ending", _ending_to_json(ending))
+        steps, recipe = ending.steps_to_target, self._storage.get_trial(trial_id).user_attrs["recipe"]
+        state = _STATES.get(ending.outcome, TrialState.PRUNED)
+        values = None if steps is None else [steps * recipe["global_batch_size"]]
+        self._storage.set_trial_state_values(trial_id, state, values)
+
+    def set_elapsed_seconds(self, seconds: float) -> None:
+        """Record how long the study has run, all its sessions together."""
+        self._storage.set_study_user_attr(self._study, "elapsed_seconds", seconds)
+
+    def elapsed_seconds(self) -> float:
+        """How long the study has run."""
+        return float(self._storage.get_study_user_attrs(self._study).get("elapsed_seconds", 0.0))
+
+    def _id(self, number: int) -> int:
+        if number not in self._ids:
+            self._ids[number] = self._storage.get_trial_id_from_study_id_trial_number(self._study, number)
+        return self._ids[number]
+
+    @staticmethod
+    def _trial(frozen: FrozenTrial) -> Trial:
+        ending = frozen.user_attrs.get("ending")
+        return Trial(
+            number=frozen.number,
+            recipe=Recipe.model_validate(frozen.user_attrs["recipe"]),
+            num_devices=frozen.user_attrs["num_devices"],
+            running=frozen.state is TrialState.RUNNING,
+            intermediate=dict(frozen.intermediate_values),
+            ending=_ending_from_json(ending) if frozen.state.is_finished() and ending is not None else None,
+        )
+
+
+def _distribution(domain: Domain) -> BaseDistribution:
+    if isinstance(domain, Choice):
+        return CategoricalDistribution(domain.choices)
+    values = domain.values()
+    if values is not None:
+        return CategoricalDistribution(tuple(int(value) for value in values))
+    return FloatDistribution(domain.low, domain.high, log=domain.scale == "log")
+
+
+def _ending_to_json(ending: Ending) -> dict[str, Any]:
+    return {
+        "outcome": ending.outcome.value,
+        "step": ending.step,
+        "examples": ending.examples,
+        "seconds": ending.seconds,
+        "steps_to_target": ending.steps_to_target,
+        "reason": ending.reason,
+    }
+
+
+def _ending_from_json(data: Mapping[str, Any]) -> Ending:
+    return Ending(**{**data, "outcome": Outcome(data["outcome"])})

@@ -1,0 +1,140 @@
+"""The plan in words and in cells of text: what the page and the terminal say alike."""
+
+import math
+from typing import NamedTuple
+
+from largebatch.search.plan import Plan, PlanRow
+
+_UNITS = (("s", 1.0, 60.0), ("min", 60.0, 60.0), ("h", 3600.0, 24.0), ("d", 86400.0, math.inf))
+
+
+class PlanTable(NamedTuple):
+    """The plan as text: ``rows`` has one cell a column, ``knee`` is the index of the marked row."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    knee: int | None
+
+
+def format_number(value: float | None, digits: int = 3) -> str:
+    """``digits`` significant digits without an exponent where that is short; a dash where there is no number."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if abs(value) >= 10 ** (digits - 1):
+        return f"{value:,.0f}"
+    if value and abs(value) < 1e-5:
+        mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+        mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+        return f"{mantissa}e{int(exponent)}"
+    decimals = digits - 1 - (math.floor(math.log10(abs(value))) if value else 0)
+    text = f"{value:.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _in_units(seconds: float) -> tuple[str, str]:
+    """Number and unit, so that an interval can share the unit."""
+    if seconds and seconds < 0.0995:
+        return format_number(1e3 * seconds, 2), "ms"
+    *shorter, (last_unit, last_length, _) = _UNITS
+    for unit, length, limit in shorter:
+        if round(seconds / length) < limit:
+            return _two_digits(seconds / length), unit
+    return _two_digits(seconds / last_length), last_unit
+
+
+def _two_digits(number: float) -> str:
+    return f"{number:.1f}" if number < 9.95 else f"{number:,.0f}"
+
+
+def format_seconds(seconds: float) -> str:
+    """A duration in two or three digits: 12 ms, 0.8 s, 12 s, 3.5 min, 2.1 h, 4.2 d."""
+    if math.isnan(seconds):
+        return "unknown"
+    if math.isinf(seconds):
+        return "unbounded"
+    return " ".join(_in_units(seconds))
+
+
+def format_seconds_interval(low: float, high: float) -> str:
+    """``10 to 15 s``, with both units only where they differ."""
+    if not math.isfinite(low):
+        return "unknown"
+    if not math.isfinite(high):
+        return f"at least {format_seconds(low)}"
+    (low_text, low_unit), (high_text, high_unit) = _in_units(low), _in_units(high)
+    if low_unit == high_unit:
+        return f"{high_text} {high_unit}" if low_text == high_text else f"{low_text} to {high_text} {high_unit}"
+    return f"{low_text} {low_unit} to {high_text} {high_unit}"
+
+
+def answer_sentence(plan: Plan) -> str:
+    """The answer of a study in one or two plain sentences, made from the row of the knee or else the fastest."""
+    if not plan.rows:
+        return f"There is no plan yet to reach {plan.target}."
+    row = answer_row(plan)
+    rate = format_number(row.recipe.get("learning_rate"))
+    interval = format_seconds_interval(row.seconds_low, row.seconds_high)
+    sentence = (
+        f"With {count(row.num_workers, 'worker')}: batch {row.global_batch_size}, learning rate {rate}, "
+        f"about {format_seconds(row.seconds_to_target)} to {plan.target} (90 % interval {interval})"
+        f"{_comparison(plan, row)}."
+    )
+    why = plan.knee_why.strip().rstrip(".")
+    if plan.knee_num_workers is not None:
+        beyond = f"Beyond {count(plan.knee_num_workers, 'worker')}, adding more pays little"
+        return f"{sentence} {beyond}: {why}." if why else f"{sentence} {beyond}."
+    return f"{sentence} {why[0].upper()}{why[1:]}." if why else sentence
+
+
+def answer_row(plan: Plan) -> PlanRow:
+    """The row that answers the study: the knee, or the fastest where the plan has none. The plan must have rows."""
+    knee = [row for row in plan.rows if row.num_workers == plan.knee_num_workers]
+    timed = [row for row in plan.rows if math.isfinite(row.seconds_to_target)]
+    return knee[0] if knee else min(timed or plan.rows, key=lambda row: row.seconds_to_target)
+
+
+def count(number: int, noun: str) -> str:
+    """``one worker``, ``8 workers``."""
+    return f"one {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _comparison(plan: Plan, row: PlanRow) -> str:
+    """How much faster than the row of fewest workers, which the plan's speed-ups refer to."""
+    fewest = min(plan.rows, key=lambda other: other.num_workers)
+    if row is fewest or not math.isfinite(row.speedup):
+        return ""
+    if row.speedup < 1.05:
+        return f", no faster than {count(fewest.num_workers, 'worker')}"
+    return f", {format_number(row.speedup, 2)} times faster than {count(fewest.num_workers, 'worker')}"
+
+
+def plan_table(plan: Plan) -> PlanTable:
+    """The plan's rows as text; a cost column only where a cost was given."""
+    with_cost = any(row.cost is not None for row in plan.rows)
+    columns = (
+        *("workers", "global batch", "local batch", "learning rate", "steps", "step time", "time to target"),
+        *("90 % interval", "speed-up", "efficiency", "device-hours"),
+        *(("cost",) if with_cost else ()),
+        "basis",
+    )
+    rows = tuple(_cells(row, with_cost) for row in plan.rows)
+    knees = [index for index, row in enumerate(plan.rows) if row.num_workers == plan.knee_num_workers]
+    return PlanTable(columns, rows, knees[0] if knees else None)
+
+
+def _cells(row: PlanRow, with_cost: bool) -> tuple[str, ...]:
+    return (
+        f"{row.num_workers}",
+        f"{row.global_batch_size}",
+        f"{row.local_batch_size}",
+        format_number(row.recipe.get("learning_rate")),
+        format_number(row.steps),
+        format_seconds(row.step_seconds),
+        format_seconds(row.seconds_to_target),
+        format_seconds_interval(row.seconds_low, row.seconds_high),
+        format_number(row.speedup, 2),
+        f"{format_number(100 * row.efficiency, 2)} %" if math.isfinite(row.efficiency) else "–",
+        format_number(row.device_hours, 2),
+        *((format_number(row.cost),) if with_cost else ()),
+        "measured" if row.measured else "predicted",
+    )

@@ -1,0 +1,148 @@
+"""Learning rate against batch size: every trial, the best rates, and the ridge that the law sees."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from largebatch.spaces.trial import Trial
+from largebatch.studies.report.answer import format_number
+from largebatch.studies.report.axes import (
+    COLOUR_SCALE,
+    INK,
+    Figure,
+    ends,
+    figure_layout,
+    law_traces,
+    log_axis,
+    one_two_five,
+    plain,
+    positive,
+    safe,
+    tick_label,
+)
+from largebatch.studies.report.optima_traces import Optimum, optima_traces
+from largebatch.studies.report.trial_words import MARKS, outcome, trial_words, varying_names
+
+if TYPE_CHECKING:
+    from largebatch.search.laws.fitting import FittedLaws
+    from largebatch.search.laws.valley import BatchOptimum
+
+_REPEAT_SHIFT = 1.07
+"""Repeats of one recipe stand side by side, this factor apart, or they would hide one another."""
+
+_MANY = 200
+"""From this many trials the marks are smaller."""
+
+
+def learning_rate_figure(trials: Sequence[Trial], laws: "FittedLaws | None") -> Figure:
+    """Every trial in the plane that is searched, coloured by steps to the target. ``trials`` must not be empty."""
+    x = _side_by_side(trials)
+    names = varying_names(trials)
+    data: list[Figure] = []
+    mark_size = 11 if len(trials) <= _MANY else 7
+    sizes = [trial.recipe.global_batch_size for trial in trials]
+    span = (min(sizes), max(sizes))
+    if laws is not None and span[0] < span[1]:
+        data += law_traces(laws.learning_rate, span, span, "learning rate")
+    for kind in MARKS:
+        data += _unreached(
+            [trial for trial in trials if not trial.reached and outcome(trial) is kind], x, names, mark_size
+        )
+    data += _reached([trial for trial in trials if trial.reached], x, names, mark_size)
+    if laws is not None:
+        data += _optima(laws.optima)
+    rates = [trial.recipe.learning_rate for trial in trials]
+    layout = figure_layout(
+        xaxis=log_axis(sizes, "global batch size (examples a step)", binary=True),
+        yaxis=log_axis(rates, "learning rate", padding=1.5),
+        height=560,
+    )
+    return {"data": data, "layout": layout}
+
+
+def _side_by_side(trials: Sequence[Trial]) -> dict[int, float]:
+    """Where each trial stands on the batch axis."""
+    places = [(trial.recipe.global_batch_size, trial.recipe.learning_rate) for trial in trials]
+    total, seen = Counter(places), Counter[tuple[int, float]]()
+    x: dict[int, float] = {}
+    for trial, place in zip(trials, places, strict=True):
+        shift = _REPEAT_SHIFT ** min(1.0, 6 / total[place])
+        x[trial.number] = place[0] * shift ** (seen[place] - (total[place] - 1) / 2)
+        seen[place] += 1
+    return x
+
+
+def _points(trials: Sequence[Trial], x: dict[int, float], names: Sequence[str]) -> Figure:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": plain(x[trial.number] for trial in trials),
+        "y": plain(trial.recipe.learning_rate for trial in trials),
+        "hovertext": [safe(trial_words(trial, names)).replace("\n", "<br>") for trial in trials],
+        "hoverinfo": "text",
+    }
+
+
+def _unreached(trials: Sequence[Trial], x: dict[int, float], names: Sequence[str], mark_size: int) -> list[Figure]:
+    if not trials:
+        return []
+    mark = MARKS[outcome(trials[0])]
+    marker = {
+        "symbol": mark.symbol,
+        "size": mark_size - 2,
+        "color": mark.colour,
+        "line": {"color": mark.colour, "width": 1.6},
+    }
+    return [{**_points(trials, x, names), "name": mark.words, "marker": marker}]
+
+
+def _reached(trials: Sequence[Trial], x: dict[int, float], names: Sequence[str], mark_size: int) -> list[Figure]:
+    steps = [trial.steps_to_target or float("nan") for trial in trials]
+    if not positive(steps):
+        return []
+    low, high = min(positive(steps)), max(positive(steps))
+    ticks = one_two_five(low, high)
+    ticks = ticks if len(ticks) > 1 else ends([low, high])
+    logs = _log10([*steps, low, high, *ticks])
+    marker = {
+        "size": mark_size,
+        "color": logs[: len(steps)],
+        "cmin": logs[len(steps)],
+        "cmax": logs[len(steps) + 1],
+        "colorscale": COLOUR_SCALE,
+        "line": {"color": INK, "width": 0.6},
+        "colorbar": {
+            "title": {"text": "steps to target", "side": "top"},
+            "tickvals": logs[len(steps) + 2 :],
+            "ticktext": [tick_label(tick) for tick in ticks],
+            **{"orientation": "h", "thickness": 10, "len": 0.7, "outlinewidth": 0},
+            **{"x": 0.5, "xanchor": "center", "y": -0.18, "yanchor": "top", "ticklabeloverflow": "allow"},
+        },
+    }
+    return [{**_points(trials, x, names), "name": "reached the target", "marker": marker}]
+
+
+def _log10(values: Sequence[float]) -> list[float | None]:
+    return plain(math.log10(value) for value in values)
+
+
+def _optima(optima: Sequence["BatchOptimum"]) -> list[Figure]:
+    """The best rate of each batch size with its interval."""
+    shown = [
+        Optimum(
+            optimum.global_batch_size,
+            optimum.learning_rate,
+            optimum.learning_rate_low,
+            optimum.learning_rate_high,
+            optimum.edge is not None,
+            f"best rate at batch {optimum.global_batch_size}: {format_number(optimum.learning_rate)}<br>90 % interval "
+            f"{format_number(optimum.learning_rate_low)} to {format_number(optimum.learning_rate_high)}"
+            + (
+                f"<br>on the {optimum.edge} edge of what was tried: a better one may lie beyond" if optimum.edge else ""
+            ),
+        )
+        for optimum in optima
+        if positive([optimum.learning_rate])
+    ]
+    return optima_traces("best rate of a batch size", shown)

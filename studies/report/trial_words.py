@@ -1,0 +1,110 @@
+"""A trial in words, and the choice of trials to draw where there are too many."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
+
+from largebatch.spaces.recipe import Recipe
+from largebatch.spaces.trial import Outcome, Trial
+from largebatch.studies.report.answer import format_number, format_seconds
+
+Item = TypeVar("Item")
+
+_NAMES = {"global_batch_size": "batch", "learning_rate": "learning rate"}
+_OTHERS = [name for name in Recipe.model_fields if name not in ("global_batch_size", "learning_rate", "num_workers")]
+
+
+class Mark(NamedTuple):
+    """How an outcome is drawn and told: shape and colour both tell outcomes apart (Okabe and Ito's palette)."""
+
+    symbol: str
+    colour: str
+    words: str
+
+
+MARKS: dict[Outcome | None, Mark] = {
+    Outcome.DIVERGED: Mark("x-thin-open", "var(--vermillion)", "diverged"),
+    Outcome.EXHAUSTED: Mark("circle-open", "var(--blue)", "used up its examples"),
+    Outcome.STOPPED: Mark("triangle-down-open", "var(--orange)", "stopped early"),
+    Outcome.FAILED: Mark("square-open", "var(--purple)", "failed"),
+    None: Mark("diamond-open", "var(--muted)", "waiting or running"),
+}
+
+
+def outcome(trial: Trial) -> Outcome | None:
+    """How the trial ended, None while it waits or runs."""
+    return trial.ending.outcome if trial.ending is not None else None
+
+
+def outcome_words(trial: Trial) -> str:
+    """The outcome as a reader would say it."""
+    if trial.reached:
+        return "reached the target"
+    if trial.ending is None:
+        return "running" if trial.running else "waiting"
+    return MARKS[outcome(trial)].words
+
+
+def varying_names(trials: Sequence[Trial]) -> list[str]:
+    """The recipe's values that differ between trials, beside batch size and learning rate."""
+    return [name for name in _OTHERS if len({getattr(trial.recipe, name) for trial in trials}) > 1]
+
+
+def shared_words(trials: Sequence[Trial]) -> str:
+    """The recipe's values that all trials share, where they are not the default."""
+    recipes = [trial.recipe for trial in trials]
+    names = [name for name in _OTHERS if len({getattr(recipe, name) for recipe in recipes}) == 1]
+    shared = [name for name in names if getattr(recipes[0], name) != Recipe.model_fields[name].default]
+    return recipe_words(recipes[0], shared) if shared else ""
+
+
+def recipe_words(recipe: Recipe, names: Sequence[str]) -> str:
+    """``batch 256, learning rate 0.8``: the values called ``names``, in words."""
+    words = []
+    for name in names:
+        value = getattr(recipe, name)
+        shown = format_number(value) if isinstance(value, float) else str(value)
+        words.append(f"{_NAMES.get(name, name.replace('_', ' '))} {shown}")
+    return ", ".join(words)
+
+
+def trial_words(trial: Trial, names: Sequence[str]) -> str:
+    """The recipe and the ending of a trial in two or three lines, for the text under the pointer."""
+    lines = [f"trial {trial.number}: {recipe_words(trial.recipe, ['global_batch_size', 'learning_rate'])}"]
+    lines += [recipe_words(trial.recipe, names[start : start + 3]) for start in range(0, len(names), 3)]
+    ending = trial.ending
+    if ending is None:
+        lines.append(f"{outcome_words(trial)}; {trial.examples:,} examples so far")
+    elif trial.steps_to_target is not None:
+        steps, examples = trial.steps_to_target, trial.examples_to_target
+        seconds = format_seconds(steps * trial.step_seconds)
+        lines.append(f"reached after {format_number(steps)} steps, {format_number(examples)} examples, {seconds}")
+    else:
+        lines.append(f"{outcome_words(trial)} at step {ending.step:,}, {ending.examples:,} examples")
+    return "\n".join(lines)
+
+
+def spread(items: Sequence[Item], limit: int) -> list[Item]:
+    """At most ``limit`` items, evenly spread, first and last among them."""
+    if len(items) <= limit or limit < 2:
+        return list(items[:limit])
+    return [items[round(index * (len(items) - 1) / (limit - 1))] for index in range(limit)]
+
+
+def drawn(trials: Sequence[Trial], limit: int, keep: Callable[[Trial], bool] = lambda trial: False) -> list[Trial]:
+    """At most ``limit`` trials in their order: those that ``keep`` names, then an even choice of the others."""
+    if len(trials) <= limit:
+        return list(trials)
+    kept = spread([trial for trial in trials if keep(trial)], limit)
+    numbers = {trial.number for trial in kept}
+    others = spread([trial for trial in trials if trial.number not in numbers], limit - len(kept))
+    return sorted([*kept, *others], key=lambda trial: trial.number)
+
+
+def best_trials(trials: Sequence[Trial]) -> dict[int, Trial]:
+    """For each batch size the trial that reached the target in the fewest steps, ascending by batch size."""
+    best: dict[int, Trial] = {}
+    for trial in trials:
+        size, steps = trial.recipe.global_batch_size, trial.steps_to_target
+        if steps is not None and (size not in best or steps < (best[size].steps_to_target or steps)):
+            best[size] = trial
+    return dict(sorted(best.items()))

@@ -1,0 +1,203 @@
+"""``run``: from a study to its answer. The order of things: validate, own the directory, search, time, fit, report."""
+
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from largebatch.spaces.recipe import Recipe
+from largebatch.spaces.target import Target
+from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.answer import write_answer
+from largebatch.studies.engine.coordinator import Coordinator
+from largebatch.studies.record.directory import StudyDirectory, fingerprint, set_aside
+from largebatch.studies.record.lease import Lease
+from largebatch.studies.record.ledger import Ledger
+from largebatch.studies.study import Study
+
+if TYPE_CHECKING:
+    from largebatch.schedulers.scheduler import Scheduler
+    from largebatch.search.searcher import Searcher
+    from largebatch.trainers.task import Task
+
+Watch = Callable[[Coordinator], AbstractContextManager[None]]
+"""What shows the progress while trials run."""
+
+
+def run_study(
+    study: Study,
+    out: Path,
+    *,
+    watch: Watch,
+    address: str | None = None,
+    in_process: bool = False,
+    fresh: bool = False,
+    budget_trials: int | None = None,
+) -> None:
+    """Run or resume a study in the directory ``out``, then time steps, fit the laws, write plan and report.
+
+    Args:
+        study: The question.
+        out: Its directory, made if it is not there.
+        watch: Shows the progress.
+        address: A Ray cluster's; None starts Ray on this machine.
+        in_process: Train in this process, one trial at a time, without Ray.
+        fresh: Set an earlier study in ``out`` aside and start anew.
+        budget_trials: Overrides the study file's number of trials, to go on with a finished study.
+
+    Raises:
+        UserMistake: for all that the user can mend; nothing is written or lost then.
+    """
+    if not in_process:
+        from largebatch.studies.engine.ray_environment import prepare_ray_environment
+
+        prepare_ray_environment(address)
+    from largebatch.trainers.task import load_task
+
+    task = load_task(study.task)
+    target = study.target or task.target
+    task.check_target(target)
+    _check_start(task, study, target)
+    directory = _own_directory(out, fresh=fresh)
+    with Lease(directory.path) as lease:
+        data = fingerprint(task.train_data)
+        if directory.study_file.exists():
+            directory.refuse_change(study, data)
+        else:
+            directory.freeze(study, target, data)
+        Ledger.repair(directory.ledger)
+        if budget_trials is not None:
+            study = study.model_copy(update={"budget": study.budget.model_copy(update={"trials": budget_trials})})
+        coordinator = _coordinator(study, task, target, directory, lease)
+        if in_process:
+            _run_in_process(coordinator, task, directory, watch)
+        else:
+            _run_with_ray(coordinator, task, directory, watch, address)
+        write_answer(directory)
+
+
+def _coordinator(
+    study: Study, task: "Task", target: Target, directory: StudyDirectory, lease: Lease
+) -> Coordinator:
+    max_examples = study.budget.examples_per_trial or task.max_examples
+    return Coordinator(
+        study=study,
+        target=target,
+        max_examples=max_examples,
+        ledger=Ledger(directory.ledger, study.name, create=True),
+        curves=directory.curves,
+        checkpoints=directory.checkpoints,
+        searcher=_searcher(study, target),
+        scheduler=_scheduler(study, target, max_examples),
+        num_devices=study.resources.devices_per_trial,
+        owner=lease.owner,
+    )
+
+
+def _searcher(study: Study, target: Target) -> "Searcher":
+    if study.search.name == "grid":
+        from largebatch.search.grid import Grid
+
+        return Grid(study.search.points_per_range)
+    if study.search.name == "halton":
+        from largebatch.search.halton import Halton
+
+        return Halton()
+    from largebatch.search.tpe import OptunaTPE
+
+    return OptunaTPE(target, study.search.learning_rate_rule)
+
+
+def _scheduler(study: Study, target: Target, max_examples: int) -> "Scheduler":
+    if study.scheduler.name == "none":
+        from largebatch.schedulers.scheduler import NoScheduler
+
+        return NoScheduler()
+    from largebatch.schedulers.asha import Asha
+
+    factor = study.scheduler.reduction_factor
+    return Asha(
+        target=target,
+        grace_examples=study.scheduler.grace_examples or max(1, max_examples // factor**2),
+        reduction_factor=factor,
+        max_examples=max_examples,
+    )
+
+
+def _check_start(task: "Task", study: Study, target: Target) -> None:
+    """Refuse a target that the untrained model meets, on a few validation examples."""
+    import torch
+
+    from largebatch.trainers.training import Training
+
+    recipe = Recipe(global_batch_size=study.space.batch_sizes[0], learning_rate=1.0)
+    training = Training(task, recipe, max_examples=1, device=torch.device("cpu"))
+    value = training.evaluate(limit=512)[target.metric]
+    if target.reached(value):
+        raise UserMistake(
+            f"target: {target} is met before training (an untrained model has {target.metric} {value:.4g}); "
+            f"choose a harder target"
+        )
+
+
+def _own_directory(out: Path, *, fresh: bool) -> StudyDirectory:
+    directory = StudyDirectory(out)
+    if fresh and directory.study_file.exists():
+        with Lease(out):  # not while somebody runs it
+            pass
+        set_aside(out)
+    if out.exists() and not out.is_dir():
+        raise UserMistake(f"{out} is a file; --out must name a directory")
+    if out.is_dir() and any(out.iterdir()) and not directory.study_file.exists() and not (out / "lease").exists():
+        raise UserMistake(f"{out} holds other files and no study; choose another --out")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserMistake(f"{out} cannot be made: {error.strerror}; choose another --out") from error
+    if not os.access(out, os.W_OK):
+        raise UserMistake(f"{out} is not writable; choose another --out")
+    return directory
+
+
+def _run_in_process(coordinator: Coordinator, task: "Task", directory: StudyDirectory, watch: Watch) -> None:
+    import torch
+
+    from largebatch.studies.record.directory import write_atomically
+    from largebatch.studies.engine.in_process import run_in_process
+    from largebatch.trainers.step_timing import profile_steps
+
+    with watch(coordinator):
+        run_in_process(coordinator, task)
+    if not directory.profile_file.exists():
+        recipe, sizes = _profile_question(coordinator)
+        profile = profile_steps(task, recipe, sizes, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+        write_atomically(directory.profile_file, profile.model_dump_json(indent=1))
+
+
+def _run_with_ray(
+    coordinator: Coordinator, task: "Task", directory: StudyDirectory, watch: Watch, address: str | None
+) -> None:
+    from largebatch.studies.engine.tune_engine import ray_cluster, run_profile, run_trials
+
+    del task  # the workers load their own
+    recipe, sizes = _profile_question(coordinator)
+    with ray_cluster(address):
+        with watch(coordinator):
+            num_devices = run_trials(coordinator)
+        if not directory.profile_file.exists():
+            run_profile(coordinator.study.task, recipe, sizes, num_devices, directory.profile_file)
+
+
+def _profile_question(coordinator: Coordinator) -> tuple[Recipe, list[int]]:
+    """A recipe of the space to time, and the local batches that the plan may ask for."""
+    space = coordinator.study.space
+    recipe = space.from_unit({name: 0.5 for name in space.root})
+    norm = recipe.norm_batch_size
+    local = {
+        size // count
+        for size in space.batch_sizes
+        for count in coordinator.study.workers
+        if size % count == 0 and size // count % min(norm, size) == 0
+    }
+    return recipe, sorted(local)

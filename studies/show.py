@@ -1,0 +1,101 @@
+"""What a study directory says, for the terminal and as JSON."""
+
+import importlib.resources
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from largebatch.search.plan import Plan
+from largebatch.spaces.rule import RULES
+from largebatch.spaces.trial import Trial
+from largebatch.studies.answer import Answer
+from largebatch.studies.progress import best_table
+from largebatch.studies.report.answer import answer_sentence, plan_table
+from largebatch.studies.study import SCHEDULERS, SEARCHERS
+from largebatch.trainers.tasks import TASKS
+
+
+def print_plan(plan: Plan) -> None:
+    """The plan as a table, and the answer in a sentence."""
+    console = Console()
+    cells = plan_table(plan)
+    table = Table(title=f"{plan.study}: {plan.target}", title_justify="left", header_style="dim", box=None)
+    for name in cells.columns:
+        table.add_column(name, justify="right")
+    for index, row in enumerate(cells.rows):
+        table.add_row(*row, style="bold" if index == cells.knee else None)
+    console.print(table)
+    console.print(answer_sentence(plan), highlight=False)
+
+
+def print_study(answer: Answer) -> None:
+    """Trials by their end, the best at each batch size, the laws, what is running."""
+    console = Console(highlight=False)
+    study = answer.study
+    ended = [trial.ending.outcome.value for trial in answer.trials if trial.ending is not None]
+    counts = ", ".join(f"{ended.count(name)} {name}" for name in sorted(set(ended)))
+    running = [str(trial.number) for trial in answer.trials if trial.running]
+    console.print(f"{study.name}: {answer.target} on {study.task}")
+    console.print(f"{len(answer.trials)} trials: {counts or 'none ended'}; running: {', '.join(running) or 'none'}")
+    console.print(best_table(study.space.batch_sizes, answer.trials))
+    if answer.plan is not None:
+        for name, law in answer.plan.laws.items():
+            console.print(f"{name} law: {law.name} ({law.verdict}): {law.reason}", soft_wrap=True)
+    if answer.problem is not None:
+        console.print(f"No plan: {answer.problem}", soft_wrap=True)
+
+
+def study_json(answer: Answer) -> dict[str, Any]:
+    """The same as one JSON object, every trial in it."""
+    return {
+        "study": answer.study.name,
+        "task": answer.study.task,
+        "target": str(answer.target),
+        "trials": [_trial_json(trial) for trial in answer.trials],
+        "best": _best(answer.trials),
+        "running": [trial.number for trial in answer.trials if trial.running],
+        "laws": {name: law.to_json() for name, law in answer.plan.laws.items()} if answer.plan else {},
+        "problem": answer.problem,
+    }
+
+
+def names_that_ship() -> dict[str, list[str]]:
+    """Tasks, searchers, schedulers, rules and studies by name."""
+    catalog = importlib.resources.files("largebatch.studies.catalog")
+    return {
+        "tasks": sorted(TASKS),
+        "searchers": list(SEARCHERS),
+        "schedulers": list(SCHEDULERS),
+        "learning-rate rules": list(RULES),
+        "studies": sorted(
+            file.name.removesuffix(".yaml") for file in catalog.iterdir() if file.name.endswith(".yaml")
+        ),
+    }
+
+
+def _trial_json(trial: Trial) -> dict[str, Any]:
+    ending = trial.ending
+    return {
+        "number": trial.number,
+        "recipe": trial.recipe.model_dump(),
+        "num_devices": trial.num_devices,
+        "outcome": ending.outcome.value if ending is not None else "running",
+        "steps": ending.step if ending is not None else None,
+        "examples": trial.examples,
+        "seconds": ending.seconds if ending is not None else None,
+        "steps_to_target": trial.steps_to_target,
+        "reason": ending.reason if ending is not None else "",
+    }
+
+
+def _best(trials: Sequence[Trial]) -> dict[str, int]:
+    """The trial of fewest steps at each batch size that reached the target."""
+    best: dict[int, Trial] = {}
+    for trial in trials:
+        size, steps = trial.recipe.global_batch_size, trial.steps_to_target
+        if steps is not None and (size not in best or steps < (best[size].steps_to_target or math.inf)):
+            best[size] = trial
+    return {str(size): trial.number for size, trial in sorted(best.items())}

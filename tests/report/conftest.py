@@ -1,0 +1,41 @@
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from largebatch.studies.report.page import write_report
+
+
+@pytest.fixture(scope="session")
+def example() -> ModuleType:
+    """The module beside this file, which pytest's importlib mode cannot import by name."""
+    spec = importlib.util.spec_from_file_location("report_example", Path(__file__).with_name("example.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def write(tmp_path: Path, example: ModuleType) -> Any:
+    """Write a report of the made-up study with some arguments changed; the path of the page."""
+
+    def write(**changes: Any) -> Path:
+        trials = changes.pop("trials", example.trials())
+        arguments = {
+            "study_name": "digits",
+            "target": example.TARGET,
+            "trials": trials,
+            "curves": {trial.number: example.curve(trial) for trial in trials if trial.ending is not None},
+            "laws": example.laws(),
+            "plan": example.plan(),
+            "facts": {"device": "one core", "torch": "2.9"},
+            "problem": None,
+        }
+        path = tmp_path / "report.html"
+        write_report(path, **(arguments | changes))
+        return path
+
+    return write

@@ -1,0 +1,185 @@
+"""The loop: its endings, first passage, resuming, schedules and averages."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from largebatch.spaces.recipe import Recipe
+from largebatch.spaces.target import Target
+from largebatch.spaces.trial import Measurement, Outcome
+from largebatch.spaces.user_mistake import UserMistake
+from largebatch.trainers.batches import ShuffledStream
+from largebatch.trainers.models.resnet import ResNet
+from largebatch.trainers.schedule import learning_rate
+from largebatch.trainers.task import Task, load_task
+from largebatch.trainers.training import Training, first_passage, run_to_target
+from largebatch.trainers.weight_average import GAMMA, PowerAverage
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def digits() -> Task:
+    return load_task("digits")
+
+
+def trained(task: Task, recipe: Recipe, max_examples: int = 6_000, **arguments: object):  # type: ignore[no-untyped-def]
+    measurements: list[Measurement] = []
+    training = Training(task, recipe, max_examples=max_examples, device=CPU)
+    arguments.setdefault("on_measurement", lambda measurement: measurements.append(measurement) or False)
+    ending = run_to_target(training, arguments.pop("target", task.target), **arguments)  # type: ignore[arg-type]
+    return training, ending, measurements
+
+
+def test_digits_reach_their_target(digits: Task) -> None:
+    recipe = Recipe(global_batch_size=32, learning_rate=0.2, norm_batch_size=16)
+    _, ending, measurements = trained(digits, recipe, max_examples=20_000)
+    assert ending.outcome is Outcome.REACHED
+    assert ending.steps_to_target is not None
+    assert measurements[-2].step < ending.steps_to_target <= measurements[-1].step
+    assert [m.examples for m in measurements] == [32 * m.step for m in measurements]
+    assert {"train_loss", "val_loss", "val_accuracy", "learning_rate"} <= set(measurements[-1].values)
+    assert ending.seconds > 0
+
+
+def test_exhausted(digits: Task) -> None:
+    _, ending, _ = trained(digits, Recipe(global_batch_size=64, learning_rate=1e-4), max_examples=1_000)
+    assert (ending.outcome, ending.step, ending.examples) == (Outcome.EXHAUSTED, 15, 960)
+    assert ending.steps_to_target is None
+
+
+def test_nothing_to_train(digits: Task) -> None:
+    _, ending, measurements = trained(digits, Recipe(global_batch_size=64, learning_rate=0.1), max_examples=0)
+    assert (ending.outcome, ending.step, len(measurements)) == (Outcome.EXHAUSTED, 0, 1)
+
+
+@pytest.mark.parametrize("rate", [1e4, 1e20])
+def test_divergence_is_an_outcome(digits: Task, rate: float) -> None:
+    recipe = Recipe(global_batch_size=64, learning_rate=rate, weight_averaging="none")
+    _, ending, _ = trained(digits, recipe)
+    assert ending.outcome is Outcome.DIVERGED
+    assert "training loss" in ending.reason
+
+
+def test_stopped_when_told(digits: Task) -> None:
+    recipe = Recipe(global_batch_size=64, learning_rate=1e-3)
+    _, ending, _ = trained(digits, recipe, on_measurement=lambda measurement: measurement.examples > 2_000)
+    assert ending.outcome is Outcome.STOPPED
+    assert 2_000 < ending.examples < 3_000
+
+
+def test_resuming_is_bit_identical(digits: Task, tmp_path: Path) -> None:
+    recipe = Recipe(global_batch_size=64, learning_rate=0.01, weight_decay=1e-4)
+    whole, _, _ = trained(digits, recipe)
+    checkpoint = tmp_path / "checkpoints" / "trial.pt"
+
+    class KilledError(Exception):
+        pass
+
+    def kill(measurement: Measurement) -> bool:
+        if measurement.examples > 3_500:
+            raise KilledError
+        return False
+
+    with pytest.raises(KilledError):
+        trained(digits, recipe, on_measurement=kill, checkpoint=checkpoint, checkpoint_seconds=0.0)
+    assert checkpoint.exists()
+    resumed, _, measurements = trained(digits, recipe, checkpoint=checkpoint, checkpoint_seconds=1e9)
+    assert measurements[0].examples > 2_000
+    for left, right in ((whole.model, resumed.model), (whole.average.model, resumed.average.model)):
+        assert all(torch.equal(a, b) for a, b in zip(left.state_dict().values(), right.state_dict().values(), strict=True))
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+def test_first_passage_lies_between(low: float, high: float, share: float) -> None:
+    target = Target(metric="m", above=low + share * (high - low))
+    before = Measurement(step=10, examples=10, seconds=1.0, values={"m": low})
+    after = Measurement(step=20, examples=20, seconds=2.0, values={"m": high})
+    assert 10 <= first_passage(before, after, target) <= 20
+
+
+def test_first_passage_is_linear() -> None:
+    before = Measurement(step=10, examples=10, seconds=1.0, values={"m": 0.2})
+    after = Measurement(step=20, examples=20, seconds=2.0, values={"m": 0.6})
+    assert first_passage(before, after, Target(metric="m", above=0.3)) == pytest.approx(12.5)
+
+
+def test_stream_visits_every_example_once_an_epoch() -> None:
+    stream = ShuffledStream(10, seed=3)
+    seen = np.concatenate([stream.batch(step, 4) for step in range(5)])
+    assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
+    assert (ShuffledStream(10, seed=3).batch(3, 4) == seen[12:16]).all()
+    assert len(stream.batch(0, 35)) == 35
+
+
+def test_schedule_factors() -> None:
+    warm = Recipe(global_batch_size=10, learning_rate=1.0, warmup_steps=4)
+    assert [learning_rate(warm, step, 100) for step in range(6)] == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
+    cosine = Recipe(global_batch_size=10, learning_rate=2.0, schedule="cosine", warmup_fraction=0.2, horizon_examples=100)
+    factors = [learning_rate(cosine, step, 10**9) for step in range(12)]
+    assert factors[:3] == [1.0, 2.0, 2.0]
+    assert factors[6] == pytest.approx(1.0)
+    assert factors[10] == factors[11] == pytest.approx(0.0)
+
+
+def test_power_average_equals_its_integral() -> None:
+    """Karras et al. (2024), arXiv 2312.02696, equation 5: weights proportional to t^gamma, up to discretisation."""
+    model = nn.Linear(1, 1, bias=False)
+    average = PowerAverage(model)
+    steps = np.arange(1, 2001)
+    for step in steps:
+        nn.init.constant_(model.weight, float(step))
+        average.update(int(step))
+    expected = (GAMMA + 1) / (GAMMA + 2) * steps[-1]
+    assert average.model.weight.item() == pytest.approx(expected, rel=1e-3)  # type: ignore[union-attr, operator]
+
+
+def test_resnet_50_has_its_parameters() -> None:
+    """25,557,032 parameters, as torchvision documents for ``resnet50``; and torchvision's names."""
+    model = ResNet(blocks=(3, 4, 6, 3), width=64, num_classes=1000)
+    assert sum(parameter.numel() for parameter in model.parameters()) == 25_557_032
+    names = set(model.state_dict())
+    assert {"conv1.weight", "layer1.0.downsample.1.running_var", "layer4.2.bn3.weight", "fc.bias"} <= names
+    assert model.eval()(torch.zeros(1, 3, 64, 64)).shape == (1, 1000)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("digit", "unknown task 'digit'; did you mean 'digits'?"),
+        ("no.such.module:task", "does not import: ModuleNotFoundError"),
+        ("math:nothing", "module 'math' has no function 'nothing'"),
+        ("builtins:list", "must return a largebatch.Task; got list"),
+    ],
+)
+def test_wrong_tasks(name: str, message: str) -> None:
+    with pytest.raises(UserMistake, match="task: ") as error:
+        load_task(name)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ({"metric": "val_acuracy", "above": 0.9}, "did you mean 'val_accuracy'?"),
+        ({"metric": "val_accuracy", "above": 1.5}, "can never be reached: val_accuracy lies between 0 and 1"),
+        ({"metric": "val_accuracy", "below": -0.1}, "can never be reached"),
+    ],
+)
+def test_wrong_targets(digits: Task, target: dict[str, object], message: str) -> None:
+    with pytest.raises(UserMistake) as error:
+        digits.check_target(Target.model_validate(target))
+    assert message in str(error.value)
+
+
+def test_val_loss_is_a_metric_of_every_task(digits: Task) -> None:
+    digits.check_target(Target(metric="val_loss", below=0.1))
+    values = Training(digits, Recipe(global_batch_size=1, learning_rate=1.0), max_examples=1, device=CPU).evaluate()
+    assert math.isfinite(values["val_loss"])
+    assert 0 <= values["val_accuracy"] <= 1

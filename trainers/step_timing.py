@@ -1,0 +1,118 @@
+"""Timing of steps on the devices at hand: what the step-time law is fitted to.
+
+Compute alone is timed on all devices at once, as in a real step, for devices of one machine share its memory and
+power. The repeats are means over enough steps to be above the clock's noise.
+"""
+
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from largebatch.spaces.recipe import Recipe
+from largebatch.spaces.step_time_profile import AllReduceTime, ComputeTime, StepTime, StepTimeProfile
+from largebatch.trainers.task import Task, load_task
+from largebatch.trainers.training import Training
+
+REPEATS = 7
+MIN_REPEAT_SECONDS = 0.03
+ALL_REDUCE_BYTES = (4, 65_536, 1_048_576, 8_388_608)
+
+
+def profile_steps(
+    task: Task, recipe: Recipe, local_batch_sizes: Sequence[int], device: torch.device
+) -> StepTimeProfile:
+    """Time compute, whole steps and sums over the processes of this group (or this process alone).
+
+    Every process of the group calls it with the same arguments. ``recipe`` gives all but batch size and workers;
+    ``local_batch_sizes`` must suit its ``norm_batch_size``.
+    """
+    num_devices = dist.get_world_size() if dist.is_initialized() else 1
+    compute, steps = [], []
+    num_bytes = 4
+    for size in sorted(set(local_batch_sizes)):
+        alone = _training(task, recipe, size, 1, device, alone=True)
+        num_bytes = alone.num_summed_bytes
+        compute.append(ComputeTime(local_batch_size=size, seconds=_time(alone.train_step, device)))
+        if num_devices > 1:
+            together = _training(task, recipe, size, num_devices, device)
+            seconds = _time(together.train_step, device)
+            steps.append(StepTime(num_workers=num_devices, local_batch_size=size, seconds=seconds))
+    sums = []
+    for size in ALL_REDUCE_BYTES if num_devices > 1 else ():
+        values = torch.zeros(size // 4, device=device)
+        seconds = _time(lambda values=values: dist.all_reduce(values), device)  # type: ignore[misc]
+        sums.append(AllReduceTime(num_workers=num_devices, num_bytes=size, seconds=seconds))
+    return StepTimeProfile(
+        device=device_name(device),
+        num_bytes=num_bytes,
+        compute=tuple(compute),
+        steps=tuple(steps),
+        all_reduce=tuple(sums),
+    )
+
+
+def device_name(device: torch.device) -> str:
+    """A GPU's name, or what kind of processor one worker's share of this machine is."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"{platform.machine()} CPU, {threads} thread{'s' if threads > 1 else ''} a worker"
+
+
+def serve_profile(config: Mapping[str, Any]) -> None:
+    """What each worker of a group runs to profile; rank 0 writes the profile to ``config['path']``."""
+    from ray.train.torch import get_device
+
+    torch.set_num_threads(config["threads"])
+    profile = profile_steps(
+        load_task(config["task"]),
+        Recipe.model_validate(config["recipe"]),
+        config["local_batch_sizes"],
+        get_device(),
+    )
+    if dist.get_rank() == 0:
+        path = Path(config["path"])
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(profile.model_dump_json(indent=1))
+        temporary.replace(path)
+
+
+def _training(
+    task: Task, recipe: Recipe, local_batch_size: int, num_workers: int, device: torch.device, *, alone: bool = False
+) -> Training:
+    changes = {"global_batch_size": local_batch_size * num_workers, "num_workers": num_workers}
+    training = Training(
+        task, recipe.model_copy(update=changes), max_examples=task.max_examples, device=device, alone=alone
+    )
+    for _ in range(2):  # the first steps allocate
+        training.train_step()
+    return training
+
+
+def _time(work: Callable[[], Any], device: torch.device) -> tuple[float, ...]:
+    """Mean seconds of ``work`` in each of ``REPEATS`` repeats."""
+    began = _now(device)
+    work()
+    once = max(_now(device) - began, 1e-6)
+    # every process must do the same number of calls, or their sums would not meet
+    calls = torch.tensor([max(1, min(1000, round(MIN_REPEAT_SECONDS / once)))], device=device)
+    if dist.is_initialized() and dist.get_world_size() > 1:
+        dist.broadcast(calls, src=0)
+    repeats = []
+    for _ in range(REPEATS):
+        began = _now(device)
+        for _ in range(int(calls.item())):
+            work()
+        repeats.append(max((_now(device) - began) / int(calls.item()), 1e-9))
+    return tuple(repeats)
+
+
+def _now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
