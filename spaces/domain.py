@@ -7,7 +7,7 @@ from the unit interval, the one coordinate that every searcher works in.
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 Value = bool | int | float | str
 Scale = Literal["linear", "log", "log2", "log1m"]
@@ -123,7 +123,16 @@ class Choice(_Domain):
         return value in self.choices
 
 
-Domain = Range | Choice
+def _kind(value: Any) -> str:
+    """Which domain was meant, by its keys: so that an error speaks of that one alone."""
+    has_choices = "choices" in value if isinstance(value, dict) else isinstance(value, Choice)
+    return "choice" if has_choices else "range"
+
+
+Domain = Annotated[
+    Annotated[Range, Tag("range")] | Annotated[Choice, Tag("choice")],
+    Discriminator(_kind),
+]
 
 
 def fixed(value: Value) -> Choice:

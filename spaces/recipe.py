@@ -4,6 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
+OPTIMIZERS = ("sgd", "adamw")
+OPTIMIZERS_NOT_BUILT = ("adam", "lars", "lamb", "muon")
+
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 

@@ -1,1 +1,1 @@
-"""."""
+"""The studies that ship, as study files."""

@@ -8,8 +8,9 @@ that trials cannot deadlock on the CPUs of their own drivers.
 import logging
 import shutil
 import tempfile
+import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -24,8 +25,10 @@ from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Ending, Outcome
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.engine.coordinator import Coordinator
+from largebatch.studies.engine.relay_trial import RelayTrial
 from largebatch.trainers.step_timing import serve_profile
-from largebatch.trainers.warm_group import Event, Job, Mailbox, WarmGroup, serve_trials
+from largebatch.trainers.mailbox import Event, Job, Mailbox
+from largebatch.trainers.warm_group import WarmGroup, serve_trials
 
 MAX_RESTARTS = 100
 """Deaths of workers that one group survives; a recipe that kills them is given up much earlier."""
@@ -55,30 +58,6 @@ _NEXT_TO_NOTHING = {"memory": 1}
 """Tune insists on a resource; a byte of memory is on every node and keeps the CPUs for the groups."""
 
 
-class RelayTrial(tune.Trainable):
-    """A Tune trial: submits its job, returns each event as a result. Reused for trial after trial."""
-
-    def setup(self, config: dict[str, Any], mailbox: Any = None) -> None:
-        """Submit the first job."""
-        self._mailbox = mailbox
-        self._submit(config)
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Submit the next job."""
-        self._submit(new_config)
-        return True
-
-    def step(self) -> dict[str, Any]:
-        """Wait for the next event."""
-        event: Event = ray.get(self._mailbox.next_event.remote(self._number))
-        return {"event": event, "done": event.ending is not None}
-
-    def _submit(self, config: Mapping[str, Any]) -> None:
-        job = Job(**config["job"])
-        self._number = job.number
-        ray.get(self._mailbox.submit.remote(job))
-
-
 def run_trials(coordinator: Coordinator) -> int:
     """Run trials on warm groups until the coordinator has no more; return the number of devices that they held.
 
@@ -91,18 +70,26 @@ def run_trials(coordinator: Coordinator) -> int:
     mailbox = ray.remote(num_cpus=0)(Mailbox).remote(num_groups)
     with _storage() as storage:
         work = {"mailbox": mailbox, "task": coordinator.study.task, "threads": threads_per_worker(num_groups, num_devices)}
-        groups = [
-            WarmGroup(
-                f"group-{i}",
+        def start(index: int) -> WarmGroup:
+            return WarmGroup(
+                f"group-{index}",
                 serve_trials,
-                {**work, "group": i},
+                {**work, "group": index},
                 num_devices=num_devices,
                 max_restarts=MAX_RESTARTS,
                 storage=storage,
             )
-            for i in range(num_groups)
-        ]
+
+        def start_others() -> None:
+            """Once the first has joined: starting is work for the processor, and the first trial should not wait."""
+            ray.get(mailbox.started.remote())
+            groups.extend(start(index) for index in range(1, num_groups))
+
+        groups = [start(0)]
+        starting = threading.Thread(target=start_others, daemon=True, name="start-groups")
+        starting.start()
         _run_tune(coordinator, mailbox, num_groups, storage)
+        starting.join()
         ray.get(mailbox.close.remote())
         for group in groups:
             group.wait()

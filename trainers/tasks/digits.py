@@ -4,8 +4,14 @@ Data: the test set of E. Alpaydin, C. Kaynak (1998), Optical Recognition of Hand
 doi:10.24432/C50P49, as scikit-learn ships it. The split is fixed: every fifth image is for validation.
 """
 
+import importlib.util
+from pathlib import Path
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from largebatch.spaces.target import Target
+from largebatch.spaces.user_mistake import UserMistake
 from largebatch.trainers.models.resnet import ResNet
 from largebatch.trainers.task import Metric, Task
 from torch import Tensor
@@ -15,11 +21,9 @@ from torch.utils.data import TensorDataset
 
 def digits() -> Task:
     """1,437 training and 360 validation images, ten classes."""
-    from sklearn.datasets import load_digits
-
-    data = load_digits()
-    inputs = torch.tensor(data.images, dtype=torch.float32).unsqueeze(1) / 16
-    targets = torch.tensor(data.target, dtype=torch.int64)
+    table = torch.from_numpy(_table())
+    inputs = table[:, :64].reshape(-1, 1, 8, 8) / 16
+    targets = table[:, 64].to(torch.int64)
     inputs = (inputs - inputs.mean()) / inputs.std()
     validation = torch.arange(len(targets)) % 5 == 4
     return Task(
@@ -32,6 +36,17 @@ def digits() -> Task:
         max_examples=60_000,
         evaluation_examples=1_437,
     )
+
+
+def _table() -> NDArray[np.float32]:
+    """64 pixels from 0 to 16 and a label a row, from scikit-learn's own file.
+
+    Importing ``sklearn.datasets`` for it would cost every worker a second and a half.
+    """
+    package = importlib.util.find_spec("sklearn")
+    if package is None or package.origin is None:
+        raise UserMistake("task: digits needs scikit-learn's data; install it: pip install scikit-learn")
+    return np.loadtxt(Path(package.origin).parent / "datasets/data/digits.csv.gz", delimiter=",", dtype=np.float32)
 
 
 def _accuracy(logits: Tensor, targets: Tensor) -> Tensor:
