@@ -1,0 +1,85 @@
+"""The house: imports go one way, engines are loaded late, files stay short, what is installed is what is here."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = {
+    "spaces": set(),
+    "trainers": {"spaces"},
+    "search": {"spaces"},
+    "schedulers": {"spaces"},
+    "studies": {"spaces", "trainers", "search", "schedulers"},
+}
+FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_one_way(path: Path) -> None:
+    folder = path.relative_to(ROOT).parts[0]
+    for name in imported(path):
+        if name.startswith("largebatch."):
+            assert name.split(".")[1] in FOLDERS[folder] | {folder}, f"{folder} must not import {name}"
+
+
+@pytest.mark.parametrize(
+    ("engine", "allowed"),
+    [
+        ("ray", {"schedulers/asha.py", "trainers/warm_group.py", "trainers/step_timing.py", "studies/engine"}),
+        ("optuna", {"search/tpe.py", "studies/record/ledger.py"}),
+        ("torch", {"trainers", "studies/engine/in_process.py", "studies/run.py"}),
+    ],
+)
+def test_each_engine_is_known_to_few_files(engine: str, allowed: set[str]) -> None:
+    for path in FILES:
+        if any(name.split(".")[0] == engine for name in imported(path)):
+            relative = str(path.relative_to(ROOT))
+            assert any(relative == name or relative.startswith(f"{name}/") for name in allowed), relative
+
+
+def test_files_are_short() -> None:
+    for path in FILES:
+        assert len(path.read_text().splitlines()) <= 300, path
+
+
+def test_help_loads_no_engine() -> None:
+    """What takes long to import: ``--help`` must answer at once."""
+    code = (
+        "import sys; sys.argv = ['largebatch', '--help']\n"
+        "from largebatch.studies.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code\n"
+        "heavy = {'torch', 'ray', 'optuna', 'scipy', 'plotly', 'pyarrow', 'numpy', 'pandas'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_the_package_under_test_is_these_sources() -> None:
+    """The tests may run on an installed wheel: every source file must be in it, unchanged."""
+    import largebatch
+
+    package = Path(largebatch.__file__).parent
+    for path in FILES:
+        folder, *rest = path.relative_to(ROOT).parts
+        inside = Path(*rest)
+        if folder == "studies" and rest[0] == "largebatch":
+            continue
+        installed = package / folder / inside
+        if package == ROOT / "studies" / "largebatch":
+            continue  # an editable install
+        assert installed.read_text() == path.read_text(), installed
