@@ -141,6 +141,12 @@ def law_traces(law: Law, shown: tuple[float, float], fitted: tuple[float, float]
     return traces
 
 
+def measured_range(optima_sizes: Iterable[int], tried_sizes: Iterable[int]) -> tuple[int, int]:
+    """The batch sizes between which a law was fitted: those with an optimum, else those that were tried."""
+    sizes = list(optima_sizes) or list(tried_sizes)
+    return min(sizes), max(sizes)
+
+
 def figure_layout(**options: Any) -> Figure:
     """A layout with the legend above the plot; axes grow to fit their labels."""
     # A legend within the paper's frame, not the axes': else its width depends on margins that depend on its height,

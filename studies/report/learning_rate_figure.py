@@ -15,6 +15,7 @@ from largebatch.studies.report.axes import (
     figure_layout,
     law_traces,
     log_axis,
+    measured_range,
     one_two_five,
     plain,
     positive,
@@ -44,7 +45,8 @@ def learning_rate_figure(trials: Sequence[Trial], laws: "FittedLaws | None") -> 
     sizes = [trial.recipe.global_batch_size for trial in trials]
     span = (min(sizes), max(sizes))
     if laws is not None and span[0] < span[1]:
-        data += law_traces(laws.learning_rate, span, span, "learning rate")
+        measured = [optimum.global_batch_size for optimum in laws.optima if positive([optimum.learning_rate])]
+        data += law_traces(laws.learning_rate, span, measured_range(measured, sizes), "learning rate")
     for kind in MARKS:
         data += _unreached(
             [trial for trial in trials if not trial.reached and outcome(trial) is kind], x, names, mark_size

@@ -14,6 +14,7 @@ from largebatch.studies.report.axes import (
     figure_layout,
     law_traces,
     log_axis,
+    measured_range,
     plain,
     positive,
     safe,
@@ -32,11 +33,12 @@ def steps_figure(trials: Sequence[Trial], laws: "FittedLaws | None", planned_siz
     """Steps to target of every trial and batch size, with the law up to the largest planned batch size."""
     sizes = [trial.recipe.global_batch_size for trial in trials]
     span = (min([*sizes, *planned_sizes]), max([*sizes, *planned_sizes]))
-    fitted = (min(sizes), max(sizes))
     data = _trials(trials)
     floor = min(positive(trial.steps_to_target for trial in trials), default=1.0)
     if laws is not None:
+        measured = [optimum.global_batch_size for optimum in laws.optima if positive([optimum.steps])]
         if span[0] < span[1]:
+            fitted = measured_range(measured, sizes)
             data = law_traces(laws.steps, span, fitted, "steps") + data
         data += _guides(laws, span, floor)
         data += _optima(laws.optima)

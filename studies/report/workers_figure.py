@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+
 from largebatch.search.laws.law import Prediction
 from largebatch.search.plan import Plan, PlanRow
 from largebatch.studies.report.answer import count, format_number, format_seconds, format_seconds_interval

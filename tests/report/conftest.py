@@ -4,6 +4,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+
 from largebatch.studies.report.page import write_report
 
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+
 from largebatch.search.laws.law import Law
 from largebatch.search.plan import Plan, PlanRow
 from largebatch.spaces.recipe import Recipe

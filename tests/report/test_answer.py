@@ -1,6 +1,7 @@
 import math
 
 import pytest
+
 from largebatch.studies.report.answer import (
     answer_sentence,
     format_number,
