@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from largebatch.search.laws.law import Law
+from largebatch.search.laws.step_time_law import StepTimeLaw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,7 @@ class Plan:
 
     study: str
     target: str
-    laws: Mapping[str, Law]
+    laws: Mapping[str, Law | StepTimeLaw]
     """``steps``, ``learning_rate`` and ``step_seconds``."""
     rows: tuple[PlanRow, ...]
     knee_num_workers: int | None

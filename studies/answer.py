@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from largebatch.search.laws.fitting import FittedLaws, fit_laws
-from largebatch.search.plan import Plan, make_plan
+from largebatch.search.plan import Plan
+from largebatch.search.planning import make_plan
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Trial
 from largebatch.spaces.user_mistake import UserMistake

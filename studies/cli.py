@@ -53,7 +53,7 @@ def run(
 
     console = Console()
     try:
-        run_study(
+        answer = run_study(
             question,
             directory,
             watch=lambda coordinator: watch(coordinator, console),
@@ -66,8 +66,13 @@ def run(
         again = f"largebatch run {study} --out {directory}"
         print(f"\nInterrupted; nothing is lost. Resume with: {again}", file=sys.stderr)
         raise typer.Exit(130) from None
-    _print_answer(directory)
+    from largebatch.studies.show import print_plan
+
+    if answer.plan is not None:
+        print_plan(answer.plan)
     console.print(f"The report: {directory / 'report.html'}", soft_wrap=True, highlight=False)
+    if answer.plan is None:
+        raise UserMistake(answer.problem or "there is no plan")
 
 
 @app.command(epilog="Example: largebatch show runs/quickstart --json")
@@ -140,15 +145,6 @@ def _read(
 
     existing = StudyDirectory.existing(directory)
     return read_answer(existing, workers=workers, device_hour_cost=device_hour_cost)
-
-
-def _print_answer(directory: Path) -> None:
-    from largebatch.studies.show import print_plan
-
-    answer = _read(directory)
-    if answer.plan is None:
-        raise UserMistake(answer.problem or "there is no plan")
-    print_plan(answer.plan)
 
 
 def _worker_counts(text: str | None) -> list[int] | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.answer import write_answer
+from largebatch.studies.answer import Answer, write_answer
 from largebatch.studies.engine.coordinator import Coordinator
 from largebatch.studies.record.directory import StudyDirectory, fingerprint, set_aside
 from largebatch.studies.record.lease import Lease
@@ -34,7 +34,7 @@ def run_study(
     in_process: bool = False,
     fresh: bool = False,
     budget_trials: int | None = None,
-) -> None:
+) -> Answer:
     """Run or resume a study in the directory ``out``, then time steps, fit the laws, write plan and report.
 
     Args:
@@ -74,7 +74,7 @@ def run_study(
             _run_in_process(coordinator, task, directory, watch)
         else:
             _run_with_ray(coordinator, task, directory, watch, address)
-        write_answer(directory)
+        return write_answer(directory)
 
 
 def _coordinator(

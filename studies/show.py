@@ -22,13 +22,18 @@ def print_plan(plan: Plan) -> None:
     """The plan as a table, and the answer in a sentence."""
     console = Console()
     cells = plan_table(plan)
-    table = Table(title=f"{plan.study}: {plan.target}", title_justify="left", header_style="dim", box=None)
-    for name in cells.columns:
-        table.add_column(name, justify="right")
-    for index, row in enumerate(cells.rows):
-        table.add_row(*row, style="bold" if index == cells.knee else None)
+    table = Table(title=f"{plan.study}: {plan.target}", title_justify="left", header_style="dim", box=None, pad_edge=False)
+    shown = [index for index, name in enumerate(cells.columns) if name not in _WIDE_ONLY]
+    for index in shown:
+        table.add_column(cells.columns[index].replace(" ", "\n", 1), justify="right", no_wrap=True)
+    for number, row in enumerate(cells.rows):
+        table.add_row(*(row[index] for index in shown), style="bold" if number == cells.knee else None)
     console.print(table)
     console.print(answer_sentence(plan), highlight=False)
+
+
+_WIDE_ONLY = ("local batch", "device-hours", "cost")
+"""Columns that only the page and ``--json`` have room for."""
 
 
 def print_study(answer: Answer) -> None:

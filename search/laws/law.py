@@ -72,3 +72,16 @@ class Law:
             "verdict": self.verdict,
             "reason": self.reason,
         }
+
+
+def no_law(name: str, reason: str, fitted_on: Mapping[str, Any]) -> Law:
+    """The law that was not found, with the reason in a sentence."""
+    return Law(
+        name=name,
+        parameters={},
+        draws_DP=np.empty((0, 0)),
+        formula=lambda x, _: np.full(np.shape(x), np.nan),
+        fitted_on=fitted_on,
+        verdict="no-law",
+        reason=reason,
+    )
