@@ -58,7 +58,7 @@ def read_answer(
 def write_answer_report(directory: StudyDirectory, answer: Answer, path: Path) -> None:
     """Write the HTML report of an answer."""
     profile = directory.profile()
-    facts = directory.provenance()
+    facts = {**directory.provenance(), "target": str(answer.target)}
     if profile is not None:
         facts["device"] = profile.device
     write_report(

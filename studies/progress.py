@@ -63,7 +63,7 @@ class _Progress:
         parts = [
             f"{done} of {self._coordinator.study.budget.trials or '?'} trials",
             f"{len(trials) - done} running",
-            f"{reached} reached {self._coordinator.target}",
+            f"{reached} reached the target",
             f"{rate:,.0f} examples/s",
             self._time_left(done, seconds),
         ]
@@ -76,7 +76,7 @@ class _Progress:
             limits.append(seconds / (done - self._done_before) * (budget.trials - done))
         if budget.minutes is not None:
             limits.append(60 * budget.minutes - self._coordinator.elapsed_seconds)
-        return f"{format_seconds(max(min(limits), 0.0))} left" if limits else ""
+        return f"{format_seconds(min(limits))} left" if limits and min(limits) > 0 else ""
 
     def panel(self) -> RenderableType:
         """The line, over the best trial of each batch size."""

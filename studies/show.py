@@ -22,18 +22,30 @@ def print_plan(plan: Plan) -> None:
     """The plan as a table, and the answer in a sentence."""
     console = Console()
     cells = plan_table(plan)
-    table = Table(title=f"{plan.study}: {plan.target}", title_justify="left", header_style="dim", box=None, pad_edge=False)
-    shown = [index for index, name in enumerate(cells.columns) if name not in _WIDE_ONLY]
-    for index in shown:
-        table.add_column(cells.columns[index].replace(" ", "\n", 1), justify="right", no_wrap=True)
+    table = Table(title=f"{plan.study}: {plan.target}", title_justify="left", header_style="dim", box=None, padding=(0, 1, 0, 0))
+    shown = {index: _HEADINGS[name] for index, name in enumerate(cells.columns) if name in _HEADINGS}
+    for heading in shown.values():
+        table.add_column(heading, justify="right", no_wrap=True)
     for number, row in enumerate(cells.rows):
         table.add_row(*(row[index] for index in shown), style="bold" if number == cells.knee else None)
     console.print(table)
     console.print(answer_sentence(plan), highlight=False)
 
 
-_WIDE_ONLY = ("local batch", "device-hours", "cost")
-"""Columns that only the page and ``--json`` have room for."""
+_HEADINGS = {
+    "workers": "workers",
+    "global batch": "batch",
+    "learning rate": "rate",
+    "steps": "steps",
+    "step time": "step",
+    "time to target": "time",
+    "90 % interval": "90 % interval",
+    "speed-up": "speed-up",
+    "efficiency": "eff.",
+    "cost": "cost",
+    "basis": "basis",
+}
+"""The columns that 80 characters have room for, and their short names; the page and ``--json`` have all."""
 
 
 def print_study(answer: Answer) -> None:

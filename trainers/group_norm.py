@@ -43,15 +43,14 @@ class GroupedBatchNorm(nn.Module):
                 x, self.running_mean, self.running_var, self.weight, self.bias, training=False, eps=self.eps
             )
         groups, channels = self.num_groups, x.shape[1]
-        mean = torch.zeros(groups * channels, dtype=self.running_mean.dtype, device=x.device)
-        variance = torch.ones_like(mean)
+        statistics = torch.zeros(2, groups * channels, dtype=self.running_mean.dtype, device=x.device)
         grouped = x.reshape(x.shape[0] // groups, groups * channels, *x.shape[2:])
         weight, bias = self.weight, self.bias
         if groups > 1 and weight is not None:
             weight, bias = weight.repeat(groups), bias.repeat(groups)
+        mean, variance = statistics.unbind()
         y = batch_norm(grouped, mean, variance, weight, bias, training=True, momentum=1.0, eps=self.eps)
-        self.statistics[0] += mean.view(groups, channels).sum(0)
-        self.statistics[1] += variance.view(groups, channels).sum(0)
+        self.statistics += statistics.view(2, groups, channels).sum(1) if groups > 1 else statistics
         return y.reshape(x.shape)
 
     def update_running_statistics(self, num_groups: int) -> None:

@@ -32,6 +32,8 @@ def profile_steps(
     ``local_batch_sizes`` must suit its ``norm_batch_size``.
     """
     num_devices = dist.get_world_size() if dist.is_initialized() else 1
+    warm = _training(task, recipe, max(local_batch_sizes), 1, device, alone=True)
+    _time(warm.train_step, device)  # by then the machine has settled after what ran before
     compute, steps = [], []
     num_bytes = 4
     for size in sorted(set(local_batch_sizes)):

@@ -88,7 +88,7 @@ class Training:
         groups_per_pass = max(1, self.task.micro_batch_size // recipe.group_size)
         self._sums.zero_()
         self.model.train()
-        torch.manual_seed((recipe.seed << 40) + (self.step << 12) + self.rank)
+        self._seed_step()
         for start in range(0, len(mine_GN), groups_per_pass):
             self._accumulate(mine_GN[start : start + groups_per_pass])
         if self.num_devices > 1:
@@ -102,6 +102,13 @@ class Training:
         if self.average is not None:
             self.average.update(self.step)
         return self._loss.clone()
+
+    def _seed_step(self) -> None:
+        """Random numbers follow from seed, step and rank, so that resuming needs no random state."""
+        seed = (self.recipe.seed << 40) + (self.step << 12) + self.rank
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
 
     def _accumulate(self, indices_GN: Any) -> None:
         """Add the gradients of some groups; their examples are interleaved, as ``GroupedBatchNorm`` expects."""

@@ -51,13 +51,18 @@ class StepTimeLaw:
         row = np.array([list(self.parameters.values())])
         return float(_sync(row, num_workers, self.num_bytes)[0])
 
+    @property
+    def interval(self) -> dict[str, tuple[float, float]]:
+        """The 90 % interval of each parameter."""
+        low, high = np.quantile(self.draws_DP, INTERVAL, axis=0)
+        return {name: (float(low[i]), float(high[i])) for i, name in enumerate(self.parameters)}
+
     def to_json(self) -> dict[str, Any]:
         """As ``Law.to_json``."""
-        low, high = np.quantile(self.draws_DP, INTERVAL, axis=0)
         return {
             "name": self.name,
             "parameters": dict(self.parameters),
-            "interval": {name: [float(low[i]), float(high[i])] for i, name in enumerate(self.parameters)},
+            "interval": {name: list(bounds) for name, bounds in self.interval.items()},
             "fitted_on": dict(self.fitted_on),
             "verdict": self.verdict,
             "reason": self.reason,

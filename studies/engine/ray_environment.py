@@ -7,6 +7,7 @@ import sys
 _SETTINGS = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a user's task is imported from the folder where largebatch runs
+    "RAY_DEDUP_LOGS_SKIP_REGEX": "worker processes have been started",  # so many actors is what we mean
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # a dead worker is noticed at once, not after 2 s
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_TRAIN_V2_ENABLED": "1",
