@@ -4,6 +4,7 @@ Three kinds: a ``Range`` of numbers on a scale, a ``Choice`` among values, and a
 from the unit interval, the one coordinate that every searcher works in.
 """
 
+import difflib
 import math
 from typing import Annotated, Any, Literal
 
@@ -38,9 +39,12 @@ class Range(_Domain):
         if self.scale in ("log", "log2") and self.low <= 0:
             raise ValueError(f"`low > 0` must hold for scale {self.scale}; {got}; use scale: linear or a low > 0")
         if self.scale == "log1m" and self.high >= 1:
-            raise ValueError(f"`high < 1` must hold for scale log1m; {got}")
-        if self.scale == "log2" and not math.log2(self.high / self.low).is_integer():
-            last = self.low * 2 ** math.floor(math.log2(self.high / self.low))
+            raise ValueError(f"`high < 1` must hold for scale log1m; {got}; use scale: linear or a high < 1")
+        if not math.isfinite(self.high - self.low) or self._line(self.low) == self._line(self.high):
+            raise ValueError(f"low and high must be apart, and not by more than numbers can tell; {got}")
+        if self.scale == "log2" and math.frexp(self.low)[0] != math.frexp(self.high)[0]:
+            (low, low_power), (high, high_power) = math.frexp(self.low), math.frexp(self.high)
+            last = math.ldexp(self.low, high_power - low_power - (high < low))
             raise ValueError(
                 f"scale log2 doubles from low to high, so high must be low times a power of two; {got}; "
                 f"use high: {last:g} or {2 * last:g}"
@@ -51,7 +55,8 @@ class Range(_Domain):
         """All values where they are finite (scale log2), else None."""
         if self.scale != "log2":
             return None
-        return tuple(self.low * 2**k for k in range(round(math.log2(self.high / self.low)) + 1))
+        doublings = math.frexp(self.high)[1] - math.frexp(self.low)[1]
+        return tuple(math.ldexp(self.low, k) for k in range(doublings + 1))
 
     def grid(self, count: int) -> tuple[float, ...]:
         """``count`` values evenly spaced on the scale, the ends included; every value of a log2 range."""
@@ -72,8 +77,10 @@ class Range(_Domain):
         values = self.values()
         if values is not None:
             return values[min(int(u * len(values)), len(values) - 1)]
+        if u in (0, 1):
+            return self.high if u else self.low  # to the last digit: what the user wrote
         at = self._line(self.low) + u * (self._line(self.high) - self._line(self.low))
-        value = math.exp(at) if self.scale == "log" else 1 - math.exp(at) if self.scale == "log1m" else at
+        value = math.exp(at) if self.scale == "log" else -math.expm1(at) if self.scale == "log1m" else at
         return min(max(value, self.low), self.high)
 
     def contains(self, value: Any) -> bool:
@@ -124,9 +131,14 @@ class Choice(_Domain):
 
 
 def _kind(value: Any) -> str:
-    """Which domain was meant, by its keys: so that an error speaks of that one alone."""
-    has_choices = "choices" in value if isinstance(value, dict) else isinstance(value, Choice)
-    return "choice" if has_choices else "range"
+    """Which domain was meant, by its keys and be they misspelt: so that an error speaks of that one alone."""
+    if not isinstance(value, dict):
+        return "choice" if isinstance(value, Choice) else "range"
+    if "low" in value or "high" in value:
+        return "choice" if "choices" in value else "range"
+    keys = [*Range.model_fields, "choices"]
+    meant = {near for key in value for near in difflib.get_close_matches(str(key), keys, n=1)}
+    return "choice" if "choices" in meant else "range"
 
 
 Domain = Annotated[

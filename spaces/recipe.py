@@ -20,7 +20,7 @@ class Recipe(BaseModel):
     weight averaging depends on the horizon through its warm-up alone, and not at all with ``warmup_steps``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     global_batch_size: PositiveInt
     learning_rate: PositiveFloat

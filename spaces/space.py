@@ -2,94 +2,117 @@
 
 import itertools
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal, get_origin
 
-from largebatch.spaces.domain import Domain, Value, fixed
+from pydantic import ConfigDict, RootModel, TypeAdapter, ValidationError, model_validator
+
+from largebatch.spaces.domain import Choice, Domain, Range, Value, fixed
 from largebatch.spaces.nearest import nearest
+from largebatch.spaces.problems import Problems
 from largebatch.spaces.recipe import OPTIMIZERS, OPTIMIZERS_NOT_BUILT, Recipe
-from pydantic import RootModel, ValidationError, model_validator
 
-_INTEGERS = (
-    "global_batch_size",
-    "norm_batch_size",
-    "num_workers",
-    "warmup_steps",
-    "horizon_examples",
-    "seed",
-)
+_INTEGERS = ("global_batch_size", "norm_batch_size", "warmup_steps", "horizon_examples", "seed")
+_REQUIRED = ("global_batch_size", "learning_rate")
+_NAMES = tuple(name for name in Recipe.model_fields if name != "num_workers")
+"""What can be searched. Worker counts are the study's question, not a choice of the searcher."""
+
+_SUITS_ANY: dict[str, Value] = {"global_batch_size": 1, "learning_rate": 1.0, "norm_batch_size": 1}
+"""A recipe in which any one field can be tried by itself."""
+
+_DOMAIN: TypeAdapter[Domain] = TypeAdapter(Domain)
 
 
 class Space(RootModel[dict[str, Domain]]):
     """A domain for each searched field of ``Recipe``, in the study file's order.
 
     ``global_batch_size`` must take finitely many values (``choices``, or scale ``log2``), for they are what the laws
-    compare. A domain with ``when`` exists only under the named values of another, unconditional choice.
+    compare. A domain with ``when`` exists only under the named values of another, unconditional choice. Every recipe
+    of a valid space can be built. ``momentum: 0.9`` is short for one choice.
     """
 
-    model_config = {"frozen": True}
+    model_config = ConfigDict(frozen=True)
 
     @model_validator(mode="before")
     @classmethod
-    def _scalars(cls, data: Any) -> Any:
-        """``momentum: 0.9`` is short for one choice."""
+    def _each(cls, data: Any) -> Any:
+        """Each domain by itself, so that one mistake does not hide another."""
         if not isinstance(data, dict):
             return data
-        return {
-            name: fixed(value) if isinstance(value, bool | int | float | str) else value for name, value in data.items()
-        }
+        problems = Problems()
+        domains: dict[str, Domain] = {}
+        for name, value in data.items():
+            if name not in _NAMES:
+                problems.add((str(name),), _not_searched(str(name)))
+            elif (domain := _domain(name, value, problems)) is not None:
+                domains[name] = domain
+        unknown = " ".join(_not_searched(str(name)) for name in data if name not in _NAMES)
+        for name in _REQUIRED:
+            if name not in data and f"did you mean {name!r}" not in unknown:
+                problems.add((), f"a space must hold global_batch_size and learning_rate; {name} is missing")
+        if problems:
+            raise problems.error(cls.__name__)
+        return domains
 
     @model_validator(mode="after")
-    def _consistent(self) -> "Space":
-        domains = self.root
-        for name in domains:
-            if name not in Recipe.model_fields:
-                raise ValueError(f"{name}: not a hyper-parameter{nearest(name, Recipe.model_fields)}")
-        for name in ("global_batch_size", "learning_rate"):
-            if name not in domains:
-                raise ValueError(f"a space must hold global_batch_size and learning_rate; {name} is missing")
-        if domains["global_batch_size"].values() is None:
-            raise ValueError(
-                "global_batch_size: must take finitely many values: use scale: log2, or choices: [32, 64, ..]"
-            )
-        for name, domain in domains.items():
-            self._check_condition(name, domain)
-            self._check_ends(name, domain)
-        self._check_groups()
+    def _together(self) -> "Space":
+        problems = Problems()
+        for name, domain in self.root.items():
+            self._check_condition(name, domain, problems)
+        for name in ("global_batch_size", "norm_batch_size"):
+            if name in self.root and self.root[name].values() is None:
+                problems.add((name,), "must take finitely many values; use scale: log2, or choices: [32, 64, ..]")
+        if not problems:
+            self._check_recipes(problems)
+        if problems:
+            raise problems.error(type(self).__name__)
         return self
 
-    def _check_condition(self, name: str, domain: Domain) -> None:
+    def _check_condition(self, name: str, domain: Domain, problems: Problems) -> None:
+        if domain.when is not None and name in _REQUIRED:
+            problems.add((name, "when"), f"every recipe has a {name}; drop the `when`")
+            return
         for parent, allowed in (domain.when or {}).items():
-            if parent not in self.root:
-                raise ValueError(f"{name}: its `when` names {parent!r}, which the space lacks{nearest(parent, self.root)}")
-            if self.root[parent].when is not None:
-                raise ValueError(f"{name}: its `when` names {parent!r}, which has a `when` itself: conditions do not nest")
-            for value in allowed:
-                if not self.root[parent].contains(value):
-                    raise ValueError(f"{name}: its `when` asks for {parent}: {value!r}, which {parent} cannot take")
+            path, choice = (name, "when", parent), self.root.get(parent)
+            if choice is None:
+                problems.add(path, f"`when` must name what the space holds; got {parent!r}{nearest(parent, self.root)}")
+            elif choice.when is not None:
+                problems.add(path, f"conditions do not nest, and {parent} has a `when` itself; drop one of the two")
+            elif choice.values() is None:
+                problems.add(path, f"`when` must name a choice, and {parent} is a range; give it choices: [..]")
+            else:
+                for value in allowed:
+                    if not choice.contains(value):
+                        problems.add(path, f"{parent} never is {value!r}; drop it, or add it to {parent}")
 
-    def _check_ends(self, name: str, domain: Domain) -> None:
-        """Try a domain's values in a recipe, so that a wrong one is refused before anything runs."""
-        for value in domain.grid(2):
-            if name == "optimizer" and value in OPTIMIZERS_NOT_BUILT:
-                raise ValueError(f"optimizer: {value} is not built yet; built: {', '.join(OPTIMIZERS)}")
-            if name == "optimizer" and value not in OPTIMIZERS:
-                raise ValueError(f"optimizer: unknown optimizer {value!r}{nearest(str(value), OPTIMIZERS)}")
-            try:
-                Recipe.model_validate({"global_batch_size": 1, "learning_rate": 1.0, name: self._typed(name, value)})
-            except ValidationError as error:
-                for problem in error.errors():
-                    if name in problem["loc"]:
-                        raise ValueError(f"{name}: cannot be {value!r}: {_lower(problem['msg'])}") from error
+    def _check_recipes(self, problems: Problems) -> None:
+        """Whether batch sizes are whole numbers of groups, and no two ways of saying the warm-up meet."""
+        for size, norm in self.batches:
+            if size > norm and size % norm:
+                problems.add(
+                    ("global_batch_size",),
+                    f"a batch size above norm_batch_size must be a multiple of it; got {size} with {norm}; "
+                    f"drop {size}, or choose another norm_batch_size",
+                )
+        if any(len(values) == 2 for values in self._combinations("warmup_steps", "warmup_fraction")):
+            problems.add(("warmup_fraction",), "a recipe can have warmup_steps or warmup_fraction, not both; drop one")
 
-    def _check_groups(self) -> None:
-        """Every batch size must be a whole number of groups that share batch statistics."""
-        for norm in self.norm_batch_sizes:
-            for size in self.batch_sizes:
-                if size > norm and size % norm:
-                    raise ValueError(
-                        f"global_batch_size: {size} is above norm_batch_size ({norm}) but no multiple of it; "
-                        f"drop it, or choose another norm_batch_size"
-                    )
+    def _combinations(self, *names: str) -> Iterator[dict[str, Value]]:
+        """Every way in which some domains can take values together; of a range one value stands for all."""
+        present = [name for name in names if name in self.root]
+        parents = {parent for name in present for parent in self.root[name].when or {}}
+        domains = {name: self.root[name] for name in (*present, *sorted(parents - set(present)))}
+        for combination in itertools.product(*(domain.grid(1) for domain in domains.values())):
+            values = dict(zip(domains, combination, strict=True))
+            yield {name: values[name] for name in present if _exists(self.root[name], values)}
+
+    @property
+    def batches(self) -> tuple[tuple[int, int], ...]:
+        """All pairs of global batch size and ``norm_batch_size``, ascending."""
+        default = Recipe.model_fields["norm_batch_size"].default
+        pairs = self._combinations("global_batch_size", "norm_batch_size")
+        return tuple(
+            sorted({(int(one["global_batch_size"]), int(one.get("norm_batch_size", default))) for one in pairs})
+        )
 
     @property
     def batch_sizes(self) -> tuple[int, ...]:
@@ -99,26 +122,13 @@ class Space(RootModel[dict[str, Domain]]):
         return tuple(sorted(int(value) for value in values))
 
     @property
-    def norm_batch_sizes(self) -> tuple[int, ...]:
-        """All values of ``norm_batch_size``, or the ends of its range; the recipe's default where it is not searched."""
-        domain = self.root.get("norm_batch_size")
-        if domain is None:
-            default: int = Recipe.model_fields["norm_batch_size"].default
-            return (default,)
-        return tuple(sorted(round(float(value)) for value in domain.grid(2)))
-
-    @property
     def varying(self) -> dict[str, Domain]:
         """The domains with more than one value."""
         return {name: domain for name, domain in self.root.items() if len(domain.grid(2)) > 1}
 
     def active(self, values: Mapping[str, Value]) -> list[str]:
         """Names of the domains that exist given the values of the unconditional ones."""
-        return [
-            name
-            for name, domain in self.root.items()
-            if all(values[parent] in allowed for parent, allowed in (domain.when or {}).items())
-        ]
+        return [name for name, domain in self.root.items() if _exists(domain, values)]
 
     def recipe(self, values: Mapping[str, Value]) -> Recipe:
         """The recipe with the active values; inactive ones keep the recipe's defaults.
@@ -149,15 +159,60 @@ class Space(RootModel[dict[str, Domain]]):
 
     def divides(self, num_workers: int) -> bool:
         """Whether some batch size can be dealt to ``num_workers`` in whole groups."""
-        norm = self.norm_batch_sizes[0]
-        return any(
-            size % num_workers == 0 and size // num_workers % min(norm, size) == 0 for size in self.batch_sizes
-        )
+        return any(size // min(norm, size) % num_workers == 0 for size, norm in self.batches)
 
     @staticmethod
     def _typed(name: str, value: Value) -> Value:
         return round(value) if name in _INTEGERS and isinstance(value, float) else value
 
 
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]
+def _exists(domain: Domain, values: Mapping[str, Value]) -> bool:
+    return all(values[parent] in allowed for parent, allowed in (domain.when or {}).items())
+
+
+def _not_searched(name: str) -> str:
+    if name == "num_workers":
+        return "num_workers is not searched; the study's `workers` lists the worker counts"
+    return f"unknown hyper-parameter {name!r}{nearest(name, _NAMES)}"
+
+
+def _domain(name: str, value: Any, problems: Problems) -> Domain | None:
+    """The domain of a hyper-parameter with its values in the recipe's own types, or None and a problem."""
+    if isinstance(value, bool | int | float | str):
+        value = fixed(value)
+    if not isinstance(value, dict | Range | Choice):
+        shown = "nothing" if value is None else repr(value)[:60]
+        problems.add((name,), f"must be a value, or {{low: .., high: ..}}, or {{choices: [..]}}; got {shown}")
+        return None
+    try:
+        domain = _DOMAIN.validate_python(value)
+    except ValidationError as error:
+        problems.add_all((name,), error)
+        return None
+    if isinstance(domain, Choice):
+        choices = tuple(_recipe_value(name, one, ("choices", k), problems) for k, one in enumerate(domain.choices))
+        return None if None in choices else domain.model_copy(update={"choices": tuple(dict.fromkeys(choices))})
+    if get_origin(Recipe.model_fields[name].annotation) is Literal:
+        problems.add((name,), f"low and high are for numbers, and {name} is not one; use choices: [..]")
+        return None
+    ends = [_recipe_value(name, getattr(domain, end), (end,), problems) for end in ("low", "high")]
+    return None if None in ends else domain
+
+
+def _recipe_value(name: str, value: Value, path: tuple[str | int, ...], problems: Problems) -> Value | None:
+    """A value as the recipe holds it (``"1e-4"`` becomes a number), or None and a problem."""
+    if name == "optimizer" and value in OPTIMIZERS_NOT_BUILT:
+        problems.add((name, *path), f"{value} is not built yet; built: {', '.join(OPTIMIZERS)}")
+    elif name == "optimizer" and value not in OPTIMIZERS:
+        problems.add((name, *path), f"unknown optimizer {value!r}{nearest(str(value), OPTIMIZERS)}")
+    elif isinstance(value, bool):
+        problems.add((name, *path), f"must be a number or a name; got {str(value).lower()}")
+    else:
+        try:
+            recipe = Recipe.model_validate({**_SUITS_ANY, name: value})
+        except ValidationError as error:
+            problems.add_field((name, *path), error, name)
+            return None
+        typed: Value = getattr(recipe, name)
+        return typed
+    return None

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 class Target(BaseModel):
     """A metric and the bound that it must pass: exactly one of ``above`` and ``below``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     metric: str
     above: float | None = None

@@ -129,11 +129,15 @@ def _check_start(task: "Task", study: Study, target: Target) -> None:
     """Refuse a target that the untrained model meets, on a few validation examples."""
     import torch
 
+    from largebatch.trainers.failure import describe
     from largebatch.trainers.training import Training
 
     recipe = Recipe(global_batch_size=study.space.batch_sizes[0], learning_rate=1.0)
-    training = Training(task, recipe, max_examples=1, device=torch.device("cpu"))
-    value = training.evaluate(limit=512)[target.metric]
+    try:
+        training = Training(task, recipe, max_examples=1, device=torch.device("cpu"))
+        value = training.evaluate(limit=512)[target.metric]
+    except Exception as error:
+        raise UserMistake(f"task: {study.task} cannot be evaluated: {describe(error)}") from error
     if target.reached(value):
         raise UserMistake(
             f"target: {target} is met before training (an untrained model has {target.metric} {value:.4g}); "

@@ -1,5 +1,6 @@
 """The question: task, space, worker counts, target, budget. A frozen value."""
 
+import json
 import re
 from typing import Annotated, Any
 
@@ -7,9 +8,9 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -23,9 +24,14 @@ SEARCHERS = ("grid", "halton", "optuna-tpe")
 SEARCHERS_NOT_BUILT = ("guided", "optuna-gp", "optuna-cmaes", "deephyper-cbo")
 SCHEDULERS = ("none", "asha")
 SCHEDULERS_NOT_BUILT = ("hyperband", "median", "pbt", "projection")
+MAX_REPEATS = 1
+"""Seeds for the finalists of each batch size that this version can run."""
+
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+"""Small enough for every generator that it reaches, the number of trials added."""
 
 
-def _built(kind: str, name: str, built: tuple[str, ...], not_built: tuple[str, ...]) -> str:
+def _built(kind: str, name: str, built: tuple[str, ...], not_built: tuple[str, ...] = ()) -> str:
     if name in not_built:
         raise ValueError(f"{kind} {name} is not built yet; built: {', '.join(built)}")
     if name not in built:
@@ -34,14 +40,14 @@ def _built(kind: str, name: str, built: tuple[str, ...], not_built: tuple[str, .
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Search(_Section):
     """Which searcher proposes recipes. ``points_per_range`` is for ``grid``, the rule for ``optuna-tpe``."""
 
     name: str = "optuna-tpe"
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     points_per_range: PositiveInt = 5
     learning_rate_rule: str = "square-root"
 
@@ -53,7 +59,7 @@ class Search(_Section):
     @field_validator("learning_rate_rule")
     @classmethod
     def _known_rule(cls, name: str) -> str:
-        return _built("rule", name, tuple(RULES), ())
+        return _built("rule", name, tuple(RULES))
 
 
 class TrialScheduler(_Section):
@@ -80,7 +86,7 @@ class Budget(_Section):
     @model_validator(mode="after")
     def _finite(self) -> "Budget":
         if self.trials is None and self.examples is None and self.minutes is None:
-            raise ValueError("a budget must have at least one of trials, examples and minutes")
+            raise ValueError("at least one of trials, examples and minutes must be given, or the study never ends")
         return self
 
 
@@ -97,9 +103,10 @@ class Study(_Section):
 
     name: str
     task: str
-    workers: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (1, 2, 4, 8, 16, 32, 64)
     target: Target | None = None
     space: Space
+    # After the space, which its check looks at: so that the check runs though another key be wrong.
+    workers: Annotated[tuple[PositiveInt, ...], Field(min_length=1, validate_default=True)] = (1, 2, 4, 8, 16, 32, 64)
     search: Search = Search()
     scheduler: TrialScheduler = TrialScheduler()
     budget: Budget
@@ -111,34 +118,57 @@ class Study(_Section):
     def _slug(cls, name: str) -> str:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
             raise ValueError(
-                f"a name must be letters, digits, '.', '_' or '-', for it names a folder; got {name!r}"
+                "must be at most 100 letters, digits, '.', '_' or '-', and begin with a letter or digit, "
+                f"for it names a folder; got {name!r:.60}"
             )
         return name
 
+    @field_validator("task")
+    @classmethod
+    def _one_word(cls, task: str) -> str:
+        if not re.fullmatch(r"\S+", task):
+            raise ValueError(f"must be the name of a task that ships, or package.module:function; got {task!r:.60}")
+        return task
+
     @field_validator("workers")
     @classmethod
-    def _ascending(cls, workers: tuple[int, ...]) -> tuple[int, ...]:
+    def _divisible(cls, workers: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
+        space: Space | None = info.data.get("space")
+        undivided = [count for count in workers if space is not None and not space.divides(count)]
+        if space is not None and undivided:
+            norms = " or ".join(str(norm) for norm in sorted({norm for _, norm in space.batches}))
+            raise ValueError(
+                f"no global_batch_size of the space {_listed(space.batch_sizes)} can be divided among "
+                f"{', '.join(map(str, undivided))} workers in whole groups of {norms}; "
+                f"largest count that works: {max(size // min(size, norm) for size, norm in space.batches)}; "
+                f"add larger batch sizes, lower norm_batch_size, or drop the count"
+            )
         return tuple(sorted(set(workers)))
 
     @field_validator("repeats")
     @classmethod
     def _once(cls, repeats: int) -> int:
-        if repeats > 1:
-            raise ValueError(f"repeats over seeds are not built yet; use 1 (got {repeats})")
+        if repeats > MAX_REPEATS:
+            raise ValueError(f"{repeats} repeats are not built yet; built: {MAX_REPEATS}")
         return repeats
 
-    @model_validator(mode="after")
-    def _divisible(self) -> "Study":
-        undivided = [count for count in self.workers if not self.space.divides(count)]
-        if undivided:
-            sizes, norm = list(self.space.batch_sizes), self.space.norm_batch_sizes[0]
-            raise ValueError(
-                f"workers: no global batch size of {sizes} can be divided among "
-                f"{', '.join(map(str, undivided))} workers in whole groups of {norm} (norm_batch_size); "
-                f"add larger batch sizes, lower norm_batch_size, or drop these counts"
-            )
-        return self
-
     def to_dict(self) -> dict[str, Any]:
-        """The study as plain values, what was left out included."""
-        return self.model_dump(mode="json", exclude_none=True)
+        """The study as plain values, what was left out included; a single choice is its value."""
+        plain = self.model_dump(mode="json", exclude_none=True)
+        plain["space"] = {
+            name: domain["choices"][0] if domain.keys() == {"choices"} and len(domain["choices"]) == 1 else domain
+            for name, domain in plain["space"].items()
+        }
+        return plain
+
+    def canonical_json(self) -> str:
+        """The same text for equal studies."""
+        return json.dumps(self.to_dict(), sort_keys=True)
+
+    def __hash__(self) -> int:
+        return hash(self.canonical_json())
+
+
+def _listed(sizes: tuple[int, ...]) -> str:
+    shown = [str(size) for size in sizes]
+    return f"[{', '.join(shown if len(shown) <= 12 else [*shown[:6], '..', *shown[-3:]])}]"

@@ -1,44 +1,20 @@
-"""Study files: YAML in, a ``Study`` or every mistake with its line out. A study file is data; reading it runs nothing."""
+"""Study files: YAML in, a ``Study`` or every mistake with its line out. Reading a study file runs nothing."""
 
-import difflib
+import hashlib
 import importlib.resources
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
 
-from largebatch.spaces.domain import Choice, Range
 from largebatch.spaces.nearest import nearest
-from largebatch.spaces.target import Target
+from largebatch.spaces.problems import KeyPath
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.study import Budget, Resources, Search, Study, TrialScheduler
-
-Key = str | int
-KeyPath = tuple[Key, ...]
-
-_SECTIONS: dict[str, type[BaseModel]] = {
-    "target": Target,
-    "search": Search,
-    "scheduler": TrialScheduler,
-    "budget": Budget,
-    "resources": Resources,
-    "range": Range,
-    "choice": Choice,
-}
-_TAGS = ("range", "choice")
-_WANTED = {
-    "int": "must be a whole number",
-    "float": "must be a number",
-    "string": "must be text",
-    "bool": "must be true or false",
-    "model": "must be a mapping of keys to values",
-    "dict": "must be a mapping of keys to values",
-    "tuple": "must be a list",
-    "list": "must be a list",
-}
+from largebatch.studies.plain_words import plain_words
+from largebatch.studies.study import Study
+from largebatch.studies.yaml_lines import Document, Dumper, NotYamlError, read_yaml
 
 
 def load_study(path: Path) -> Study:
@@ -57,12 +33,12 @@ def find_study(argument: str) -> tuple[str, str]:
         UserMistake: if there is neither.
     """
     path = Path(argument)
-    if path.exists():
-        return str(path), _read(path)
     catalog = importlib.resources.files("largebatch.studies.catalog")
     names = [file.name.removesuffix(".yaml") for file in catalog.iterdir() if file.name.endswith(".yaml")]
-    if argument in names:
-        return f"{argument}.yaml", (catalog / f"{argument}.yaml").read_text()
+    if argument in names and not path.is_file():  # a folder of that name, as of an earlier run, is no study file
+        return f"{argument}.yaml", (catalog / f"{argument}.yaml").read_text(encoding="utf-8")
+    if _exists(path):
+        return str(path), _read(path)
     raise UserMistake(f"there is no file {argument!r} and no study of that name{nearest(argument, names)}")
 
 
@@ -72,105 +48,110 @@ def parse_study(text: str, source: str) -> Study:
     Raises:
         UserMistake: with every mistake in it, each with its line.
     """
-    lines: dict[KeyPath, int] = {}
-    problems: list[tuple[int, str]] = []
     try:
-        node = yaml.compose(text, yaml.SafeLoader)
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark is not None else 1
-        raise UserMistake(f"{source}:{line}: not valid YAML: {getattr(error, 'problem', None) or error}") from error
-    if not isinstance(data, dict):
-        found = "nothing" if data is None else f"a {type(data).__name__}"
-        raise UserMistake(f"{source}:1: a study file must be a mapping of keys to values; it holds {found}")
-    assert node is not None
-    for key, line, doubled in _walk(node, ()):
-        if doubled:
-            problems.append((line, f"{_dotted(key)}: the key appears twice; the first is in line {lines[key]}"))
-        lines.setdefault(key, line)
+        document = read_yaml(text)
+    except NotYamlError as error:
+        raise UserMistake(f"{source}:{error.line}: {error}") from error
+    if not isinstance(document.data, dict):
+        kind = "a list" if isinstance(document.data, list) else "a single value"
+        found = "is empty" if document.data is None else f"is {kind}"
+        raise UserMistake(
+            f"{source}:1: a study file must hold keys and values, as in `name: my-study`; this one {found}"
+        )
+    problems = document.problems
     study = None
     try:
-        study = Study.model_validate(data)
+        study = Study.model_validate(document.data)
     except ValidationError as error:
-        problems += [_explain(detail, lines) for detail in error.errors()]
+        problems += [(path, _line(path, document), text) for path, text in plain_words(error, document.lines)]
+    wrong = {path for path, _, _ in problems}
+    for path in _booleans(document.data, ()):
+        if not any(path[:length] in wrong for length in range(1, len(path) + 1)):
+            problems.append((path, _line(path, document), "must be a number, not true or false"))
     if problems or study is None:
-        raise UserMistake("\n".join(f"{source}:{line}: {text}" for line, text in sorted(problems)))
+        problems.sort(key=lambda problem: problem[1])
+        raise UserMistake("\n".join(f"{source}:{line}: {_said(path, text)}" for path, line, text in problems))
     return study
 
 
 def study_text(study: Study) -> str:
     """YAML that parses to ``study``."""
-    return yaml.safe_dump(study.to_dict(), sort_keys=False)
+    text: str = yaml.dump(study.to_dict(), Dumper=Dumper, sort_keys=False, default_flow_style=None, width=120)
+    return text
 
 
 def study_diff(old: Study, new: Study) -> str:
-    """The lines in which two studies differ."""
-    difference = difflib.unified_diff(study_text(old).splitlines(), study_text(new).splitlines(), lineterm="", n=1)
-    return "\n".join(line for line in difference if not line.startswith(("---", "+++", "@@")))
+    """The fields in which two studies differ, a line each: ``-`` as in ``old``, ``+`` as in ``new``."""
+    before, after = _fields(old), _fields(new)
+    sections = list(Study.model_fields)
+    lines = []
+    for name in sorted(before | after, key=lambda name: sections.index(name.split(".")[0])):
+        if before.get(name) != after.get(name):
+            lines += [f"- {name}: {before[name]}"] if name in before else []
+            lines += [f"+ {name}: {after[name]}"] if name in after else []
+    return "\n".join(lines)
+
+
+def fingerprint(study: Study) -> str:
+    """16 hex digits of the SHA-256 of the study; equal studies have equal ones."""
+    return hashlib.sha256(study.canonical_json().encode()).hexdigest()[:16]
 
 
 def _read(path: Path) -> str:
+    if path.is_dir():
+        raise UserMistake(f"{path} is a folder; give a study file, such as {path / 'study.yaml'}")
     try:
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UserMistake(f"{path} cannot be read: {reason}") from error
+    except FileNotFoundError as error:
+        raise UserMistake(f"there is no file {str(path)!r}") from error
+    except UnicodeDecodeError as error:
+        raise UserMistake(f"{path} cannot be read: it is not UTF-8 text") from error
+    except OSError as error:
+        raise UserMistake(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _walk(node: yaml.Node, path: KeyPath) -> Iterator[tuple[KeyPath, int, bool]]:
-    """Each key's path, its line from 1, and whether it stood in the same mapping before."""
-    if isinstance(node, yaml.SequenceNode):
-        for index, child in enumerate(node.value):
-            yield (*path, index), child.start_mark.line + 1, False
-            yield from _walk(child, (*path, index))
-    if isinstance(node, yaml.MappingNode):
-        seen = set()
-        for key, child in node.value:
-            key_path = (*path, str(key.value))
-            yield key_path, key.start_mark.line + 1, key.value in seen and key.value != "<<"
-            seen.add(key.value)
-            yield from _walk(child, key_path)
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
-def _explain(detail: ErrorDetails, lines: dict[KeyPath, int]) -> tuple[int, str]:
-    """Line and sentence of one of pydantic's errors."""
-    where: KeyPath = tuple(key for key in detail["loc"] if key not in _TAGS)
-    kind = detail["type"]
-    if kind == "value_error":
-        message = str(detail["ctx"]["error"])
-        named = message.split(":", 1)[0]
-        if (*where, named) in lines:  # the check of a whole mapping names the key that is wrong
-            where, message = (*where, named), message.split(":", 1)[1].strip()
-    elif kind == "extra_forbidden":
-        return _line(where, lines), f"unknown key {where[-1]!r}{nearest(str(where[-1]), _valid_keys(detail['loc']))}"
-    elif kind == "missing":
-        message = "this key is required"
-    else:
-        wanted = next((text for name, text in _WANTED.items() if kind.startswith(name)), None)
-        message = f"{wanted or _lower(detail['msg'])}; got {detail['input']!r}"
-    return _line(where, lines), f"{_dotted(where)}: {message}" if where else message
+def _booleans(value: Any, path: KeyPath) -> Iterator[KeyPath]:
+    """Where a true or false stands for a number; pydantic would take it for 1 or 0. Values of the space say so."""
+    if isinstance(value, bool) and (path[0] != "space" or path[-1] in ("low", "high")):
+        yield path
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _booleans(inner, (*path, key))
 
 
-def _valid_keys(location: Sequence[Key]) -> list[str]:
-    """The keys that are valid beside an unknown one."""
-    for key in reversed(location[:-1]):
-        if key in _SECTIONS:
-            return list(_SECTIONS[str(key)].model_fields)
-    return list(Study.model_fields)
+def _line(path: KeyPath, document: Document) -> int:
+    """The line of the deepest key of ``path`` that is in the file."""
+    while path and path not in document.lines:
+        path = path[:-1]
+    return document.lines.get(path, 1)
 
 
-def _line(where: KeyPath, lines: dict[KeyPath, int]) -> int:
-    """The line of the deepest key of ``where`` that is in the file."""
-    for length in range(len(where), 0, -1):
-        if where[:length] in lines:
-            return lines[where[:length]]
-    return 1
+def _said(path: KeyPath, text: str) -> str:
+    """A mistake with the key that has it; an unknown key is named by the sentence itself."""
+    where = path[:-1] if text.startswith(("unknown key", "unknown hyper-parameter")) else path
+    names = ".".join(key if key.isprintable() else repr(key) for key in where if isinstance(key, str))
+    return f"{names}: {text}" if names else text
 
 
-def _dotted(where: KeyPath) -> str:
-    return ".".join(str(key) for key in where)
+def _fields(study: Study) -> dict[str, str]:
+    """Each field in its dotted name; a domain is one field."""
+    fields: dict[str, str] = {}
+    for name, value in study.to_dict().items():
+        if isinstance(value, dict):
+            fields |= {f"{name}.{key}": _flow(inner) for key, inner in value.items()}
+        else:
+            fields[name] = _flow(value)
+    return fields
 
 
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]
+def _flow(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_flow(inner)}' for key, inner in value.items())}}}"
+    return f"[{', '.join(map(_flow, value))}]" if isinstance(value, list) else str(value)

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from largebatch.spaces.trial import Ending, Measurement, Outcome
+from largebatch.spaces.trial import Ending, Measurement
+from largebatch.trainers.failure import failed
 
 MAX_DEATHS = 3
 """A recipe whose workers died this often is recorded as failed."""
@@ -140,8 +141,3 @@ class Mailbox:
             return
         self._endings[number] = ending
         self._news[number].set()
-
-
-def failed(reason: str) -> Ending:
-    """The ending of a trial that could not be trained."""
-    return Ending(outcome=Outcome.FAILED, step=0, examples=0, seconds=0.0, reason=reason)

@@ -5,7 +5,6 @@ whose training function takes jobs from the mailbox until it is told to quit; on
 """
 
 import threading
-import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,8 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Ending, Measurement, Outcome
-from largebatch.trainers.mailbox import Job, failed
+from largebatch.trainers.failure import describe, failed
+from largebatch.trainers.mailbox import Job
 
 
 class WarmGroup:
@@ -89,7 +89,7 @@ def serve_trials(config: Mapping[str, Any]) -> None:
         recipe = Recipe(global_batch_size=1, learning_rate=1.0)
         Training(task, recipe, max_examples=1, device=get_device())  # imports what the first trial would wait for
     except Exception as error:
-        ray.get(mailbox.lose.remote(group, _reason(error)))
+        ray.get(mailbox.lose.remote(group, describe(error)))
         return
     index = torch.zeros(1, dtype=torch.int64, device=get_device())
     if dist.get_rank() == 0:
@@ -125,9 +125,4 @@ def _train(job: Job, task: Any, mailbox: Any) -> Ending:
             checkpoint_seconds=job.checkpoint_seconds,
         )
     except Exception as error:
-        return failed(_reason(error))
-
-
-def _reason(error: Exception) -> str:
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})"
+        return failed(describe(error))

@@ -22,11 +22,11 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher as TuneSearcher
 
 from largebatch.spaces.recipe import Recipe
-from largebatch.spaces.trial import Ending, Outcome
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.engine.coordinator import Coordinator
 from largebatch.studies.engine.relay_trial import RelayTrial
 from largebatch.trainers.step_timing import serve_profile
+from largebatch.trainers.failure import failed
 from largebatch.trainers.mailbox import Event, Job, Mailbox
 from largebatch.trainers.warm_group import WarmGroup, serve_trials
 
@@ -256,9 +256,8 @@ class _Decisions(_Unsaved, FIFOScheduler):  # type: ignore[misc]
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
         """Record the death of a trial's actor."""
         del tune_controller
-        reason = "its Tune actor died"
-        ending = Ending(outcome=Outcome.FAILED, step=0, examples=0, seconds=0.0, reason=reason)
-        self._coordinator.end(self._proposals.numbers[trial.trial_id], ending)
+        if self.problem is None:
+            self._coordinator.end(self._proposals.numbers[trial.trial_id], failed("its Tune actor died"))
 
     def _record(self, number: int, event: Event) -> bool:
         return any([self._coordinator.measure(number, measurement) for measurement in event.measurements])

@@ -1,0 +1,166 @@
+"""The command line: exit codes, one message, JSON; and with real Ray a study that is killed and goes on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from largebatch.spaces.trial import Trial
+from largebatch.studies.record.ledger import Ledger
+
+
+def command(*arguments: str | Path, cwd: Path | None = None, timeout: float = 180) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "largebatch", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def trials(out: Path) -> list[Trial]:
+    return Ledger(out / "ledger.log", "small", create=False).trials() if (out / "ledger.log").exists() else []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["run", "no-such-study"], "no file 'no-such-study'"),
+        (["plan", "."], "holds no study"),
+        (["show", "nowhere"], "holds no study"),
+        (["report", "nowhere"], "holds no study"),
+        (["train", "somewhere"], "`train` is not built yet; built: list, plan, report, run, show"),
+        (["cluster", "slurm"], "`cluster` is not built yet"),
+        (["plan", ".", "--workers", "1,x"], "--workers must be whole numbers from 1 on"),
+    ],
+)
+def test_a_user_s_mistake_is_one_message_and_exit_code_2(
+    arguments: list[str], expected: str, tmp_path: Path
+) -> None:
+    result = command(*arguments, cwd=tmp_path)
+    assert result.returncode == 2
+    assert expected in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+    assert not list(tmp_path.iterdir())
+
+
+def test_wrong_options_exit_with_2(tmp_path: Path) -> None:
+    assert command("run", "quickstart", "--budget-trials", "0", cwd=tmp_path).returncode == 2
+    assert command("plot", cwd=tmp_path).returncode == 2
+
+
+def test_every_command_has_help_with_an_example() -> None:
+    for name in ("run", "show", "plan", "report", "list"):
+        result = command(name, "--help")
+        assert result.returncode == 0
+        assert f"Example: largebatch {name}" in result.stdout
+
+
+def test_a_task_of_one_s_own_from_the_current_folder(tmp_path: Path, study_text: str) -> None:
+    """Named ``module:function``; then every printing command, with and without JSON."""
+    (tmp_path / "mine.py").write_text(
+        "from largebatch.trainers.tasks.digits import digits\n\ndef task():\n    return digits()\n"
+    )
+    text = study_text.replace("task: digits", "task: mine:task").replace("trials: 6", "trials: 4")
+    (tmp_path / "mine.yaml").write_text(text)
+    result = command("run", "mine.yaml", "--in-process", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "4 of 4 trials" in result.stdout
+    out = tmp_path / "runs" / "small"
+    assert "4 trials:" in command("show", out).stdout
+    shown = json.loads(command("show", out, "--json").stdout)
+    assert len(shown["trials"]) == 4
+    assert shown["running"] == []
+    plan = json.loads(command("plan", out, "--json", "--workers", "1,2").stdout)
+    assert [row["num_workers"] for row in plan["rows"]] == [1, 2]
+    assert command("report", out, "-o", tmp_path / "page.html").stdout.strip() == str(tmp_path / "page.html")
+    assert (tmp_path / "page.html").exists()
+    assert command("report", out, "-o", tmp_path / "page.html" / "below.html").returncode == 2
+    assert "quickstart" in json.loads(command("list", "--json").stdout)["studies"]
+
+
+def test_a_broken_task_ends_the_study_with_its_reason(tmp_path: Path, study_text: str) -> None:
+    (tmp_path / "broken.py").write_text(
+        "import dataclasses\nfrom largebatch.trainers.tasks.digits import digits\n\n"
+        "def task():\n    return dataclasses.replace(digits(), loss=lambda logits, targets: logits.nonsense)\n"
+    )
+    (tmp_path / "broken.yaml").write_text(study_text.replace("task: digits", "task: broken:task"))
+    result = command("run", "broken.yaml", "--in-process", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "nonsense" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def start(study: Path, out: Path) -> subprocess.Popen[str]:
+    arguments = [sys.executable, "-m", "largebatch", "run", str(study), "--out", str(out)]
+    return subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+
+
+def wait_for(condition: object, process: subprocess.Popen[str], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline, "the study did not get there in time"
+        time.sleep(0.2)
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[int]:
+    """Process ids of the Ray Train workers of a study, found by the session that they share."""
+    listing = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
+    parents = {int(line.split()[0]): int(line.split()[1]) for line in listing.splitlines()[1:]}
+    found = []
+    for line in listing.splitlines()[1:]:
+        pid = int(line.split()[0])
+        ancestor = pid
+        while ancestor in parents and ancestor != process.pid:
+            ancestor = parents[ancestor]
+        if ancestor == process.pid and "RayTrainWorker" in line:
+            found.append(pid)
+    return found
+
+
+@pytest.mark.slow
+def test_killed_interrupted_and_bereaved_a_study_with_ray_loses_no_trial(tmp_path: Path, study_text: str) -> None:
+    """kill -9 of the driver, then of a worker, then Ctrl-C, then the end: every trial once, finished ones unchanged."""
+    study, out = tmp_path / "small.yaml", tmp_path / "out"
+    study.write_text(study_text.replace("trials: 6", "trials: 8"))
+
+    process = start(study, out)
+    wait_for(lambda: any(trial.ending for trial in trials(out)), process)
+    refused = command("run", study, "--out", out)
+    assert refused.returncode == 2
+    assert f"is in use by process {process.pid} on" in refused.stderr
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    finished = [trial for trial in trials(out) if trial.ending]
+    assert finished
+
+    process = start(study, out)
+    wait_for(lambda: workers_of(process) and any(len(t.intermediate) > 1 for t in trials(out) if t.running), process)
+    os.kill(workers_of(process)[0], signal.SIGKILL)
+    count = len(finished)
+    wait_for(lambda: sum(trial.ending is not None for trial in trials(out)) > count + 1, process)
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 130, output
+    assert "Resume with: largebatch run" in output
+
+    result = command("run", study, "--out", out)
+    assert result.returncode == 0, result.stdout + result.stderr
+    last = trials(out)
+    assert [trial.number for trial in last] == list(range(8))
+    assert all(trial.ending is not None for trial in last)
+    assert not any(trial.ending.reason for trial in last if trial.ending), "no trial failed"
+    assert [trial for trial in last if trial.number in {one.number for one in finished}] == finished
+    assert (out / "report.html").exists()
+    assert json.loads((out / "profile.json").read_text())["steps"], "steps of two real workers were timed"

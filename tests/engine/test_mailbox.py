@@ -1,0 +1,101 @@
+"""The mailbox: jobs to idle groups, events in order, a dead group's job given again, and given up in the end."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from largebatch.spaces.trial import Ending, Measurement, Outcome
+from largebatch.trainers.mailbox import MAX_DEATHS, Job, Mailbox
+
+ENDING = Ending(outcome=Outcome.EXHAUSTED, step=1, examples=1, seconds=1.0)
+
+
+def job(number: int) -> Job:
+    return Job(number=number, recipe={}, target={}, max_examples=1, checkpoint="", checkpoint_seconds=1.0)
+
+
+def measurement(step: int) -> Measurement:
+    return Measurement(step=step, examples=step, seconds=1.0, values={})
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(work, 10))
+
+
+def test_a_trial_from_submission_to_its_end() -> None:
+    async def work() -> None:
+        mailbox = Mailbox(1)
+        assert await mailbox.join(0) == 0
+        await mailbox.submit(job(7))
+        assert await mailbox.next_job(0, 0) == await mailbox.next_job(0, 0) == job(7)  # the same for each worker
+        assert not await mailbox.post(7, measurement(1))
+        assert not await mailbox.post(7, measurement(2))
+        event = await mailbox.next_event(7)
+        assert [m.step for m in event.measurements] == [1, 2]
+        assert event.ending is None
+        await mailbox.finish(0, 7, ENDING)
+        assert (await mailbox.next_event(7)).ending == ENDING
+        await mailbox.close()
+        assert await mailbox.next_job(0, 1) is None
+
+    run(work())
+
+
+def test_a_cancelled_trial_is_told_and_then_silent() -> None:
+    async def work() -> None:
+        mailbox = Mailbox(1)
+        await mailbox.submit(job(0))
+        await mailbox.next_job(0, 0)
+        await mailbox.cancel(0)
+        assert await mailbox.post(0, measurement(1))
+        await mailbox.finish(0, 0, ENDING)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(mailbox.next_event(0), 0.05)
+
+    run(work())
+
+
+def test_a_job_cancelled_in_the_queue_is_skipped() -> None:
+    async def work() -> None:
+        mailbox = Mailbox(1)
+        await mailbox.submit(job(0))
+        await mailbox.cancel(0)
+        await mailbox.submit(job(1))
+        assert await mailbox.next_job(0, 0) == job(1)
+
+    run(work())
+
+
+def test_a_dead_group_s_job_is_given_again_then_given_up() -> None:
+    async def work() -> None:
+        mailbox = Mailbox(1)
+        await mailbox.submit(job(3))
+        for death in range(MAX_DEATHS):
+            index = await mailbox.join(0)
+            assert index == death
+            assert await mailbox.next_job(0, index) == job(3)
+        await mailbox.join(0)
+        ending = (await mailbox.next_event(3)).ending
+        assert ending is not None
+        assert (ending.outcome, ending.reason) == (Outcome.FAILED, "its workers died 3 times")
+
+    run(work())
+
+
+def test_without_any_group_every_trial_fails_with_the_reason() -> None:
+    async def work() -> None:
+        mailbox = Mailbox(2)
+        await mailbox.submit(job(0))
+        await mailbox.next_job(0, 0)
+        await mailbox.lose(0, "no torch")
+        assert await mailbox.next_job(1, 0) == job(0)  # the other group takes it over
+        await mailbox.lose(1, "no torch")
+        await mailbox.submit(job(1))
+        for number in (0, 1):
+            ending = (await mailbox.next_event(number)).ending
+            assert ending is not None
+            assert ending.reason == "no torch"
+
+    run(work())

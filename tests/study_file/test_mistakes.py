@@ -1,0 +1,263 @@
+"""What a user can get wrong in a study file: every message in full, with its line."""
+
+from pathlib import Path
+
+import pytest
+
+from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.study_file import parse_study
+
+VALID = """\
+name: mine
+task: digits
+workers: [1, 8]
+space:
+  global_batch_size: {low: 32, high: 256, scale: log2}
+  learning_rate: {low: 1.0e-4, high: 1.0, scale: log}
+search: {name: halton}
+scheduler: {name: none}
+budget: {trials: 5}
+"""
+
+
+def message(text: str) -> str:
+    with pytest.raises(UserMistake) as caught:
+        parse_study(text, "study.yaml")
+    return str(caught.value)
+
+
+def changed(old: str, new: str) -> str:
+    assert old in VALID
+    return message(VALID.replace(old, new))
+
+
+def test_the_text_that_these_tests_break_is_valid() -> None:
+    assert parse_study(VALID, "study.yaml").workers == (1, 8)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("search:", "serach:", "7: unknown key 'serach'; did you mean 'search'?"),
+        ("{trials: 5}", "{trails: 5, minutes: 1}", "9: budget: unknown key 'trails'; did you mean 'trials'?"),
+        ("task:", "tsk:", "2: unknown key 'tsk'; did you mean 'task'?"),
+        ("low: 1.0e-4", "lo: 1.0e-4", "6: space.learning_rate: unknown key 'lo'; did you mean 'low'?"),
+        ("low: 1.0e-4", "lwo: 1", "6: space.learning_rate: unknown key 'lwo'; did you mean 'low'?"),
+        (
+            "  learning_rate",
+            "  lerning_rate",
+            "6: space: unknown hyper-parameter 'lerning_rate'; did you mean 'learning_rate'?",
+        ),
+        ("task: digits\n", "", "1: task: this key is required"),
+    ],
+)
+def test_unknown_and_missing_keys(old: str, new: str, expected: str) -> None:
+    assert changed(old, new) == f"study.yaml:{expected}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("trials: 5", "trials: many", "9: budget.trials: must be a whole number; got 'many'"),
+        ("trials: 5", "trials: 2.5", "9: budget.trials: must be a whole number; got 2.5"),
+        ("trials: 5", "trials: true", "9: budget.trials: must be a number, not true or false"),
+        ("trials: 5", "trials: 0", "9: budget.trials: must be greater than 0; got 0"),
+        ("trials: 5", "minutes: .inf", "9: budget.minutes: must be finite; got inf"),
+        (
+            "trials: 5",
+            "examples_per_trial: 5",
+            "9: budget: at least one of trials, examples and minutes must be given, or the study never ends",
+        ),
+        ("name: mine", "name: 12", "1: name: must be text; got 12"),
+        (
+            "name: mine",
+            "name: ../mine",
+            "1: name: must be at most 100 letters, digits, '.', '_' or '-', and begin with a letter or digit, "
+            "for it names a folder; got '../mine'",
+        ),
+        (
+            "task: digits",
+            "task: two words",
+            "2: task: must be the name of a task that ships, or package.module:function; got 'two words'",
+        ),
+        ("[1, 8]", "8", "3: workers: must be a list, as in [1, 2]; got 8"),
+        ("[1, 8]", "[]", "3: workers: must hold at least one value; got []"),
+        ("[1, 8]", "[1, 0]", "3: workers: must be greater than 0; got 0"),
+        ("{name: halton}", "halton", "7: search: must be a mapping; got 'halton'; write {name: halton}"),
+        ("{name: halton}", "{name: grid, seed: -1}", "7: search.seed: must be at least 0; got -1"),
+        (
+            "{low: 1.0e-4, high: 1.0, scale: log}",
+            "[0.1, 1]",
+            "6: space.learning_rate: must be a value, or {low: .., high: ..}, or {choices: [..]}; got [0.1, 1]",
+        ),
+        (
+            "{low: 1.0e-4, high: 1.0, scale: log}",
+            "{choices: [0.1, [1]]}",
+            "6: space.learning_rate.choices: must be a number or text; got [1]",
+        ),
+        ("scale: log}", "scale: lgo}", "6: space.learning_rate.scale: unknown value 'lgo'; did you mean 'log'?"),
+        (
+            "high: 1.0, ",
+            "",
+            "6: space.learning_rate.high: a range needs both low and high; for one value write the value itself",
+        ),
+        ("search:", "  momentum: true\nsearch:", "7: space.momentum: must be a number or a name; got true"),
+        (
+            "search:",
+            "  schedule: {low: 1, high: 2}\nsearch:",
+            "7: space.schedule: low and high are for numbers, and schedule is not one; use choices: [..]",
+        ),
+        (
+            "search:",
+            "  warmup_steps: {low: 0.5, high: 2}\nsearch:",
+            "7: space.warmup_steps.low: must be a whole number; got 0.5",
+        ),
+    ],
+)
+def test_wrong_types_and_values(old: str, new: str, expected: str) -> None:
+    assert changed(old, new) == f"study.yaml:{expected}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "low: 1.0e-4, high: 1.0",
+            "low: 1.0, high: 0.5",
+            "6: space.learning_rate: `low < high` must hold; got low=1, high=0.5; for one value write the value itself",
+        ),
+        (
+            "low: 1.0e-4",
+            "low: 0",
+            "6: space.learning_rate: `low > 0` must hold for scale log; got low=0, high=1; use scale: linear or "
+            "a low > 0",
+        ),
+        (
+            "high: 256",
+            "high: 200",
+            "5: space.global_batch_size: scale log2 doubles from low to high, so high must be low times a power "
+            "of two; got low=32, high=200; use high: 128 or 256",
+        ),
+        (
+            "scale: log2",
+            "scale: log",
+            "5: space.global_batch_size: must take finitely many values; use scale: log2, or choices: [32, 64, ..]",
+        ),
+        (
+            "{low: 32, high: 256, scale: log2}",
+            "{choices: [48, 256]}",
+            "5: space.global_batch_size: a batch size above norm_batch_size must be a multiple of it; got 48 "
+            "with 32; drop 48, or choose another norm_batch_size",
+        ),
+        ("search:", "  momentum: 1.5\nsearch:", "7: space.momentum: must be less than 1; got 1.5"),
+        (
+            "search:",
+            "  num_workers: 2\nsearch:",
+            "7: space.num_workers: num_workers is not searched; the study's `workers` lists the worker counts",
+        ),
+        (
+            "search:",
+            "  warmup_steps: 5\n  warmup_fraction: 0.1\nsearch:",
+            "8: space.warmup_fraction: a recipe can have warmup_steps or warmup_fraction, not both; drop one",
+        ),
+        (
+            "search:",
+            "  beta1: {low: 0.8, high: 0.9, when: {optimiser: [adamw]}}\nsearch:",
+            "7: space.beta1.when.optimiser: `when` must name what the space holds; got 'optimiser'; valid: "
+            "beta1, global_batch_size, learning_rate",
+        ),
+        (
+            "search:",
+            "  beta1: {low: 0, high: 0.9, when: {global_batch_size: [33]}}\nsearch:",
+            "7: space.beta1.when.global_batch_size: global_batch_size never is 33; drop it, or add it to "
+            "global_batch_size",
+        ),
+        (
+            "[1, 8]",
+            "[1, 8, 16, 64]",
+            "3: workers: no global_batch_size of the space [32, 64, 128, 256] can be divided among 16, 64 "
+            "workers in whole groups of 32; largest count that works: 8; add larger batch sizes, lower "
+            "norm_batch_size, or drop the count",
+        ),
+        (
+            "workers:",
+            "target: {metric: accuracy, above: 0.9, below: 0.1}\nworkers:",
+            "3: target: exactly one of `above` and `below` must be given; got above=0.9, below=0.1",
+        ),
+    ],
+)
+def test_what_does_not_fit_together(old: str, new: str, expected: str) -> None:
+    assert changed(old, new) == f"study.yaml:{expected}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("halton", "haltn", "7: search.name: unknown searcher 'haltn'; did you mean 'halton'?"),
+        (
+            "halton}",
+            "halton, learning_rate_rule: liner}",
+            "7: search.learning_rate_rule: unknown rule 'liner'; did you mean 'linear'?",
+        ),
+        ("none", "zebra", "8: scheduler.name: unknown scheduler 'zebra'; valid: asha, none"),
+        ("search:", "  optimizer: sdg\nsearch:", "7: space.optimizer: unknown optimizer 'sdg'; did you mean 'sgd'?"),
+        ("budget:", "repeats: 3\nbudget:", "9: repeats: 3 repeats are not built yet; built: 1"),
+    ],
+)
+def test_unknown_names_differ_from_what_is_not_built(old: str, new: str, expected: str) -> None:
+    assert changed(old, new) == f"study.yaml:{expected}"
+
+
+@pytest.mark.parametrize("name", ["guided", "optuna-gp", "optuna-cmaes", "deephyper-cbo"])
+def test_searchers_that_are_not_built(name: str) -> None:
+    found = changed("halton", name)
+    assert found == f"study.yaml:7: search.name: searcher {name} is not built yet; built: grid, halton, optuna-tpe"
+
+
+@pytest.mark.parametrize("name", ["hyperband", "median", "pbt", "projection"])
+def test_schedulers_that_are_not_built(name: str) -> None:
+    found = changed("none", name)
+    assert found == f"study.yaml:8: scheduler.name: scheduler {name} is not built yet; built: none, asha"
+
+
+@pytest.mark.parametrize("name", ["adam", "lars", "lamb", "muon"])
+def test_optimizers_that_are_not_built(name: str) -> None:
+    found = changed("search:", f"  optimizer: {name}\nsearch:")
+    assert found == f"study.yaml:7: space.optimizer: {name} is not built yet; built: sgd, adamw"
+
+
+def test_an_empty_space_lacks_both_keys() -> None:
+    text = "name: mine\ntask: digits\nspace: {}\nbudget: {trials: 1}\n"
+    rule = "study.yaml:3: space: a space must hold global_batch_size and learning_rate"
+    assert message(text) == f"{rule}; global_batch_size is missing\n{rule}; learning_rate is missing"
+
+
+def test_a_key_that_stands_twice() -> None:
+    assert (
+        changed("search:", "task: digits\nsearch:")
+        == "study.yaml:7: task: the key stands twice; the first is in line 2"
+    )
+    assert message(VALID + "1: x\n") == "study.yaml:10: a key must be text; got '1'"
+
+
+def test_all_mistakes_are_told_at_once_in_the_order_of_their_lines() -> None:
+    text = VALID.replace("high: 256", "high: 200").replace("halton", "guided").replace("digits", "7") + "repeats: 2\n"
+    lines = [line.split(":")[1:3] for line in message(text + "serach: 1\n").splitlines()]
+    assert lines == [
+        ["2", " task"],
+        ["5", " space.global_batch_size"],
+        ["7", " search.name"],
+        ["10", " repeats"],
+        ["11", " unknown key 'serach'; did you mean 'search'?"],
+    ]
+
+
+def test_the_example_of_the_design_names_each_thing_that_is_not_built() -> None:
+    text = (Path(__file__).parent / "gw-small.yaml").read_text()
+    assert message(text).splitlines() == [
+        "study.yaml:9: space.optimizer.choices: adam is not built yet; built: sgd, adamw",
+        "study.yaml:9: space.optimizer.choices: lars is not built yet; built: sgd, adamw",
+        "study.yaml:9: space.optimizer.choices: lamb is not built yet; built: sgd, adamw",
+        "study.yaml:11: search.name: searcher guided is not built yet; built: grid, halton, optuna-tpe",
+        "study.yaml:15: repeats: 3 repeats are not built yet; built: 1",
+    ]
