@@ -9,13 +9,14 @@ and quartiles over the gaps between the ends of successive trials; they run one 
 """
 
 import argparse
+import itertools
 import json
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,8 @@ def ours(num_trials: int) -> list[float]:
     coordinator.Coordinator.end = timed_end  # type: ignore[method-assign]
     study = parse_study(STUDY.format(trials=num_trials), "trial-cost.yaml")
     with tempfile.TemporaryDirectory() as folder:
-        try:
+        with suppress(UserMistake):
             run_study(study, Path(folder) / "study", watch=lambda _: nullcontext())
-        except UserMistake:
-            pass
     return ends
 
 
@@ -101,7 +100,7 @@ def main() -> None:
             subprocess.run([sys.executable, __file__, *sys.argv[1:], "--only", name], check=True)
         return
     ends = ours(arguments.trials) if arguments.only == "ours" else nested(arguments.nested_trials)
-    gaps = [later - earlier for earlier, later in zip(ends, ends[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(ends)]
     quartiles = statistics.quantiles(gaps, n=4)
     print(
         json.dumps(

@@ -25,9 +25,7 @@ class Asha:
         max_examples: Where trials end anyway.
     """
 
-    def __init__(
-        self, *, target: Target, grace_examples: int, reduction_factor: int, max_examples: int
-    ) -> None:
+    def __init__(self, *, target: Target, grace_examples: int, reduction_factor: int, max_examples: int) -> None:
         self._target = target
         self._arguments = {
             "time_attr": "examples",
@@ -44,9 +42,7 @@ class Asha:
         """See ``Scheduler``."""
         for trial in trials:
             for examples, value in sorted(trial.intermediate.items()):
-                self.decide(
-                    trial.number, trial.recipe.global_batch_size, examples, self._target.sign * value
-                )
+                self.decide(trial.number, trial.recipe.global_batch_size, examples, self._target.sign * value)
 
     def decide(self, number: int, global_batch_size: int, examples: int, value: float) -> bool:
         """See ``Scheduler``."""

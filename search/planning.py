@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,7 @@ def make_plan(
 
 def find_knee(rows: Sequence[PlanRow], laws: FittedLaws) -> tuple[int | None, str]:
     """The last row before which each step to more workers paid, and what stops the next one."""
-    for now, more in zip(rows, rows[1:], strict=False):
+    for now, more in pairwise(rows):
         gained = now.seconds_to_target / more.seconds_to_target
         asked = more.num_workers / now.num_workers
         if gained < 1 + KNEE_EFFICIENCY * (asked - 1):

@@ -31,5 +31,3 @@ def next_batch_size(space: Space, trials: Sequence[Trial], seed: int) -> int:
     sizes = np.random.default_rng(seed).permutation(space.batch_sizes)
     counts = [sum(trial.recipe.global_batch_size == size for trial in trials) for size in sizes]
     return int(sizes[int(np.argmin(counts))])
-
-

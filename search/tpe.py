@@ -73,14 +73,10 @@ class OptunaTPE:
         study.add_trials([self._frozen(coordinates, trial, fewest) for trial in trials])
         return study
 
-    def _frozen(
-        self, coordinates: "_Coordinates", trial: Trial, fewest: dict[int, float]
-    ) -> optuna.trial.FrozenTrial:
+    def _frozen(self, coordinates: "_Coordinates", trial: Trial, fewest: dict[int, float]) -> optuna.trial.FrozenTrial:
         parameters, distributions = coordinates.of(trial.recipe)
         if trial.ending is None:
-            return optuna.trial.create_trial(
-                state=TrialState.RUNNING, params=parameters, distributions=distributions
-            )
+            return optuna.trial.create_trial(state=TrialState.RUNNING, params=parameters, distributions=distributions)
         return optuna.trial.create_trial(
             value=self._objective(trial, fewest), params=parameters, distributions=distributions
         )
@@ -127,9 +123,7 @@ class _Coordinates:
         values: dict[str, Value] = {name: domain.grid(1)[0] for name, domain in self._space.root.items()}
         for conditional in (False, True):
             for name, domain in self._space.varying.items():
-                if (domain.when is not None) == conditional and (
-                    not conditional or name in self._space.active(values)
-                ):
+                if (domain.when is not None) == conditional and (not conditional or name in self._space.active(values)):
                     values[name] = self._suggest_one(proposal, name, domain)
         return values, values["learning_rate"]
 

@@ -23,7 +23,7 @@ def square_root(kappa: float) -> float:
 
 
 def linear(kappa: float) -> float:
-    """``kappa``: keeps the mean of an update an epoch. Reference: Goyal et al. (2017), arXiv 1706.02677, section 2.1."""
+    """``kappa``: keeps an epoch's mean update. Reference: Goyal et al. (2017), arXiv 1706.02677, section 2.1."""
     return kappa
 
 

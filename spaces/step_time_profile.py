@@ -17,7 +17,7 @@ class ComputeTime(BaseModel):
 
 
 class StepTime(BaseModel):
-    """Seconds of one whole synchronous step of ``num_workers`` real devices, each with ``local_batch_size`` examples."""
+    """Seconds of a synchronous step of ``num_workers`` real devices with ``local_batch_size`` examples each."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""From the record to the answer: laws, plan, report. Reads a study directory and writes only plan.json and the report."""
+"""From the record to the answer: laws, plan, report. Reads a study directory; writes plan.json and the report."""
 
 import json
 from collections.abc import Sequence

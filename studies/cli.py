@@ -109,7 +109,9 @@ def plan(
 @app.command(epilog="Example: largebatch report runs/quickstart -o report.html")
 def report(
     directory: DirectoryArgument,
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="The page; DIRECTORY/report.html if not given.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="The page; DIRECTORY/report.html if not given.")
+    ] = None,
 ) -> None:
     """Write one self-contained HTML page."""
     from largebatch.studies.answer import write_answer_report
@@ -137,9 +139,7 @@ def list_names(as_json: JsonOption = False) -> None:
         print(f"{kind}: {', '.join(members)}")
 
 
-def _read(
-    directory: Path, *, workers: list[int] | None = None, device_hour_cost: float | None = None
-) -> "Answer":
+def _read(directory: Path, *, workers: list[int] | None = None, device_hour_cost: float | None = None) -> "Answer":
     from largebatch.studies.answer import read_answer
     from largebatch.studies.record.directory import StudyDirectory
 
@@ -162,7 +162,7 @@ def _worker_counts(text: str | None) -> list[int] | None:
 def main() -> None:
     """Run the command line: exit code 0, 2 for a user's mistake, 130 on Ctrl-C, 1 for anything else."""
     if len(sys.argv) > 1 and sys.argv[1] in NOT_BUILT:
-        built = ", ".join(sorted(command.name or command.callback.__name__ for command in app.registered_commands))
+        built = ", ".join(sorted(typer.main.get_group(app).commands))
         print(f"largebatch: `{sys.argv[1]}` is not built yet; built: {built}", file=sys.stderr)
         sys.exit(2)
     try:

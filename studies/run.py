@@ -77,9 +77,7 @@ def run_study(
         return write_answer(directory)
 
 
-def _coordinator(
-    study: Study, task: "Task", target: Target, directory: StudyDirectory, lease: Lease
-) -> Coordinator:
+def _coordinator(study: Study, task: "Task", target: Target, directory: StudyDirectory, lease: Lease) -> Coordinator:
     max_examples = study.budget.examples_per_trial or task.max_examples
     return Coordinator(
         study=study,
@@ -167,8 +165,8 @@ def _own_directory(out: Path, *, fresh: bool) -> StudyDirectory:
 def _run_in_process(coordinator: Coordinator, task: "Task", directory: StudyDirectory, watch: Watch) -> None:
     import torch
 
-    from largebatch.studies.record.directory import write_atomically
     from largebatch.studies.engine.in_process import run_in_process
+    from largebatch.studies.record.directory import write_atomically
     from largebatch.trainers.step_timing import profile_steps
 
     with watch(coordinator):
@@ -196,7 +194,7 @@ def _run_with_ray(
 def _profile_question(coordinator: Coordinator) -> tuple[Recipe, list[int]]:
     """A recipe of the space to time, and the local batches that the plan may ask for."""
     space = coordinator.study.space
-    recipe = space.from_unit({name: 0.5 for name in space.root})
+    recipe = space.from_unit(dict.fromkeys(space.root, 0.5))
     norm = recipe.norm_batch_size
     local = {
         size // count

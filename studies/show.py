@@ -22,7 +22,9 @@ def print_plan(plan: Plan) -> None:
     """The plan as a table, and the answer in a sentence."""
     console = Console()
     cells = plan_table(plan)
-    table = Table(title=f"{plan.study}: {plan.target}", title_justify="left", header_style="dim", box=None, padding=(0, 1, 0, 0))
+    table = Table(
+        title=f"{plan.study}: {plan.target}", title_justify="left", header_style="dim", box=None, padding=(0, 1, 0, 0)
+    )
     shown = {index: _HEADINGS[name] for index, name in enumerate(cells.columns) if name in _HEADINGS}
     for heading in shown.values():
         table.add_column(heading, justify="right", no_wrap=True)
@@ -87,9 +89,7 @@ def names_that_ship() -> dict[str, list[str]]:
         "searchers": list(SEARCHERS),
         "schedulers": list(SCHEDULERS),
         "learning-rate rules": list(RULES),
-        "studies": sorted(
-            file.name.removesuffix(".yaml") for file in catalog.iterdir() if file.name.endswith(".yaml")
-        ),
+        "studies": sorted(file.name.removesuffix(".yaml") for file in catalog.iterdir() if file.name.endswith(".yaml")),
     }
 
 

@@ -1,6 +1,6 @@
 """Batch normalisation over groups of examples: the statistics of every virtual worker, in one pass.
 
-A pass holds ``G`` groups whose examples are interleaved: example ``i`` belongs to group ``i % G``. Then ``(n G, C, ..)``
+A pass holds ``G`` groups, their examples interleaved: example ``i`` belongs to group ``i % G``. Then ``(n G, C, ..)``
 viewed as ``(n, G C, ..)`` puts each group into channels of its own, and one fused kernel normalises all of them.
 
 Reference: Hoffer, Hubara, Soudry (2017), arXiv 1705.08741, section 4 ("ghost batch normalisation"). We depart from it
@@ -45,8 +45,9 @@ class GroupedBatchNorm(nn.Module):
         groups, channels = self.num_groups, x.shape[1]
         statistics = torch.zeros(2, groups * channels, dtype=self.running_mean.dtype, device=x.device)
         grouped = x.reshape(x.shape[0] // groups, groups * channels, *x.shape[2:])
-        weight, bias = self.weight, self.bias
-        if groups > 1 and weight is not None:
+        weight: Tensor | None = self.weight
+        bias: Tensor | None = self.bias
+        if groups > 1 and weight is not None and bias is not None:
             weight, bias = weight.repeat(groups), bias.repeat(groups)
         mean, variance = statistics.unbind()
         y = batch_norm(grouped, mean, variance, weight, bias, training=True, momentum=1.0, eps=self.eps)

@@ -16,6 +16,7 @@ from largebatch.trainers.failure import failed
 MAX_DEATHS = 3
 """A recipe whose workers died this often is recorded as failed."""
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One trial for a group: everything that its workers need, as plain values."""

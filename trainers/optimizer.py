@@ -1,7 +1,8 @@
-"""The optimizers that a recipe may name, as torch ships them. Biases and norms (tensors of one dimension) never decay."""
+"""The optimizers of a recipe, as torch ships them. Biases and norms (tensors of one dimension) never decay."""
+
+from torch import nn, optim
 
 from largebatch.spaces.recipe import Recipe
-from torch import nn, optim
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> optim.Optimizer:

@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
 from largebatch.spaces.nearest import nearest
 from largebatch.spaces.target import Target
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.trainers.tasks import TASKS
-from torch import Tensor, nn
-from torch.utils.data import Dataset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch import Tensor
+
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Ending, Measurement, Outcome
@@ -23,7 +25,6 @@ from largebatch.trainers.optimizer import make_optimizer
 from largebatch.trainers.schedule import learning_rate
 from largebatch.trainers.task import Task
 from largebatch.trainers.weight_average import PowerAverage
-from torch import Tensor
 
 DIVERGENCE_FACTOR = 10.0
 """A training loss of this many times its first value counts as diverged, as does a non-finite one."""
@@ -63,7 +64,7 @@ class Training:
         parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         sizes = [p.numel() for p in parameters] + [norm.statistics.numel() for norm in self._norms] + [1]
         sums = torch.zeros(sum(sizes), dtype=parameters[0].dtype, device=self.device)
-        *views, loss = sums.split(sizes)
+        *views, loss = torch.split(sums, sizes)
         for parameter, view in zip(parameters, views, strict=False):
             parameter.grad = view.view_as(parameter)
         for norm, view in zip(self._norms, views[len(parameters) :], strict=True):
@@ -117,7 +118,7 @@ class Training:
         inputs, targets = take(self.task.train_data, indices_GN.T.reshape(-1), self.device)
         share = indices_GN.size / self.recipe.global_batch_size
         loss = self.task.loss(self.model(inputs), targets) * share
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self._loss += loss.detach()
 
     @torch.no_grad()

@@ -62,7 +62,7 @@ def fit_learning_rate_law(valley: Valley, *, rng: np.random.Generator) -> Law:
         return Law(
             name="constant", parameters={"lr_max": math.exp(level), "scatter": 1.0}, draws_DP=draws, formula=constant,
             fitted_on=fitted_on, verdict="flat",
-            reason=f"the best rate does not depend on the batch size within its scatter ({100 * constant_rms:.0f} % rms)",
+            reason=f"the best rate does not move with the batch size within its scatter ({100 * constant_rms:.0f} % rms)",
         )  # fmt: skip
     refits = [_fit(batch_K, places, width_K, side_K, start=(lr_max, b_noise))[:2] for places in draws_DK]
     return Law(
@@ -81,7 +81,7 @@ def _fit(
 
     def miss(parameters: Array) -> Array:
         difference = (place_K - parameters[0] + np.log1p(np.exp(parameters[1]) / batch_K)) / width_K
-        return np.where(side_K == 0, difference, side_K * np.maximum(side_K * difference, 0.0))
+        return np.asarray(np.where(side_K == 0, difference, side_K * np.maximum(side_K * difference, 0.0)))
 
     first = start or (math.exp(float(place_K.max())), math.sqrt(batch_K[0] * batch_K[-1]))
     span = (math.log(batch_K[0] / 100), math.log(batch_K[-1] * 100))

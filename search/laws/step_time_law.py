@@ -19,7 +19,7 @@ from largebatch.search.laws.law import INTERVAL, Array, Prediction, Verdict
 from largebatch.spaces.step_time_profile import StepTimeProfile
 
 PARAMETERS = ("fixed_seconds", "seconds_an_example", "latency_seconds", "seconds_a_byte", "jitter", "misfit", "ring")
-"""``jitter``: relative scatter of a step; ``misfit``: factor of what the law leaves out; ``ring``: share of the ring."""
+"""``jitter``: relative scatter of a step; ``misfit``: factor that the law leaves out; ``ring``: share of the ring."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +38,7 @@ class StepTimeLaw:
         """Seconds a step with their 90 % interval."""
         value = _seconds(np.array([list(self.parameters.values())]), num_workers, local_batch_size, self.num_bytes)[0]
         low, high = np.quantile(self.draws(num_workers, local_batch_size), INTERVAL)
-        return Prediction(
-            value=np.asarray(value), low=np.asarray(min(low, value)), high=np.asarray(max(high, value))
-        )
+        return Prediction(value=np.asarray(value), low=np.asarray(min(low, value)), high=np.asarray(max(high, value)))
 
     def draws(self, num_workers: int, local_batch_size: int) -> Array:
         """Seconds a step of every draw."""

@@ -66,16 +66,19 @@ def fit_steps_law(valley: Valley, *, rng: np.random.Generator) -> Law:
             name="flat", parameters={"S_min": math.exp(level), "scatter": 1.0}, draws_DP=draws, formula=flat,
             fitted_on=fitted_on, verdict="flat", reason=reason,
         )  # fmt: skip
-    draws = []
+    refits = []
     for floors in valley.steps_DK:
         known = reached_K & np.isfinite(floors)
         values = np.where(known, np.log(np.where(known, floors, 1.0)), floor_K)
-        draws.append(_fit_hyperbola(batch_K, values, width_K, reached_K, start=(s_min, b_crit))[:2])
-    scatter_D = scatter_draws(rms, reached_K.sum() - 2, len(draws), rng)
-    reason = f"the hyperbola fits {reached_K.sum()} batch sizes within {100 * rms:.0f} % rms; flat misses by {100 * flat_rms:.0f} %"
+        refits.append(_fit_hyperbola(batch_K, values, width_K, reached_K, start=(s_min, b_crit))[:2])
+    scatter_D = scatter_draws(rms, reached_K.sum() - 2, len(refits), rng)
+    reason = (
+        f"the hyperbola fits {reached_K.sum()} batch sizes within {100 * rms:.0f} % rms; "
+        f"flat misses by {100 * flat_rms:.0f} %"
+    )
     return Law(
         name="hyperbola", parameters={"S_min": s_min, "B_crit": b_crit, "scatter": 1.0},
-        draws_DP=np.column_stack([np.array(draws), scatter_D]), formula=hyperbola,
+        draws_DP=np.column_stack([np.array(refits), scatter_D]), formula=hyperbola,
         fitted_on=fitted_on, verdict="ok", reason=reason,
     )  # fmt: skip
 
@@ -88,7 +91,7 @@ def _fit_hyperbola(
     def miss(parameters: Array) -> Array:
         predicted = parameters[0] + np.log1p(np.exp(parameters[1]) / batch_K)
         difference = (floor_K - predicted) / width_K
-        return np.where(reached_K, difference, np.maximum(difference, 0.0))
+        return np.asarray(np.where(reached_K, difference, np.maximum(difference, 0.0)))
 
     middle = math.sqrt(batch_K[0] * batch_K[-1])
     first = start or (math.exp(float(floor_K[reached_K].min())) * 0.8, middle)
@@ -103,7 +106,7 @@ def _widths(optima: Sequence[BatchOptimum], reached_K: np.ndarray) -> Array:
     """Standard deviations of the floors in log, none so small that one batch size rules the fit."""
     widths = np.ones(len(optima))
     for index in np.flatnonzero(reached_K):
-        optimum = optima[index]
+        optimum = optima[int(index)]
         widths[index] = math.log(optimum.steps_high / optimum.steps_low) / (2 * 1.645)
     typical = float(np.median(widths[reached_K]))
     return np.hypot(widths, max(typical, 0.02))

@@ -81,7 +81,9 @@ def fit_valley(trials: Sequence[Trial], *, num_draws: int, rng: np.random.Genera
     floors, places = [], []
     for _ in range(num_draws):
         # Resample within batch sizes; a parametric jitter keeps a batch size with one trial from looking certain.
-        pick = np.concatenate([rng.choice(np.flatnonzero(group_T == g), (group_T == g).sum()) for g in range(len(sizes))])
+        pick = np.concatenate(
+            [rng.choice(np.flatnonzero(group_T == g), (group_T == g).sum()) for g in range(len(sizes))]
+        )
         jitter_T = np.where(censored_T[pick], 0.0, rng.normal(0, noise, len(pick)) / math.sqrt(2))
         floor, place, _ = _fit(x_T[pick], y_T[pick] + jitter_T, censored_T[pick], group_T[pick], len(sizes))
         floors.append(floor)
@@ -116,10 +118,16 @@ def _fit(
     k, noise, places, guess = 0.3, 0.2, mean, y.copy()
     spread = np.log(np.arange(1, len(measured) + 1))
     for _ in range(ITERATIONS):
-        trend = np.polyval(np.polyfit(spread, places, 1), spread) if len(measured) > 2 else np.full(len(places), places.mean())
+        trend = (
+            np.polyval(np.polyfit(spread, places, 1), spread)
+            if len(measured) > 2
+            else np.full(len(places), places.mean())
+        )
         design = np.hstack([x[:, None] ** 2, columns * x[:, None], columns])
         weight = noise / (2 * k * TREND_WIDTH)  # the prior on x_B, as observations of -2 k x_B
-        prior = np.hstack([np.zeros((len(measured), 1)), np.eye(len(measured)) * weight, np.zeros((len(measured),) * 2)])
+        prior = np.hstack(
+            [np.zeros((len(measured), 1)), np.eye(len(measured)) * weight, np.zeros((len(measured),) * 2)]
+        )
         prior_k = np.zeros((1, design.shape[1]))
         prior_k[0, 0] = noise / 0.5
         rows = np.vstack([design, prior, prior_k])
@@ -146,7 +154,7 @@ def _fit(
 def _above(mean: Array, bound: Array, noise: float) -> Array:
     """The expectation of a normal variable above ``bound``."""
     z = (bound - mean) / noise
-    return mean + noise * np.exp(-0.5 * z**2 - 0.5 * math.log(2 * math.pi) - log_ndtr(-z))
+    return np.asarray(mean + noise * np.exp(-0.5 * z**2 - 0.5 * math.log(2 * math.pi) - log_ndtr(-z)))
 
 
 def _responses(trials: Sequence[Trial], group_T: np.ndarray, num_groups: int) -> tuple[Array, np.ndarray]:
@@ -199,6 +207,7 @@ def _optimum(
         edge = "low" if abs(place - min(tried)) < 1e-9 else "high"
     return BatchOptimum(
         global_batch_size=size, steps=steps, steps_low=min(float(low), steps), steps_high=max(float(high), steps),
-        learning_rate=rate, learning_rate_low=min(float(rate_low), rate), learning_rate_high=max(float(rate_high), rate),
+        learning_rate=rate,
+        learning_rate_low=min(float(rate_low), rate), learning_rate_high=max(float(rate_high), rate),
         edge=edge, num_trials=len(trials), num_reached=len(reached), best_trial=best.number,
     )  # fmt: skip

@@ -5,10 +5,12 @@ before it is answered.
 """
 
 from __future__ import annotations
+
 import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from largebatch.schedulers.scheduler import Scheduler
 from largebatch.search.searcher import Searcher
@@ -17,7 +19,7 @@ from largebatch.spaces.trial import Ending, Measurement, Outcome, Trial
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.curves import read_curve, write_curve
 from largebatch.studies.record.ledger import Ledger
-from typing import TYPE_CHECKING
+
 if TYPE_CHECKING:
     from largebatch.studies.study import Study
 

@@ -9,7 +9,7 @@ from ray import tune
 from largebatch.trainers.mailbox import Event, Job
 
 
-class RelayTrial(tune.Trainable):
+class RelayTrial(tune.Trainable):  # type: ignore[misc]
     """A Tune trial: submits its job, returns each event as a result. Reused for trial after trial."""
 
     def setup(self, config: dict[str, Any], mailbox: Any = None) -> None:

@@ -25,9 +25,9 @@ from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.engine.coordinator import Coordinator
 from largebatch.studies.engine.relay_trial import RelayTrial
-from largebatch.trainers.step_timing import serve_profile
 from largebatch.trainers.failure import failed
 from largebatch.trainers.mailbox import Event, Job, Mailbox
+from largebatch.trainers.step_timing import serve_profile
 from largebatch.trainers.warm_group import WarmGroup, serve_trials
 
 MAX_RESTARTS = 100
@@ -69,7 +69,12 @@ def run_trials(coordinator: Coordinator) -> int:
     num_groups, num_devices = group_shape(coordinator)
     mailbox = ray.remote(num_cpus=0)(Mailbox).remote(num_groups)
     with _storage() as storage:
-        work = {"mailbox": mailbox, "task": coordinator.study.task, "threads": threads_per_worker(num_groups, num_devices)}
+        work = {
+            "mailbox": mailbox,
+            "task": coordinator.study.task,
+            "threads": threads_per_worker(num_groups, num_devices),
+        }
+
         def start(index: int) -> WarmGroup:
             return WarmGroup(
                 f"group-{index}",
@@ -96,9 +101,7 @@ def run_trials(coordinator: Coordinator) -> int:
     return num_groups * num_devices
 
 
-def run_profile(
-    task: str, recipe: Recipe, local_batch_sizes: Sequence[int], num_devices: int, path: Path
-) -> None:
+def run_profile(task: str, recipe: Recipe, local_batch_sizes: Sequence[int], num_devices: int, path: Path) -> None:
     """Time steps on ``num_devices`` devices and write the profile to ``path``."""
     work = {
         "task": task,
@@ -193,7 +196,7 @@ class _Proposals(_Unsaved, TuneSearcher):  # type: ignore[misc]
         """The next job, or that there is none."""
         trial = None if self.over else self._coordinator.next_trial()
         if trial is None:
-            return TuneSearcher.FINISHED
+            return str(TuneSearcher.FINISHED)
         self.numbers[trial_id] = trial.number
         study = self._coordinator.study
         job = Job(
@@ -260,7 +263,10 @@ class _Decisions(_Unsaved, FIFOScheduler):  # type: ignore[misc]
             self._coordinator.end(self._proposals.numbers[trial.trial_id], failed("its Tune actor died"))
 
     def _record(self, number: int, event: Event) -> bool:
-        return any([self._coordinator.measure(number, measurement) for measurement in event.measurements])
+        stop = False
+        for measurement in event.measurements:  # all of them are recorded, whatever the first decides
+            stop = self._coordinator.measure(number, measurement) or stop
+        return stop
 
     def _give_up(self, problem: Exception) -> None:
         """Let every trial leave, so that Tune returns and the problem can be raised."""

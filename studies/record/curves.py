@@ -23,9 +23,7 @@ SCHEMA = pa.schema(
 def write_curve(folder: Path, number: int, measurements: Sequence[Measurement]) -> None:
     """Write the whole curve of trial ``number``; readers see the old file or the new one, never a part."""
     rows = [
-        (number, m.step, m.examples, m.seconds, name, value)
-        for m in measurements
-        for name, value in m.values.items()
+        (number, m.step, m.examples, m.seconds, name, value) for m in measurements for name, value in m.values.items()
     ]
     columns = list(zip(*rows, strict=True)) or [()] * len(SCHEMA)
     table = pa.table([list(column) for column in columns], schema=SCHEMA)

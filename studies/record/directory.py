@@ -71,9 +71,7 @@ class StudyDirectory:
         frozen = self.study()
         way_out = "choose another --out, or --fresh to set this study aside and start anew"
         if frozen != study:
-            raise UserMistake(
-                f"{self.path} holds another study:\n{study_diff(frozen, study)}\n{way_out}"
-            )
+            raise UserMistake(f"{self.path} holds another study:\n{study_diff(frozen, study)}\n{way_out}")
         known = self.provenance().get("data_fingerprint")
         if known != data_fingerprint:
             raise UserMistake(

@@ -3,6 +3,7 @@
 import html
 
 from largebatch.search.laws.law import Law
+from largebatch.search.laws.step_time_law import StepTimeLaw
 from largebatch.studies.report.answer import format_number
 
 _FORMULAS = {
@@ -18,7 +19,7 @@ _VERDICTS = {
 }
 
 
-def law_html(law: Law, title: str) -> str:
+def law_html(law: Law | StepTimeLaw, title: str) -> str:
     """A box with all that a reader needs to judge the law."""
     verdict = _VERDICTS.get(law.verdict, law.verdict)
     reason = f" {html.escape(law.reason)}" if law.reason else ""
@@ -29,7 +30,7 @@ def law_html(law: Law, title: str) -> str:
 {f"<p>{reason}</p>" if reason else ""}{_parameters(law)}</div>"""
 
 
-def _parameters(law: Law) -> str:
+def _parameters(law: Law | StepTimeLaw) -> str:
     if not law.parameters:
         return ""
     interval = law.interval

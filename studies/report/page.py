@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from largebatch.search.laws.law import Law
 from largebatch.search.plan import Plan
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Measurement, Trial
@@ -149,7 +148,7 @@ def _workers(plan: Plan) -> str:
     knee = ""
     if plan.knee_num_workers is not None:
         knee = f" The ring marks {plan.knee_num_workers} workers, beyond which more of them stop paying."
-    step_seconds: Law | None = plan.laws.get("step_seconds")
+    step_seconds = plan.laws.get("step_seconds")
     return _figure(
         "workers",
         "What more workers bring",

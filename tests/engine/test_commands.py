@@ -41,9 +41,7 @@ def trials(out: Path) -> list[Trial]:
         (["plan", ".", "--workers", "1,x"], "--workers must be whole numbers from 1 on"),
     ],
 )
-def test_a_user_s_mistake_is_one_message_and_exit_code_2(
-    arguments: list[str], expected: str, tmp_path: Path
-) -> None:
+def test_a_user_s_mistake_is_one_message_and_exit_code_2(arguments: list[str], expected: str, tmp_path: Path) -> None:
     result = command(*arguments, cwd=tmp_path)
     assert result.returncode == 2
     assert expected in result.stderr

@@ -56,7 +56,6 @@ def killed_after(measurements: int) -> Any:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, study_text: str) -> Path:
-    from tests.engine.conftest import STUDY
 
     out = tmp_path_factory.mktemp("runs") / "small"
     run(study_text, out)
@@ -93,9 +92,7 @@ def test_running_a_finished_study_again_changes_no_trial(finished: Path, study_t
     assert trials(finished) == before
 
 
-def test_killed_and_resumed_it_equals_the_study_that_was_not(
-    finished: Path, tmp_path: Path, study_text: str
-) -> None:
+def test_killed_and_resumed_it_equals_the_study_that_was_not(finished: Path, tmp_path: Path, study_text: str) -> None:
     out = tmp_path / "killed"
     for kill_after in (5, 4, 9):
         with pytest.raises(KilledError):

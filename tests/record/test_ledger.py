@@ -79,7 +79,7 @@ def test_a_ledger_cut_anywhere_is_mended(tmp_path: Path) -> None:
 
 def test_a_trial_is_never_recorded_twice(tmp_path: Path) -> None:
     ledger = record(tmp_path / "ledger.log")
-    with pytest.raises(Exception, match="already finished|cannot be updated"):
+    with pytest.raises(Exception, match=r"already finished|cannot be updated"):
         ledger.end(0, ending(Outcome.STOPPED))
 
 

@@ -93,7 +93,9 @@ def test_resuming_is_bit_identical(digits: Task, tmp_path: Path) -> None:
     resumed, _, measurements = trained(digits, recipe, checkpoint=checkpoint, checkpoint_seconds=1e9)
     assert measurements[0].examples > 2_000
     for left, right in ((whole.model, resumed.model), (whole.average.model, resumed.average.model)):
-        assert all(torch.equal(a, b) for a, b in zip(left.state_dict().values(), right.state_dict().values(), strict=True))
+        assert all(
+            torch.equal(a, b) for a, b in zip(left.state_dict().values(), right.state_dict().values(), strict=True)
+        )
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
@@ -121,7 +123,9 @@ def test_stream_visits_every_example_once_an_epoch() -> None:
 def test_schedule_factors() -> None:
     warm = Recipe(global_batch_size=10, learning_rate=1.0, warmup_steps=4)
     assert [learning_rate(warm, step, 100) for step in range(6)] == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
-    cosine = Recipe(global_batch_size=10, learning_rate=2.0, schedule="cosine", warmup_fraction=0.2, horizon_examples=100)
+    cosine = Recipe(
+        global_batch_size=10, learning_rate=2.0, schedule="cosine", warmup_fraction=0.2, horizon_examples=100
+    )
     factors = [learning_rate(cosine, step, 10**9) for step in range(12)]
     assert factors[:3] == [1.0, 2.0, 2.0]
     assert factors[6] == pytest.approx(1.0)

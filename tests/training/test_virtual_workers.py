@@ -42,9 +42,7 @@ def float64_task(micro_batch_size: int = 256) -> Task:
 
 
 def recipe(optimizer: str = "sgd") -> Recipe:
-    return Recipe(
-        global_batch_size=24, learning_rate=0.05, norm_batch_size=4, optimizer=optimizer, weight_decay=0.01
-    )
+    return Recipe(global_batch_size=24, learning_rate=0.05, norm_batch_size=4, optimizer=optimizer, weight_decay=0.01)
 
 
 def train(task: Task, steps: int = STEPS, optimizer: str = "sgd") -> dict[str, Tensor]:

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torch.utils.data import TensorDataset
+
 from largebatch.spaces.target import Target
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.trainers.models.resnet import ResNet
 from largebatch.trainers.task import Metric, Task
-from torch import Tensor
-from torch.nn.functional import cross_entropy
-from torch.utils.data import TensorDataset
 
 
 def digits() -> Task:
