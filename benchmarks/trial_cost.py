@@ -49,9 +49,8 @@ def ours(num_trials: int) -> list[float]:
 
     coordinator.Coordinator.end = timed_end  # type: ignore[method-assign]
     study = parse_study(STUDY.format(trials=num_trials), "trial-cost.yaml")
-    with tempfile.TemporaryDirectory() as folder:
-        with suppress(UserMistake):
-            run_study(study, Path(folder) / "study", watch=lambda _: nullcontext())
+    with tempfile.TemporaryDirectory() as folder, suppress(UserMistake):
+        run_study(study, Path(folder) / "study", watch=lambda _: nullcontext())
     return ends
 
 

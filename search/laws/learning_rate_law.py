@@ -62,7 +62,7 @@ def fit_learning_rate_law(valley: Valley, *, rng: np.random.Generator) -> Law:
         return Law(
             name="constant", parameters={"lr_max": math.exp(level), "scatter": 1.0}, draws_DP=draws, formula=constant,
             fitted_on=fitted_on, verdict="flat",
-            reason=f"the best rate does not move with the batch size within its scatter ({100 * constant_rms:.0f} % rms)",
+            reason=f"the best rate does not move with the batch size within {100 * constant_rms:.0f} % rms",
         )  # fmt: skip
     refits = [_fit(batch_K, places, width_K, side_K, start=(lr_max, b_noise))[:2] for places in draws_DK]
     return Law(

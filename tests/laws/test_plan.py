@@ -1,0 +1,142 @@
+"""Step times and the plan: the closed form, honest intervals, the knee and its reason, what is measured."""
+
+import math
+
+import numpy as np
+import pytest
+
+from largebatch.search.laws.fitting import fit_laws
+from largebatch.search.laws.step_time_law import fit_step_time_law
+from largebatch.search.plan import Plan
+from largebatch.search.planning import make_plan
+from largebatch.spaces.step_time_profile import AllReduceTime, ComputeTime, StepTime, StepTimeProfile
+from largebatch.spaces.user_mistake import UserMistake
+
+LOCAL = (16, 32, 64, 128, 256, 512, 1024)
+
+
+def profile(
+    *, fixed: float = 1e-3, slope: float = 1e-4, latency: float = 0.0, byte: float = 0.0, jitter: float = 0.0
+) -> StepTimeProfile:
+    """Step times of known laws; ``num_bytes`` is a megabyte."""
+    rng = np.random.default_rng(0)
+
+    def repeats(seconds: float) -> tuple[float, ...]:
+        return tuple(float(seconds * math.exp(jitter * z)) for z in rng.standard_normal(7))
+
+    def sync(num_bytes: float) -> float:
+        return 2 * latency + num_bytes * byte
+
+    return StepTimeProfile(
+        device="test",
+        num_bytes=1_000_000,
+        compute=tuple(ComputeTime(local_batch_size=b, seconds=repeats(fixed + slope * b)) for b in LOCAL),
+        steps=tuple(
+            StepTime(num_workers=2, local_batch_size=b, seconds=repeats(fixed + slope * b + sync(1e6))) for b in LOCAL
+        ),
+        all_reduce=tuple(
+            AllReduceTime(num_workers=2, num_bytes=n, seconds=repeats(max(sync(n), 1e-9))) for n in (4, 10**5, 10**7)
+        ),
+    )
+
+
+def fit(some: StepTimeProfile):  # type: ignore[no-untyped-def]
+    return fit_step_time_law(some, num_draws=200, rng=np.random.default_rng(0))
+
+
+def plan(trials, some: StepTimeProfile | None, workers=(1, 2, 4, 8, 16, 32, 64)) -> Plan:  # type: ignore[no-untyped-def]
+    laws = fit_laws(trials, some)
+    return make_plan(study="s", target="t", trials=trials, laws=laws, workers=workers, profile=some)
+
+
+def test_step_time_is_recovered() -> None:
+    law = fit(profile(latency=1e-4, byte=1e-9, jitter=0.02))
+    expected = {"fixed_seconds": 1e-3, "seconds_an_example": 1e-4, "latency_seconds": 1e-4, "seconds_a_byte": 1e-9}
+    for name, value in expected.items():
+        assert law.parameters[name] == pytest.approx(value, rel=0.15), name
+    measured = law.predict(2, 128)
+    assert float(measured.value) == pytest.approx(1e-3 + 128e-4 + 2e-4 + 1e-3, rel=0.1)
+
+
+def test_step_time_interval_holds_both_all_reduces() -> None:
+    """Ring and halving-doubling agree for two workers and differ by far for 64: the interval must hold both."""
+    law = fit(profile(latency=1e-4))
+    prediction = law.predict(64, 16)
+    compute = 1e-3 + 16e-4
+    halving, ring = compute + 2 * 6 * 1e-4, compute + 2 * 63 * 1e-4
+    assert prediction.low < 1.2 * halving
+    assert prediction.high > 0.7 * ring
+    two = law.predict(2, 16)
+    assert math.log(prediction.high / prediction.low) > 2 * math.log(two.high / two.low)
+
+
+def test_one_device_alone_says_what_it_does_not_know() -> None:
+    alone = profile().model_copy(update={"steps": (), "all_reduce": ()})
+    law = fit(alone)
+    assert law.verdict == "no-law"
+    assert "lower bounds" in law.reason
+    assert float(law.predict(8, 16).value) == pytest.approx(1e-3 + 16e-4, rel=0.01)
+
+
+def test_the_closed_form(make_trials) -> None:  # type: ignore[no-untyped-def]
+    """laws.md section 4: with S = S_min (1 + B_c/B) and t = tau + c B/N, B* = sqrt(B_c tau N/c) and
+    T* = S_min (sqrt(tau) + sqrt(c B_c/N))^2; the plan's batch sizes are doublings, so B within one of them."""
+    trials = make_trials(seed=0, trials_per_size=30)
+    some = profile(fixed=0.02, slope=1e-3)
+    laws = fit_laws(trials, some)
+    s_min, b_crit = laws.steps.parameters["S_min"], laws.steps.parameters["B_crit"]
+    for row in plan(trials, some, (1, 2, 4, 8)).rows:
+        best = math.sqrt(b_crit * 0.02 * row.num_workers / 1e-3)
+        seconds = s_min * (math.sqrt(0.02) + math.sqrt(1e-3 * b_crit / row.num_workers)) ** 2
+        assert best / 2 < row.global_batch_size < best * 2
+        assert seconds * 0.999 <= row.seconds_to_target <= seconds * 1.08
+
+
+def test_a_plan_s_rows_hold_together(make_trials) -> None:  # type: ignore[no-untyped-def]
+    trials = make_trials(seed=1)
+    answer = plan(trials, profile(latency=2e-4, byte=1e-9, jitter=0.05))
+    assert [row.num_workers for row in answer.rows] == [1, 2, 4, 8, 16, 32, 64]
+    for row in answer.rows:
+        assert row.local_batch_size * row.num_workers == row.global_batch_size
+        assert row.local_batch_size % 16 == 0, "groups that share batch statistics stay whole"
+        assert row.seconds_to_target == pytest.approx(row.steps * row.step_seconds)
+        assert row.examples == pytest.approx(row.steps * row.global_batch_size)
+        assert row.seconds_low <= row.seconds_to_target <= row.seconds_high
+        assert row.efficiency == pytest.approx(row.speedup / row.num_workers)
+        assert row.device_hours == pytest.approx(row.num_workers * row.seconds_to_target / 3600)
+        assert row.recipe["num_workers"] == row.num_workers
+        assert row.measured == (row.num_workers <= 2)
+    rates = {row.global_batch_size: row.recipe["learning_rate"] for row in answer.rows}
+    assert [rates[size] for size in sorted(rates)] == sorted(rates.values())
+    keys = {"study", "target", "laws", "rows", "knee"}
+    assert set(answer.to_json()) == keys
+    assert set(answer.to_json()["laws"]["steps"]) >= {"name", "parameters", "interval", "fitted_on", "verdict"}
+
+
+@pytest.mark.parametrize(
+    ("times", "reason"),
+    [
+        ({"fixed": 1e-6, "slope": 1e-4}, "steps"),
+        ({"fixed": 1e-6, "slope": 1e-4, "latency": 5e-2}, "synchronising them takes"),
+    ],
+)
+def test_the_knee_has_a_reason(make_trials, times: dict[str, float], reason: str) -> None:  # type: ignore[no-untyped-def]
+    answer = plan(make_trials(seed=0, trials_per_size=20), profile(**times))
+    assert answer.knee_num_workers is not None
+    assert reason in answer.knee_why
+
+
+def test_perfect_scaling_has_no_knee(make_trials) -> None:  # type: ignore[no-untyped-def]
+    trials = make_trials(seed=0, b_crit=1e5, max_examples=1e9, trials_per_size=20)
+    answer = plan(trials, profile(fixed=1e-9, slope=1e-4))
+    assert answer.knee_num_workers is None
+    assert "still pays at 64" in answer.knee_why
+
+
+def test_what_cannot_be_planned_is_said(make_trials) -> None:  # type: ignore[no-untyped-def]
+    trials = make_trials(seed=0)
+    with pytest.raises(UserMistake, match="step times were not measured yet"):
+        plan(trials, None)
+    with pytest.raises(UserMistake, match=r"can be divided among any of \[7\] workers"):
+        plan(trials, profile(), (7,))
+    assert [row.num_workers for row in plan(trials, profile(), (7, 8)).rows] == [8]
