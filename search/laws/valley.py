@@ -26,7 +26,9 @@ from largebatch.spaces.trial import Trial
 WINDOW = 2.0
 TREND_WIDTH = 0.7
 MIN_CURVATURE, MAX_CURVATURE = 0.05, 5.0
-MIN_NOISE = 0.02
+MIN_NOISE, MAX_NOISE = 0.02, 1.0
+MAX_EXCESS = 1.5
+"""How far above its bound, in log, a censored trial is imputed at most: beyond that it would steer the fit."""
 ITERATIONS = 25
 
 
@@ -143,13 +145,16 @@ def _fit(
         places = -slope / (2 * k)
         predicted = k * x**2 + columns @ constant + (columns @ slope) * x
         freedom = max(1.0, (~censored).sum() - len(measured) - 2)
-        noise = max(MIN_NOISE, math.sqrt(float(np.sum((y - predicted)[~censored] ** 2)) / freedom))
-        guess = np.where(censored, _above(predicted, y, noise), y)
+        rms = math.sqrt(float(np.sum((y - predicted)[~censored] ** 2)) / freedom)
+        noise = min(max(rms, MIN_NOISE), MAX_NOISE)
+        guess = np.where(censored, np.minimum(_above(predicted, y, noise), y + MAX_EXCESS), y)
     floor_K, place_K = np.full(num_groups, np.nan), np.full(num_groups, np.nan)
     for index, g in enumerate(measured):
         here = x_T[group_T == g]
         place_K[g] = np.clip(places[index], here.min(), here.max())
-        floor_K[g] = constant[index] + slope[index] * place_K[g] + k * place_K[g] ** 2
+        floor = constant[index] + slope[index] * place_K[g] + k * place_K[g] ** 2
+        best = y_T[(group_T == g) & ~censored_T].min()  # a floor lies near the best that was seen
+        floor_K[g] = np.clip(floor, best - 2 * noise, best + 3 * noise)
     return floor_K, place_K, noise
 
 

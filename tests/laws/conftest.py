@@ -43,7 +43,7 @@ def make_trials() -> MakeTrials:
         max_examples: float = 100_000,
         momentum: float = 0.0,
     ) -> list[Trial]:
-        """Trials on a valley with floor s_min (1 + b_crit / B) at rate lr_max / (1 + b_noise / B); s_min alone if flat."""
+        """Trials on a valley with floor s_min (1 + b_crit / B) at rate lr_max / (1 + b_noise / B)."""
         rng = np.random.default_rng(seed)
         trials: list[Trial] = []
         for size in sizes:
