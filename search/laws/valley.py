@@ -6,7 +6,7 @@ at B and where it lies; k its curvature, the same at every B; K batch sizes, T t
 Model: y = s_B + k (x - x_B)^2 + noise, a local expansion round the best rate. It is linear in k, -2 k x_B and
 s_B + k x_B^2, so that each step of the fit is a least-squares problem. Trials that did not reach the target are
 censored from below (Tobin 1958, Econometrica 26:24), imputed by expectation-maximisation; so are those that took more
-than ``WINDOW`` times the fewest steps at their batch size, where the expansion does not hold. Each x_B is drawn to the
+than ``WINDOW`` times the few best at their batch size, where the expansion does not hold. Each x_B is drawn to the
 trend of the others by a prior of width ``TREND_WIDTH``, which matters only where trials are few.
 Known limit: next to a cliff, where rates a little above the best never reach the target, the true valley is lopsided
 and the fitted floor lies above it, by a quarter on the noisy quadratic model.
@@ -166,13 +166,16 @@ def _above(mean: Array, bound: Array, noise: float) -> Array:
 
 def _responses(trials: Sequence[Trial], group_T: np.ndarray, num_groups: int) -> tuple[Array, np.ndarray]:
     """log(steps to target), and which of them are lower bounds only."""
-    fewest = [math.inf] * num_groups
+    reached: list[list[float]] = [[] for _ in range(num_groups)]
     for trial, group in zip(trials, group_T, strict=True):
-        fewest[group] = min(fewest[group], trial.steps_to_target or math.inf)
+        if trial.steps_to_target is not None:
+            reached[group].append(trial.steps_to_target)
+    # The median of the three fewest, for the fewest alone may be luck.
+    limits = [WINDOW * float(np.median(sorted(steps)[:3])) if steps else math.inf for steps in reached]
     y, censored = [], []
     for trial, group in zip(trials, group_T, strict=True):
         assert trial.ending is not None
-        steps, limit = trial.steps_to_target, WINDOW * fewest[group]
+        steps, limit = trial.steps_to_target, limits[group]
         censored.append(steps is None or steps > limit)
         y.append(math.log(min(max(trial.ending.step, 1) if steps is None else steps, limit)))
     return np.array(y), np.array(censored)
