@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from largebatch.search.laws import fitting
 from largebatch.search.laws.fitting import fit_laws
 from largebatch.search.laws.step_time_law import fit_step_time_law
 from largebatch.search.plan import Plan
@@ -13,6 +14,12 @@ from largebatch.spaces.step_time_profile import AllReduceTime, ComputeTime, Step
 from largebatch.spaces.user_mistake import UserMistake
 
 LOCAL = (16, 32, 64, 128, 256, 512, 1024)
+
+
+@pytest.fixture(autouse=True)
+def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of these tests is about the bootstrap."""
+    monkeypatch.setattr(fitting, "NUM_DRAWS", 40)
 
 
 def profile(
