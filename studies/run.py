@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,32 +50,49 @@ def run_study(
     Raises:
         UserMistake: for all that the user can mend; nothing is written or lost then.
     """
-    if not in_process:
-        from largebatch.studies.engine.ray_environment import prepare_ray_environment
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        loading = pool.submit(_load, study)  # seconds of imports, while Ray starts
+        with nullcontext() if in_process else _ray_cluster(address):
+            task, target = loading.result()
+            directory = _own_directory(out, fresh=fresh)
+            with Lease(directory.path) as lease:
+                _open(directory, study, task, target)
+                if budget_trials is not None:
+                    budget = study.budget.model_copy(update={"trials": budget_trials})
+                    study = study.model_copy(update={"budget": budget})
+                coordinator = _coordinator(study, task, target, directory, lease)
+                if in_process:
+                    _run_in_process(coordinator, task, directory, watch)
+                else:
+                    _run_with_ray(coordinator, directory, watch)
+                return write_answer(directory)
 
-        prepare_ray_environment(address)
+
+def _ray_cluster(address: str | None) -> AbstractContextManager[None]:
+    from largebatch.studies.engine.ray_cluster import ray_cluster
+
+    return ray_cluster(address)
+
+
+def _load(study: Study) -> tuple["Task", Target]:
+    """The study's task and target, checked."""
     from largebatch.trainers.task import load_task
 
     task = load_task(study.task)
     target = study.target or task.target
     task.check_target(target)
     _check_start(task, study, target)
-    directory = _own_directory(out, fresh=fresh)
-    with Lease(directory.path) as lease:
-        data = fingerprint(task.train_data)
-        if directory.study_file.exists():
-            directory.refuse_change(study, data)
-        else:
-            directory.freeze(study, target, data)
-        Ledger.repair(directory.ledger)
-        if budget_trials is not None:
-            study = study.model_copy(update={"budget": study.budget.model_copy(update={"trials": budget_trials})})
-        coordinator = _coordinator(study, task, target, directory, lease)
-        if in_process:
-            _run_in_process(coordinator, task, directory, watch)
-        else:
-            _run_with_ray(coordinator, task, directory, watch, address)
-        return write_answer(directory)
+    return task, target
+
+
+def _open(directory: StudyDirectory, study: Study, task: "Task", target: Target) -> None:
+    """Begin the record of the study, or make sure that it is this one's and whole."""
+    data = fingerprint(task.train_data)
+    if directory.study_file.exists():
+        directory.refuse_change(study, data)
+    else:
+        directory.freeze(study, target, data)
+    Ledger.repair(directory.ledger)
 
 
 def _coordinator(study: Study, task: "Task", target: Target, directory: StudyDirectory, lease: Lease) -> Coordinator:
@@ -177,18 +195,14 @@ def _run_in_process(coordinator: Coordinator, task: "Task", directory: StudyDire
         write_atomically(directory.profile_file, profile.model_dump_json(indent=1))
 
 
-def _run_with_ray(
-    coordinator: Coordinator, task: "Task", directory: StudyDirectory, watch: Watch, address: str | None
-) -> None:
-    from largebatch.studies.engine.tune_engine import ray_cluster, run_profile, run_trials
+def _run_with_ray(coordinator: Coordinator, directory: StudyDirectory, watch: Watch) -> None:
+    from largebatch.studies.engine.tune_engine import run_profile, run_trials
 
-    del task  # the workers load their own
-    recipe, sizes = _profile_question(coordinator)
-    with ray_cluster(address):
-        with watch(coordinator):
-            num_devices = run_trials(coordinator)
-        if not directory.profile_file.exists():
-            run_profile(coordinator.study.task, recipe, sizes, num_devices, directory.profile_file)
+    with watch(coordinator):
+        num_devices = run_trials(coordinator)
+    if not directory.profile_file.exists():
+        recipe, sizes = _profile_question(coordinator)
+        run_profile(coordinator.study.task, recipe, sizes, num_devices, directory.profile_file)
 
 
 def _profile_question(coordinator: Coordinator) -> tuple[Recipe, list[int]]:

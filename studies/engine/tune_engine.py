@@ -5,11 +5,9 @@ that hands its job to the mailbox and relays what comes back; the groups hold th
 that trials cannot deadlock on the CPUs of their own drivers.
 """
 
-import logging
 import shutil
 import tempfile
 import threading
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -35,23 +33,6 @@ MAX_RESTARTS = 100
 
 MAX_GROUPS = 8
 """Groups that a machine is filled with unless the study says otherwise; more CPUs mean more threads a group."""
-
-
-@contextmanager
-def ray_cluster(address: str | None) -> Iterator[None]:
-    """Ray for the time of a study: a cluster's at ``address``, else one of our own that only this machine reaches.
-
-    ``prepare_ray_environment`` must have been called before this module is imported.
-    """
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    own: dict[str, Any] = {"_node_ip_address": "127.0.0.1"} if address is None else {"address": address}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # third parties' deprecations are nothing that a user can mend
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, **own)
-        try:
-            yield
-        finally:
-            ray.shutdown()
 
 
 _NEXT_TO_NOTHING = {"memory": 1}
@@ -190,10 +171,13 @@ class _Proposals(_Unsaved, TuneSearcher):  # type: ignore[misc]
         super().__init__()
         self._coordinator = coordinator
         self.numbers: dict[str, int] = {}
+        self.begun = False
         self.over = False
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:
-        """The next job, or that there is none."""
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next job, or that there is none; one alone until it has begun, so that nothing slows its start."""
+        if self.numbers and not self.begun:
+            return None
         trial = None if self.over else self._coordinator.next_trial()
         if trial is None:
             return str(TuneSearcher.FINISHED)
@@ -263,6 +247,7 @@ class _Decisions(_Unsaved, FIFOScheduler):  # type: ignore[misc]
             self._coordinator.end(self._proposals.numbers[trial.trial_id], failed("its Tune actor died"))
 
     def _record(self, number: int, event: Event) -> bool:
+        self._proposals.begun = True
         stop = False
         for measurement in event.measurements:  # all of them are recorded, whatever the first decides
             stop = self._coordinator.measure(number, measurement) or stop
