@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ def ours(num_trials: int) -> list[float]:
     coordinator.Coordinator.end = timed_end  # type: ignore[method-assign]
     study = parse_study(STUDY.format(trials=num_trials), "trial-cost.yaml")
     with tempfile.TemporaryDirectory() as folder, suppress(UserMistake):
-        run_study(study, Path(folder) / "study", watch=lambda _: nullcontext())
+        run_study(study, Path(folder) / "study")
     return ends
 
 

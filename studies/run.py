@@ -30,7 +30,7 @@ def run_study(
     study: Study,
     out: Path,
     *,
-    watch: Watch,
+    watch: Watch = lambda _: nullcontext(),
     address: str | None = None,
     in_process: bool = False,
     fresh: bool = False,
@@ -41,7 +41,7 @@ def run_study(
     Args:
         study: The question.
         out: Its directory, made if it is not there.
-        watch: Shows the progress.
+        watch: Shows the progress; nothing does if not given.
         address: A Ray cluster's; None starts Ray on this machine.
         in_process: Train in this process, one trial at a time, without Ray.
         fresh: Set an earlier study in ``out`` aside and start anew.

@@ -69,6 +69,17 @@ def test_help_loads_no_engine() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
+def test_the_names_of_the_package_are_there_and_load_late() -> None:
+    code = (
+        "import sys, largebatch\n"
+        "assert not {'torch', 'ray', 'pydantic'} & set(sys.modules)\n"
+        "assert set(largebatch.__all__) == set(largebatch._MODULES)\n"
+        "for name in largebatch.__all__: getattr(largebatch, name)\n"
+        "assert not hasattr(largebatch, 'nothing')"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
 def test_the_package_under_test_is_these_sources() -> None:
     """The tests may run on an installed wheel: every source file must be in it, unchanged."""
     import largebatch

@@ -1,3 +1,34 @@
-"""largebatch: search on the devices you have, learn the laws, predict the rest."""
+"""largebatch: search on the devices you have, learn the laws, predict the rest.
+
+The names below are imported when they are first used, for some of them load torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from largebatch.spaces.recipe import Recipe
+    from largebatch.spaces.target import Target
+    from largebatch.studies.run import run_study
+    from largebatch.studies.study import Study
+    from largebatch.studies.study_file import load_study
+    from largebatch.trainers.task import Metric, Task
 
 __version__ = "0.1.0"
+__all__ = ["Metric", "Recipe", "Study", "Target", "Task", "load_study", "run_study"]
+
+_MODULES = {
+    "Metric": "largebatch.trainers.task",
+    "Recipe": "largebatch.spaces.recipe",
+    "Study": "largebatch.studies.study",
+    "Target": "largebatch.spaces.target",
+    "Task": "largebatch.trainers.task",
+    "load_study": "largebatch.studies.study_file",
+    "run_study": "largebatch.studies.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'largebatch' has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name]), name)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ from largebatch.studies.study_file import parse_study
 
 
 def run(text: str, out: Path, **arguments: Any) -> Answer:
-    arguments.setdefault("watch", lambda _: nullcontext())
     return run_study(parse_study(text, "study.yaml"), out, in_process=True, **arguments)
 
 
