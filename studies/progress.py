@@ -22,6 +22,9 @@ LINE_SECONDS = 10.0
 def watch(coordinator: Coordinator, console: Console) -> Iterator[None]:
     """Show the progress of ``coordinator`` for the time of a ``with``."""
     progress = _Progress(coordinator)
+    ended = sum(trial.ending is not None for trial in coordinator.trials())
+    if ended or coordinator.num_requeued:
+        console.print(f"Resuming: {ended} trials have ended, {coordinator.num_requeued} that were running go on")
     if console.is_terminal:
         with Live(get_renderable=progress.panel, console=console, refresh_per_second=2, transient=True):
             yield

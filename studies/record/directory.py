@@ -14,6 +14,7 @@ from largebatch.spaces.target import Target
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.ledger import FILE_NAME as LEDGER
 from largebatch.studies.study import Study
+from largebatch.studies.study_file import fingerprint as study_fingerprint
 from largebatch.studies.study_file import parse_study, study_diff, study_text
 
 _PROVENANCE = "# --- provenance (written by largebatch, not read back into the study) ---"
@@ -58,7 +59,12 @@ class StudyDirectory:
 
     def freeze(self, study: Study, target: Target, data_fingerprint: str) -> None:
         """Write the study once; later runs compare theirs with it."""
-        facts = {**_versions(), "data_fingerprint": data_fingerprint, "target": target.model_dump_json()}
+        facts = {
+            **_versions(),
+            "study_fingerprint": study_fingerprint(study),
+            "data_fingerprint": data_fingerprint,
+            "target": target.model_dump_json(),
+        }
         comment = "".join(f"# {line}\n" for line in yaml.safe_dump(facts, sort_keys=False).splitlines())
         write_atomically(self.study_file, f"{study_text(study)}\n{_PROVENANCE}\n{comment}")
 
