@@ -50,6 +50,7 @@ def run_study(
     Raises:
         UserMistake: for all that the user can mend; nothing is written or lost then.
     """
+    _refuse_at_once(out, study, fresh=fresh)
     with ThreadPoolExecutor(max_workers=1) as pool:
         loading = pool.submit(_load, study)  # seconds of imports, while Ray starts
         with nullcontext() if in_process else _ray_cluster(address):
@@ -66,6 +67,15 @@ def run_study(
                 else:
                     _run_with_ray(coordinator, directory, watch)
                 return write_answer(directory)
+
+
+def _refuse_at_once(out: Path, study: Study, *, fresh: bool) -> None:
+    """Refuse a directory in use, and another study's, before Ray starts: a second Ray may disturb the first."""
+    directory = StudyDirectory(out)
+    if directory.study_file.exists():
+        with Lease(out):
+            if not fresh:
+                directory.refuse_change(study)
 
 
 def _ray_cluster(address: str | None) -> AbstractContextManager[None]:
@@ -89,7 +99,7 @@ def _open(directory: StudyDirectory, study: Study, task: "Task", target: Target)
     """Begin the record of the study, or make sure that it is this one's and whole."""
     data = fingerprint(task.train_data)
     if directory.study_file.exists():
-        directory.refuse_change(study, data)
+        directory.refuse_other_data(data)
     else:
         directory.freeze(study, target, data)
     Ledger.repair(directory.ledger)
@@ -164,8 +174,6 @@ def _check_start(task: "Task", study: Study, target: Target) -> None:
 def _own_directory(out: Path, *, fresh: bool) -> StudyDirectory:
     directory = StudyDirectory(out)
     if fresh and directory.study_file.exists():
-        with Lease(out):  # not while somebody runs it
-            pass
         set_aside(out)
     if out.exists() and not out.is_dir():
         raise UserMistake(f"{out} is a file; --out must name a directory")

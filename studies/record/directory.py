@@ -20,6 +20,9 @@ from largebatch.studies.study_file import parse_study, study_diff, study_text
 _PROVENANCE = "# --- provenance (written by largebatch, not read back into the study) ---"
 
 
+_WAY_OUT = "choose another --out, or --fresh to set this study aside and start anew"
+
+
 class StudyDirectory:
     """Paths and the frozen study of one directory."""
 
@@ -68,20 +71,26 @@ class StudyDirectory:
         comment = "".join(f"# {line}\n" for line in yaml.safe_dump(facts, sort_keys=False).splitlines())
         write_atomically(self.study_file, f"{study_text(study)}\n{_PROVENANCE}\n{comment}")
 
-    def refuse_change(self, study: Study, data_fingerprint: str) -> None:
+    def refuse_change(self, study: Study) -> None:
         """Compare with the frozen study.
 
         Raises:
-            UserMistake: with the difference, if the study or the data changed.
+            UserMistake: with the difference, if the study changed.
         """
         frozen = self.study()
-        way_out = "choose another --out, or --fresh to set this study aside and start anew"
         if frozen != study:
-            raise UserMistake(f"{self.path} holds another study:\n{study_diff(frozen, study)}\n{way_out}")
+            raise UserMistake(f"{self.path} holds another study:\n{study_diff(frozen, study)}\n{_WAY_OUT}")
+
+    def refuse_other_data(self, data_fingerprint: str) -> None:
+        """Compare with the data that the study was begun on.
+
+        Raises:
+            UserMistake: if they changed.
+        """
         known = self.provenance().get("data_fingerprint")
         if known != data_fingerprint:
             raise UserMistake(
-                f"{self.path} was begun on other data (fingerprint {known}, now {data_fingerprint}); {way_out}"
+                f"{self.path} was begun on other data (fingerprint {known}, now {data_fingerprint}); {_WAY_OUT}"
             )
 
     def profile(self) -> StepTimeProfile | None:
