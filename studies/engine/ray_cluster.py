@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from largebatch.spaces.user_mistake import UserMistake
+
 _SETTINGS = {
     # glibc gives freed tensors back to the system, and every step faults them in again: 11,000 faults a step at batch
     # 1,024 of `digits`, a quarter of its time. Workers keep what they freed.
@@ -41,7 +43,13 @@ def ray_cluster(address: str | None) -> Iterator[None]:
     own: dict[str, Any] = {"_node_ip_address": "127.0.0.1"} if address is None else {"address": address}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # third parties' deprecations are nothing that a user can mend
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, **own)
+        try:
+            ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, **own)
+        except ConnectionError as error:
+            raise UserMistake(
+                f"--address {address}: no Ray cluster answers ({error}); start one with `ray start --head`, and set "
+                f"RAY_AUTH_MODE to the same value for it and for largebatch"
+            ) from error
         try:
             yield
         finally:
