@@ -8,7 +8,7 @@ from largebatch.studies.report.answer import format_number
 
 _FORMULAS = {
     frozenset({"S_min", "B_crit"}): "steps = S_min (1 + B_crit / batch)",
-    frozenset({"S_min", "B_crit", "a"}): "steps = S_min (1 + (B_crit / batch)^a)^(1/a)",
+    frozenset({"lr_max", "B_noise"}): "learning rate = lr_max / (1 + B_noise / batch)",
 }
 """What the parameters mean together; a law with others is told by its name and reason alone."""
 
@@ -23,7 +23,7 @@ def law_html(law: Law | StepTimeLaw, title: str) -> str:
     """A box with all that a reader needs to judge the law."""
     verdict = _VERDICTS.get(law.verdict, law.verdict)
     reason = f" {html.escape(law.reason)}" if law.reason else ""
-    formula = _FORMULAS.get(frozenset(law.parameters), "")
+    formula = _FORMULAS.get(frozenset(law.parameters) - {"scatter"}, "")
     return f"""<div class="law"><h3>{html.escape(title)}: {html.escape(law.name)}
 <span class="badge {html.escape(law.verdict)}">{html.escape(verdict)}</span></h3>
 {f'<p class="formula">{html.escape(formula)}</p>' if formula else ""}
