@@ -46,9 +46,9 @@ class Asha:
 
     def decide(self, number: int, global_batch_size: int, examples: int, value: float) -> bool:
         """See ``Scheduler``."""
-        halving = self._halvings.setdefault(
-            global_batch_size, AsyncHyperBandScheduler(**self._arguments, stop_last_trials=False)
-        )
+        if global_batch_size not in self._halvings:
+            self._halvings[global_batch_size] = AsyncHyperBandScheduler(**self._arguments, stop_last_trials=False)
+        halving = self._halvings[global_batch_size]
         trial = SimpleNamespace(trial_id=str(number))
         if number not in self._known:
             self._known.add(number)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.space import Space
@@ -17,5 +18,4 @@ class Grid:
     def ask(self, space: Space, trials: Sequence[Trial], seed: int) -> Recipe | None:
         """See ``Searcher``; None after the last combination."""
         del seed
-        recipes = list(space.grid(self.points_per_range))
-        return recipes[len(trials)] if len(trials) < len(recipes) else None
+        return next(islice(space.grid(self.points_per_range), len(trials), None), None)

@@ -42,7 +42,7 @@ def make_plan(
         choices = [
             _row(count, index, trials, laws, laws.step_seconds, profile)
             for index, optimum in enumerate(laws.optima)
-            if optimum.best_trial is not None and _divides(trials[optimum.best_trial], count)
+            if optimum.best_trial is not None and trials[optimum.best_trial].recipe.num_groups % count == 0
         ]
         if choices:
             row = min(choices, key=lambda choice: choice.seconds_to_target)
@@ -132,13 +132,6 @@ def _recipe(optimum: BatchOptimum, trials: Sequence[Trial], laws: FittedLaws, nu
         if recipe.optimizer == "sgd":  # the law holds at the momentum of its trials: keep the effective rate
             rate *= (1 - recipe.momentum) / laws.valley.damping
     return recipe.model_copy(update={"learning_rate": rate, "num_workers": num_workers}).model_dump()
-
-
-def _divides(trial: Trial, num_workers: int) -> bool:
-    """Whether ``num_workers`` can share the batch without cutting a group that shares batch statistics."""
-    recipe = trial.recipe
-    local, rest = divmod(recipe.global_batch_size, num_workers)
-    return rest == 0 and local > 0 and local % recipe.group_size == 0
 
 
 def _compared(row: PlanRow, first: PlanRow, device_hour_cost: float | None) -> PlanRow:

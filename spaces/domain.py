@@ -1,7 +1,7 @@
 """The values that one hyper-parameter may take.
 
-Three kinds: a ``Range`` of numbers on a scale, a ``Choice`` among values, and a ``Fixed`` value. Each maps to and
-from the unit interval, the one coordinate that every searcher works in.
+Two kinds: a ``Range`` of numbers on a scale, and a ``Choice`` among values (a fixed value is a choice of one). Each
+maps to and from the unit interval, the one coordinate that every searcher works in.
 """
 
 import difflib

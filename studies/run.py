@@ -217,11 +217,10 @@ def _profile_question(coordinator: Coordinator) -> tuple[Recipe, list[int]]:
     """A recipe of the space to time, and the local batches that the plan may ask for."""
     space = coordinator.study.space
     recipe = space.from_unit(dict.fromkeys(space.root, 0.5))
-    norm = recipe.norm_batch_size
     local = {
         size // count
         for size in space.batch_sizes
         for count in coordinator.study.workers
-        if size % count == 0 and size // count % min(norm, size) == 0
+        if recipe.model_copy(update={"global_batch_size": size}).num_groups % count == 0
     }
     return recipe, sorted(local)

@@ -9,6 +9,9 @@ import numpy as np
 
 from largebatch.search.laws.law import Array
 
+MIN_POINTS = 3
+"""Batch sizes that reached the target below which no law is fitted."""
+
 
 def akaike(rms: float, num_points: int, num_parameters: int) -> float:
     """Akaike's criterion for least squares, corrected for few points where these suffice."""

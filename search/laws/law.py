@@ -14,6 +14,26 @@ INTERVAL = (0.05, 0.95)
 """Quantiles of the 90 % interval that every estimate carries."""
 
 
+def parameter_intervals(parameters: Mapping[str, float], draws_DP: Array) -> dict[str, tuple[float, float]]:
+    """The 90 % interval of each parameter from its bootstrap draws."""
+    if not parameters:
+        return {}
+    low, high = np.quantile(draws_DP, INTERVAL, axis=0)
+    return {name: (float(low[i]), float(high[i])) for i, name in enumerate(parameters)}
+
+
+def law_json(law: Any) -> dict[str, Any]:
+    """The form of ``plan --json``, of a ``Law`` or of a ``StepTimeLaw``, which has the same face."""
+    return {
+        "name": law.name,
+        "parameters": dict(law.parameters),
+        "interval": {name: list(bounds) for name, bounds in law.interval.items()},
+        "fitted_on": dict(law.fitted_on),
+        "verdict": law.verdict,
+        "reason": law.reason,
+    }
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
     """Values of a law, arrays of one shape, with the bounds of their 90 % interval."""
@@ -42,10 +62,7 @@ class Law:
     @property
     def interval(self) -> dict[str, tuple[float, float]]:
         """The 90 % interval of each parameter."""
-        if not len(self.parameters):
-            return {}
-        low, high = np.quantile(self.draws_DP, INTERVAL, axis=0)
-        return {name: (float(low[i]), float(high[i])) for i, name in enumerate(self.parameters)}
+        return parameter_intervals(self.parameters, self.draws_DP)
 
     def draws(self, x: ArrayLike) -> Array:
         """The law at ``x`` for every bootstrap draw, shape ``(num_draws, *x.shape)``."""
@@ -64,14 +81,7 @@ class Law:
 
     def to_json(self) -> dict[str, Any]:
         """The form of ``plan --json``."""
-        return {
-            "name": self.name,
-            "parameters": dict(self.parameters),
-            "interval": {name: list(bounds) for name, bounds in self.interval.items()},
-            "fitted_on": dict(self.fitted_on),
-            "verdict": self.verdict,
-            "reason": self.reason,
-        }
+        return law_json(self)
 
 
 def no_law(name: str, reason: str, fitted_on: Mapping[str, Any]) -> Law:

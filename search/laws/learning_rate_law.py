@@ -7,13 +7,12 @@ An optimum on the edge of the tried rates is a bound: it counts only where the l
 import math
 
 import numpy as np
-from scipy.optimize import least_squares
 
-from largebatch.search.laws.choice import akaike, scatter_draws
+from largebatch.search.laws.bend import fit_bend
+from largebatch.search.laws.choice import MIN_POINTS, akaike, scatter_draws
 from largebatch.search.laws.law import Array, Law, no_law
 from largebatch.search.laws.valley import Valley
 
-MIN_POINTS = 3
 MAX_SCATTER = 1.0
 """A law that misses the best rates by more than this (root mean square, in log) does not describe them."""
 
@@ -46,7 +45,9 @@ def fit_learning_rate_law(valley: Valley, *, rng: np.random.Generator) -> Law:
     spread_K = np.log([optimum.learning_rate_high / optimum.learning_rate_low for optimum in optima]) / 3.29
     width_K = np.hypot(spread_K, max(float(np.median(spread_K)), 0.05))
     side_K = np.array([{"low": -1, "high": 1, None: 0}[optimum.edge] for optimum in optima])
-    lr_max, b_noise, rms = _fit(batch_K, place_K, width_K, side_K)
+    highest, middle = float(place_K.max()), math.sqrt(batch_K[0] * batch_K[-1])
+    top, b_noise, misses_K = fit_bend(batch_K, -place_K, width_K, -side_K, level=-highest, middle=middle)
+    rms = math.sqrt(float(np.mean(misses_K**2)))
     level = float(np.average(place_K, weights=width_K**-2))
     constant_rms = math.sqrt(float(np.mean((place_K - level) ** 2)))
     draws_DK = np.log(valley.rates_DK[:, index])
@@ -64,27 +65,14 @@ def fit_learning_rate_law(valley: Valley, *, rng: np.random.Generator) -> Law:
             fitted_on=fitted_on, verdict="flat",
             reason=f"the best rate does not move with the batch size within {100 * constant_rms:.0f} % rms",
         )  # fmt: skip
-    refits = [_fit(batch_K, places, width_K, side_K, start=(lr_max, b_noise))[:2] for places in draws_DK]
+    refits = []
+    for places in draws_DK:
+        refit = fit_bend(batch_K, -places, width_K, -side_K, level=top, middle=b_noise)
+        refits.append((math.exp(-refit[0]), refit[1]))
     return Law(
-        name="saturating", parameters={"lr_max": lr_max, "B_noise": b_noise, "scatter": 1.0},
+        name="saturating", parameters={"lr_max": math.exp(-top), "B_noise": b_noise, "scatter": 1.0},
         draws_DP=np.column_stack([np.array(refits), scatter_draws(rms, len(optima) - 2, len(refits), rng)]),
         formula=saturating, fitted_on=fitted_on, verdict="ok",
         reason=f"the saturating rule fits {len(optima)} batch sizes within {100 * rms:.0f} % rms; "
         f"a constant misses by {100 * constant_rms:.0f} %",
     )  # fmt: skip
-
-
-def _fit(
-    batch_K: Array, place_K: Array, width_K: Array, side_K: Array, start: tuple[float, float] | None = None
-) -> tuple[float, float, float]:
-    """lr_max, B_noise and the rms misfit in log."""
-
-    def miss(parameters: Array) -> Array:
-        difference = (place_K - parameters[0] + np.log1p(np.exp(parameters[1]) / batch_K)) / width_K
-        return np.asarray(np.where(side_K == 0, difference, side_K * np.maximum(side_K * difference, 0.0)))
-
-    first = start or (math.exp(float(place_K.max())), math.sqrt(batch_K[0] * batch_K[-1]))
-    span = (math.log(batch_K[0] / 100), math.log(batch_K[-1] * 100))
-    guess = [math.log(first[0]), float(np.clip(math.log(first[1]), span[0] + 0.1, span[1] - 0.1))]
-    fit = least_squares(miss, guess, bounds=([-np.inf, span[0]], [np.inf, span[1]]))
-    return math.exp(fit.x[0]), math.exp(fit.x[1]), math.sqrt(float(np.mean((miss(fit.x) * width_K) ** 2)))

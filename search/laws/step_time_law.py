@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import nnls
 
-from largebatch.search.laws.law import INTERVAL, Array, Prediction, Verdict
+from largebatch.search.laws.law import INTERVAL, Array, Prediction, Verdict, law_json, parameter_intervals
 from largebatch.spaces.step_time_profile import StepTimeProfile
 
 PARAMETERS = ("fixed_seconds", "seconds_an_example", "latency_seconds", "seconds_a_byte", "jitter", "misfit", "ring")
@@ -52,19 +52,11 @@ class StepTimeLaw:
     @property
     def interval(self) -> dict[str, tuple[float, float]]:
         """The 90 % interval of each parameter."""
-        low, high = np.quantile(self.draws_DP, INTERVAL, axis=0)
-        return {name: (float(low[i]), float(high[i])) for i, name in enumerate(self.parameters)}
+        return parameter_intervals(self.parameters, self.draws_DP)
 
     def to_json(self) -> dict[str, Any]:
         """As ``Law.to_json``."""
-        return {
-            "name": self.name,
-            "parameters": dict(self.parameters),
-            "interval": {name: list(bounds) for name, bounds in self.interval.items()},
-            "fitted_on": dict(self.fitted_on),
-            "verdict": self.verdict,
-            "reason": self.reason,
-        }
+        return law_json(self)
 
 
 def fit_step_time_law(profile: StepTimeProfile, *, num_draws: int, rng: np.random.Generator) -> StepTimeLaw:

@@ -8,13 +8,12 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.optimize import least_squares
 
-from largebatch.search.laws.choice import akaike, scatter_draws
+from largebatch.search.laws.bend import fit_bend
+from largebatch.search.laws.choice import MIN_POINTS, akaike, scatter_draws
 from largebatch.search.laws.law import Array, Law, no_law
 from largebatch.search.laws.valley import BatchOptimum, Valley
 
-MIN_POINTS = 3
 MAX_SCATTER = 0.5
 """A law that misses the measured floors by more than this (root mean square, in log) does not describe them."""
 
@@ -50,7 +49,10 @@ def fit_steps_law(valley: Valley, *, rng: np.random.Generator) -> Law:
         return no_law("hyperbola", reason, fitted_on)
     floor_K = np.log([optimum.steps for optimum in optima])
     width_K = _widths(optima, reached_K)
-    s_min, b_crit, rms = _fit_hyperbola(batch_K, floor_K, width_K, reached_K)
+    lowest, middle = float(floor_K[reached_K].min()) + math.log(0.8), math.sqrt(batch_K[0] * batch_K[-1])
+    side_K = np.where(reached_K, 0, 1)
+    bottom, b_crit, misses_K = fit_bend(batch_K, floor_K, width_K, side_K, level=lowest, middle=middle)
+    rms = math.sqrt(float(np.mean(misses_K[reached_K] ** 2)))
     level = float(np.average(floor_K[reached_K], weights=width_K[reached_K] ** -2))
     flat_rms = math.sqrt(float(np.mean((floor_K[reached_K] - level) ** 2)))
     is_flat = akaike(flat_rms, reached_K.sum(), 1) <= akaike(rms, reached_K.sum(), 2)
@@ -70,36 +72,18 @@ def fit_steps_law(valley: Valley, *, rng: np.random.Generator) -> Law:
     for floors in valley.steps_DK:
         known = reached_K & np.isfinite(floors)
         values = np.where(known, np.log(np.where(known, floors, 1.0)), floor_K)
-        refits.append(_fit_hyperbola(batch_K, values, width_K, reached_K, start=(s_min, b_crit))[:2])
+        refit = fit_bend(batch_K, values, width_K, side_K, level=bottom, middle=b_crit)
+        refits.append((math.exp(refit[0]), refit[1]))
     scatter_D = scatter_draws(rms, reached_K.sum() - 2, len(refits), rng)
     reason = (
         f"the hyperbola fits {reached_K.sum()} batch sizes within {100 * rms:.0f} % rms; "
         f"flat misses by {100 * flat_rms:.0f} %"
     )
     return Law(
-        name="hyperbola", parameters={"S_min": s_min, "B_crit": b_crit, "scatter": 1.0},
+        name="hyperbola", parameters={"S_min": math.exp(bottom), "B_crit": b_crit, "scatter": 1.0},
         draws_DP=np.column_stack([np.array(refits), scatter_D]), formula=hyperbola,
         fitted_on=fitted_on, verdict="ok", reason=reason,
     )  # fmt: skip
-
-
-def _fit_hyperbola(
-    batch_K: Array, floor_K: Array, width_K: Array, reached_K: np.ndarray, start: tuple[float, float] | None = None
-) -> tuple[float, float, float]:
-    """S_min, B_crit and the rms misfit in log; a lower bound counts only where the law lies below it."""
-
-    def miss(parameters: Array) -> Array:
-        predicted = parameters[0] + np.log1p(np.exp(parameters[1]) / batch_K)
-        difference = (floor_K - predicted) / width_K
-        return np.asarray(np.where(reached_K, difference, np.maximum(difference, 0.0)))
-
-    middle = math.sqrt(batch_K[0] * batch_K[-1])
-    first = start or (math.exp(float(floor_K[reached_K].min())) * 0.8, middle)
-    span = (math.log(batch_K[0] / 100), math.log(batch_K[-1] * 100))
-    guess = [math.log(first[0]), float(np.clip(math.log(first[1]), span[0] + 0.1, span[1] - 0.1))]
-    fit = least_squares(miss, guess, bounds=([-np.inf, span[0]], [np.inf, span[1]]))
-    rms = math.sqrt(float(np.mean((miss(fit.x) * width_K)[reached_K] ** 2)))
-    return math.exp(fit.x[0]), math.exp(fit.x[1]), rms
 
 
 def _widths(optima: Sequence[BatchOptimum], reached_K: np.ndarray) -> Array:

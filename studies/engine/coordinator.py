@@ -4,13 +4,10 @@ It knows nothing of Ray. An engine asks it for trials and tells it of measuremen
 before it is answered.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from largebatch.schedulers.scheduler import Scheduler
 from largebatch.search.searcher import Searcher
@@ -19,9 +16,7 @@ from largebatch.spaces.trial import Ending, Measurement, Outcome, Trial
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.curves import read_curve, write_curve
 from largebatch.studies.record.ledger import Ledger
-
-if TYPE_CHECKING:
-    from largebatch.studies.study import Study
+from largebatch.studies.study import Study
 
 MAX_FAILURES = 3
 """So many failed trials in a row end a study: the task is broken, not the recipe."""
@@ -141,7 +136,7 @@ class Coordinator:
         """Record how a trial ended.
 
         Raises:
-                UserMistake: if ``MAX_FAILURES`` trials in a row have failed.
+            UserMistake: if ``MAX_FAILURES`` trials in a row have failed.
         """
         with self._lock:
             self._live.pop(number, None)

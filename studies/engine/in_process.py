@@ -10,7 +10,7 @@ from largebatch.trainers.training import Training, run_to_target
 
 
 def run_in_process(coordinator: Coordinator, task: Task) -> None:
-    """Run trials until the coordinator has no more.."""
+    """Run trials until the coordinator has no more; an error inside a training ends that trial as failed."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     while (trial := coordinator.next_trial()) is not None:
         ending = _train(coordinator, task, trial, device)
