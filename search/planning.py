@@ -129,7 +129,7 @@ def _recipe(optimum: BatchOptimum, trials: Sequence[Trial], laws: FittedLaws, nu
     rate = recipe.learning_rate
     if laws.learning_rate.verdict != "no-law":
         rate = float(laws.learning_rate.predict(float(optimum.global_batch_size)).value)
-        if recipe.optimizer == "sgd":  # the law holds at the momentum of its trials: keep the effective rate
+        if recipe.has_momentum:  # the law holds at the momentum of its trials: keep the effective rate
             rate *= (1 - recipe.momentum) / laws.valley.damping
     return recipe.model_copy(update={"learning_rate": rate, "num_workers": num_workers}).model_dump()
 

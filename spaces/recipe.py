@@ -4,11 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
-OPTIMIZERS = ("sgd", "adamw")
-OPTIMIZERS_NOT_BUILT = ("adam", "lars", "lamb", "muon")
+OPTIMIZERS = ("sgd", "nesterov", "adam", "adamw", "lars", "lamb", "muon")
+_WITH_MOMENTUM = ("sgd", "nesterov", "lars")
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+PositiveFraction = Annotated[float, Field(gt=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
+WARMUPS = ("warmup_steps", "warmup_epochs", "warmup_fraction")
 
 
 class Recipe(BaseModel):
@@ -16,7 +18,7 @@ class Recipe(BaseModel):
 
     ``num_workers`` are the workers that the mathematics sees; how many real devices emulate them is no part of a
     recipe. ``norm_batch_size`` examples share batch statistics, at most a worker's local batch.
-    ``warmup_fraction`` is a share of ``horizon_examples``, as is the length of a cosine decay; a constant rate with
+    ``warmup_fraction`` is a share of ``horizon_examples``, as is the length of every decay; a constant rate with
     weight averaging depends on the horizon through its warm-up alone, and not at all with ``warmup_steps``.
     """
 
@@ -26,28 +28,59 @@ class Recipe(BaseModel):
     learning_rate: PositiveFloat
     num_workers: PositiveInt = 1
     norm_batch_size: PositiveInt = 32
-    optimizer: Literal["sgd", "adamw"] = "sgd"
+    optimizer: Literal["sgd", "nesterov", "adam", "adamw", "lars", "lamb", "muon"] = "nesterov"
     momentum: Decay = 0.9
-    """Nesterov momentum of ``sgd``."""
+    """Of ``sgd`` (heavy ball), ``nesterov``, ``lars`` and ``muon``."""
     beta1: Decay = 0.9
-    """Decay of AdamW's first moment."""
+    """Decay of the first moment of ``adam``, ``adamw`` and ``lamb``."""
     beta2: Decay = 0.999
-    """Decay of AdamW's second moment."""
+    """Decay of their second moment."""
+    epsilon: PositiveFloat | None = None
+    """Added to the root of their second moment; 1e-8 if not given, 1e-6 for ``lamb``."""
+    trust_coefficient: PositiveFloat = 0.001
+    """``eeta`` of LARS."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    schedule: Literal["constant", "cosine"] = "constant"
+    decayed_weights: Literal["matrices", "all"] = "matrices"
+    """Whether biases and the scales of norms (tensors of one dimension) decay too."""
+    momentum_correction: Literal["none", "rate"] = "none"
+    """``rate``: the momentum of LARS, which holds past rates, is scaled as the rate changes."""
+    schedule: Literal["constant", "linear", "cosine", "polynomial", "step", "wsd", "plateau"] = "constant"
+    polynomial_power: PositiveFloat = 2.0
+    """Of ``polynomial``."""
+    step_fraction: PositiveFraction = 1 / 3
+    """``step`` multiplies the rate by ``step_factor`` after each such share of the horizon."""
+    step_factor: PositiveFraction = 0.1
+    decay_fraction: PositiveFraction = 0.2
+    """Last share of the horizon in which ``wsd`` (warm-up, stable, decay) falls to zero."""
+    patience_evaluations: PositiveInt = 3
+    """``plateau`` halves the rate after so many evaluations without a better target metric."""
     warmup_steps: Annotated[int, Field(ge=0)] | None = None
+    warmup_epochs: Annotated[float, Field(ge=0)] | None = None
     warmup_fraction: Fraction | None = None
-    weight_averaging: Literal["none", "power"] = "power"
+    warmup_shape: Literal["linear", "constant"] = "linear"
+    warmup_factor: Fraction = 0.0
+    """Share of the rate at which a linear warm-up begins, or at which a constant one stays."""
+    adaptive: Literal["none", "adascale", "noise-scale"] = "none"
+    """``adascale``: the rate follows the measured noise; ``noise-scale``: the batch grows with it, and the rate too."""
+    base_batch_size: PositiveInt = 32
+    """Where adaptive: the batch size at which ``learning_rate`` holds, and at which a growing batch starts."""
+    weight_averaging: Literal["none", "power", "ema", "lawa"] = "power"
+    averaging_examples: PositiveInt | None = None
+    """Half-life of ``ema``; a twentieth of the horizon if not given."""
+    averaging_evaluations: PositiveInt = 5
+    """Evaluations whose weights ``lawa`` averages."""
     horizon_examples: PositiveInt | None = None
-    """Examples over which a cosine decays and of which the warm-up is a fraction; the trial's limit if not given."""
+    """Examples over which a rate decays and of which the warm-up is a fraction; the trial's limit if not given."""
     seed: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")
     def _consistent(self) -> "Recipe":
-        if self.warmup_steps is not None and self.warmup_fraction is not None:
+        given = [name for name in WARMUPS if getattr(self, name) is not None]
+        if len(given) > 1:
+            values = " and ".join(str(getattr(self, name)) for name in given)
             raise ValueError(
-                "at most one of `warmup_steps` and `warmup_fraction` may be given; "
-                f"got {self.warmup_steps} and {self.warmup_fraction}"
+                f"at most one of {', '.join(f'`{name}`' for name in WARMUPS)} may be given; got {values} for "
+                f"{' and '.join(f'`{name}`' for name in given)}"
             )
         if self.global_batch_size % self.num_workers:
             raise ValueError(
@@ -77,6 +110,14 @@ class Recipe(BaseModel):
         return self.global_batch_size // self.group_size
 
     @property
+    def has_momentum(self) -> bool:
+        """Whether ``momentum`` makes the optimizer's steps larger than ``learning_rate`` says."""
+        return self.optimizer in _WITH_MOMENTUM
+
+    @property
     def effective_learning_rate(self) -> float:
-        """``learning_rate / (1 - momentum)`` for SGD, the step that a constant gradient ends up with; else the rate."""
-        return self.learning_rate / (1 - self.momentum) if self.optimizer == "sgd" else self.learning_rate
+        """``learning_rate / (1 - momentum)``: the step that a constant gradient ends up with; else the rate.
+
+        Muon's momentum is normalised away by its orthogonalisation.
+        """
+        return self.learning_rate / (1 - self.momentum) if self.has_momentum else self.learning_rate

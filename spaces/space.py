@@ -9,9 +9,12 @@ from pydantic import ConfigDict, RootModel, TypeAdapter, ValidationError, model_
 from largebatch.spaces.domain import Choice, Domain, Range, Value, fixed
 from largebatch.spaces.nearest import nearest
 from largebatch.spaces.problems import Problems
-from largebatch.spaces.recipe import OPTIMIZERS, OPTIMIZERS_NOT_BUILT, Recipe
+from largebatch.spaces.recipe import OPTIMIZERS, WARMUPS, Recipe
 
-_INTEGERS = ("global_batch_size", "norm_batch_size", "warmup_steps", "horizon_examples", "seed")
+_INTEGERS = (
+    *("global_batch_size", "norm_batch_size", "base_batch_size", "warmup_steps", "patience_evaluations"),
+    *("averaging_examples", "averaging_evaluations", "horizon_examples", "seed"),
+)
 _REQUIRED = ("global_batch_size", "learning_rate")
 _NAMES = tuple(name for name in Recipe.model_fields if name != "num_workers")
 """What can be searched. Worker counts are the study's question, not a choice of the searcher."""
@@ -93,8 +96,11 @@ class Space(RootModel[dict[str, Domain]]):
                     f"a batch size above norm_batch_size must be a multiple of it; got {size} with {norm}; "
                     f"drop {size}, or choose another norm_batch_size",
                 )
-        if any(len(values) == 2 for values in self._combinations("warmup_steps", "warmup_fraction")):
-            problems.add(("warmup_fraction",), "a recipe can have warmup_steps or warmup_fraction, not both; drop one")
+        for values in self._combinations(*WARMUPS):
+            if len(values) > 1:
+                both = list(values)
+                problems.add((both[-1],), f"a recipe can have {' or '.join(both)}, not both; drop one")
+                break
 
     def _combinations(self, *names: str) -> Iterator[dict[str, Value]]:
         """Every way in which some domains can take values together; of a range one value stands for all."""
@@ -201,9 +207,7 @@ def _domain(name: str, value: Any, problems: Problems) -> Domain | None:
 
 def _recipe_value(name: str, value: Value, path: tuple[str | int, ...], problems: Problems) -> Value | None:
     """A value as the recipe holds it (``"1e-4"`` becomes a number), or None and a problem."""
-    if name == "optimizer" and value in OPTIMIZERS_NOT_BUILT:
-        problems.add((name, *path), f"{value} is not built yet; built: {', '.join(OPTIMIZERS)}")
-    elif name == "optimizer" and value not in OPTIMIZERS:
+    if name == "optimizer" and value not in OPTIMIZERS:
         problems.add((name, *path), f"unknown optimizer {value!r}{nearest(str(value), OPTIMIZERS)}")
     elif isinstance(value, bool):
         problems.add((name, *path), f"must be a number or a name; got {str(value).lower()}")

@@ -19,6 +19,8 @@ class Outcome(StrEnum):
     """The trial scheduler ended it early."""
     DIVERGED = "diverged"
     """The loss became non-finite or ten times its initial value."""
+    PREEMPTED = "preempted"
+    """The training was told to leave and goes on later from its checkpoint; never the end of a recorded trial."""
     FAILED = "failed"
     """The training raised an error or its workers died too often; the reason is recorded."""
 
@@ -35,13 +37,14 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How a trial ended. ``steps_to_target`` is interpolated between evaluations; None where censored."""
+    """How a trial ended. What it took to reach the target is interpolated between evaluations; None where censored."""
 
     outcome: Outcome
     step: int
     examples: int
     seconds: float
     steps_to_target: float | None = None
+    examples_to_target: float | None = None
     reason: str = ""
 
 
@@ -72,8 +75,8 @@ class Trial:
     @property
     def examples_to_target(self) -> float | None:
         """Examples to the target, None where it was not reached."""
-        steps = self.steps_to_target
-        return None if steps is None else steps * self.recipe.global_batch_size
+        steps, examples = self.steps_to_target, self.ending.examples_to_target if self.ending is not None else None
+        return steps * self.recipe.global_batch_size if examples is None and steps is not None else examples
 
     @property
     def examples(self) -> int:

@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 from largebatch.spaces.nearest import nearest
 from largebatch.spaces.target import Target
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.trainers.batches.example_random import ExampleRandom
 from largebatch.trainers.tasks import TASKS
 
 
@@ -33,7 +34,9 @@ class Task:
 
     Items of the data sets are ``(inputs, targets)`` pairs. ``val_loss``, the loss on the validation set, is a metric
     of every task. ``max_examples`` is where a trial gives up, ``evaluation_examples`` how many examples lie between
-    two evaluations, ``micro_batch_size`` how many go through the model in one pass.
+    two evaluations, ``micro_batch_size`` how many go through the model in one pass. ``augment(inputs, random)`` changes
+    training inputs on their device; all its random numbers must come from ``random``. A data set may augment its items
+    itself, with torch's, numpy's or Python's generator, which are seeded before each item.
     """
 
     model: Callable[[], nn.Module]
@@ -45,6 +48,7 @@ class Task:
     evaluation_examples: int
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     micro_batch_size: int = 256
+    augment: Callable[[Tensor, ExampleRandom], Tensor] | None = None
 
     @property
     def all_metrics(self) -> dict[str, Metric]:

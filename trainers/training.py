@@ -1,33 +1,41 @@
-"""The training loop: virtual workers by gradient accumulation, synchronous over real devices.
+"""One training: virtual workers by gradient accumulation, synchronous over real devices.
 
-A global batch is cut into ``G`` groups of ``n`` examples that share batch statistics. Device ``r`` of ``D`` takes the
-groups ``r, r + D, ..``, several to a pass; gradients, batch statistics and loss lie in one flat buffer that is summed
-over devices once a step. The update is thus the mean gradient over the global batch for every ``D``.
+A global batch is cut into ``G`` groups of ``N`` examples that share batch statistics. Device ``r`` of ``D`` takes the
+groups ``r, r + D, ..``, several to a pass; gradients, batch statistics and loss are summed over devices once a step.
+The update is thus the mean gradient over the global batch for every ``D``, and random numbers belong to examples, so
+that ``D`` changes nothing but the order of sums.
 """
 
-import math
-import os
-import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
+from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
-from largebatch.spaces.target import Target
-from largebatch.spaces.trial import Ending, Measurement, Outcome
-from largebatch.trainers.batches import ShuffledStream, num_examples, take
-from largebatch.trainers.group_norm import group_batch_norms
-from largebatch.trainers.optimizer import make_optimizer
-from largebatch.trainers.schedule import learning_rate
+from largebatch.trainers.averages.average import make_average
+from largebatch.trainers.batches.evaluation_batches import EvaluationBatches
+from largebatch.trainers.batches.example_random import ExampleRandom
+from largebatch.trainers.batches.loader import Loader, Positions, num_examples
+from largebatch.trainers.batches.passes import Pass, Passes, groups_of_device
+from largebatch.trainers.gradients.noise_meter import NoiseMeter
+from largebatch.trainers.gradients.noise_scale import NoiseEstimate
+from largebatch.trainers.gradients.step_gradients import StepGradients
+from largebatch.trainers.lagged_flag import LaggedFlag
+from largebatch.trainers.layers.example_dropout import tie_dropout
+from largebatch.trainers.layers.group_norm import BatchStatistics, group_batch_norms
+from largebatch.trainers.optimizers.optimizer import make_optimizers, second_moment_scales
+from largebatch.trainers.schedules.adascale import gain, grown_batch_size
+from largebatch.trainers.schedules.learning_rate import Plateau, make_learning_rate
 from largebatch.trainers.task import Task
-from largebatch.trainers.weight_average import PowerAverage
 
-DIVERGENCE_FACTOR = 10.0
-"""A training loss of this many times its first value counts as diverged, as does a non-finite one."""
+LOSS, PARTS, LEAVING, SQUARES, SCALED_SQUARES = range(5)
+"""Numbers that are summed over devices behind the batch statistics."""
+NUM_SCALARS = 5
+_COUNTERS = ("step", "examples", "position", "batch_size", "seconds", "evaluation_seconds")
 
 
 class Training:
@@ -38,104 +46,219 @@ class Training:
         recipe: How.
         max_examples: Where to give up.
         device: Where this process computes.
+        execution: How it computes.
+        micro_batch_size: Examples that fit in one pass; the task's if not given.
         alone: Train without the other processes of its group.
+        leaving: Whether this process was told to leave; asked once a step.
     """
 
     def __init__(
-        self, task: Task, recipe: Recipe, *, max_examples: int, device: torch.device, alone: bool = False
+        self,
+        task: Task,
+        recipe: Recipe,
+        *,
+        max_examples: int,
+        device: torch.device,
+        execution: Execution | None = None,
+        micro_batch_size: int | None = None,
+        alone: bool = False,
+        leaving: Callable[[], bool] = lambda: False,
     ) -> None:
         self.task, self.recipe, self.max_examples, self.device = task, recipe, max_examples, device
+        self.execution = execution or Execution()
+        self.micro_batch_size = micro_batch_size or task.micro_batch_size
         self.rank, self.num_devices = 0, 1
         if dist.is_initialized() and not alone:
             self.rank, self.num_devices = dist.get_rank(), dist.get_world_size()
-        torch.manual_seed(recipe.seed)
-        self.model = task.model().to(device)
-        self._norms = group_batch_norms(self.model)
-        self.average = PowerAverage(self.model) if recipe.weight_averaging == "power" else None
-        self.optimizer = make_optimizer(self.model, recipe)
-        self.step = 0
+        self.step, self.examples = 0, 0
+        self.position = 0.0  # in the learning rate's schedule
         self.seconds = 0.0
         self.evaluation_seconds = 0.0
-        self._stream = ShuffledStream(num_examples(task.train_data), recipe.seed)
-        self._sums, self._loss = self._allocate_sums()
-
-    def _allocate_sums(self) -> tuple[Tensor, Tensor]:
-        """One flat buffer for all that is summed over devices; gradients and batch statistics are views of it."""
+        self._leaving = leaving
+        self.leave = False
+        """Whether any process was told to leave, the same on all of them."""
+        self._build_model()
         parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        sizes = [p.numel() for p in parameters] + [norm.statistics.numel() for norm in self._norms] + [1]
-        sums = torch.zeros(sum(sizes), dtype=parameters[0].dtype, device=self.device)
-        *views, loss = torch.split(sums, sizes)
-        for parameter, view in zip(parameters, views, strict=False):
-            parameter.grad = view.view_as(parameter)
-        for norm, view in zip(self._norms, views[len(parameters) :], strict=True):
-            norm.statistics = view.view(2, -1)
-        return sums, loss
+        self._gradients = StepGradients(
+            parameters,
+            num_extras=self._statistics.size + NUM_SCALARS,
+            num_devices=self.num_devices,
+            compression=self.execution.gradient_compression,
+        )
+        self._statistics.sums, self._scalars = self._gradients.extras.split([self._statistics.size, NUM_SCALARS])
+        self.optimizers = make_optimizers(self.model, recipe)
+        self.noise = NoiseMeter(self._gradients, parameters)
+        self.average = make_average(self.model, recipe, max_examples)
+        num_train = num_examples(task.train_data)
+        self._rate = make_learning_rate(recipe, max_examples=max_examples, num_train_examples=num_train)
+        self.plateau = Plateau(recipe.patience_evaluations)
+        self.batch_size = recipe.global_batch_size if recipe.adaptive != "noise-scale" else self._base_batch_size
+        self._loader = Loader(task.train_data, recipe.seed, device, self.execution.loader_workers)
+        self._passes = Passes(
+            task, recipe, self._loader, self._random, needs_keys=self._needs_keys,
+            has_batch_statistics=bool(self._statistics), micro_batch_size=self.micro_batch_size,
+            memory_format=self._format,
+        )  # fmt: skip
+        self._evaluation = EvaluationBatches(
+            task.validation_data, device, size=self.micro_batch_size, rank=self.rank, num_devices=self.num_devices,
+            num_processes=self.execution.loader_workers,
+        )  # fmt: skip
+        self.learning_rate = self._next_rate()[0]
+        self._reading = False
+        self._flag = LaggedFlag(device)
 
-    @property
-    def examples(self) -> int:
-        """Examples trained so far."""
-        return self.step * self.recipe.global_batch_size
+    def _build_model(self) -> None:
+        torch.manual_seed(self.recipe.seed)
+        model = self.task.model()
+        group_batch_norms(model)
+        self._random = ExampleRandom()
+        self._needs_keys = tie_dropout(model, self._random) or self.task.augment is not None
+        channels_last = self.execution.memory_format == "channels_last"
+        self._format = torch.channels_last if channels_last else torch.contiguous_format
+        self.model: nn.Module = model.to(self.device, memory_format=self._format).train()  # type: ignore[call-overload]
+        self._statistics = BatchStatistics(self.model)
+        self._forward = self.model if self.execution.compile == "no" else self._compiled()
+        self._autocast = torch.autocast(
+            self.device.type, dtype=torch.bfloat16, enabled=self.execution.precision == "bfloat16"
+        )
+
+    def _compiled(self) -> Any:
+        mode = None if self.execution.compile == "default" else self.execution.compile
+        return torch.compile(self.model, mode=mode)
 
     @property
     def num_summed_bytes(self) -> int:
         """Bytes that are summed over devices in each step."""
-        return self._sums.numel() * self._sums.element_size()
+        return self._gradients.num_summed_bytes
+
+    @property
+    def _base_batch_size(self) -> int:
+        """The recipe's base batch in whole groups."""
+        group = self.recipe.group_size
+        return max(group, min(self.recipe.base_batch_size, self.recipe.global_batch_size) // group * group)
 
     def train_step(self) -> Tensor:
         """Take one optimizer step and return the mean loss of its global batch, a tensor of one element."""
-        recipe = self.recipe
-        indices_GN = self._stream.batch(self.step, recipe.global_batch_size).reshape(-1, recipe.group_size)
-        mine_GN = indices_GN[self.rank :: self.num_devices]
-        groups_per_pass = max(1, self.task.micro_batch_size // recipe.group_size)
-        self._sums.zero_()
-        self.model.train()
-        self._seed_step()
-        for start in range(0, len(mine_GN), groups_per_pass):
-            self._accumulate(mine_GN[start : start + groups_per_pass])
-        if self.num_devices > 1:
-            dist.all_reduce(self._sums)
-        for norm in self._norms:
-            norm.update_running_statistics(recipe.num_groups)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(recipe, self.step, self.max_examples)
-        self.optimizer.step()
+        stop = self.examples + self.batch_size
+        groups_GN = self._groups(self.examples)
+        if self.execution.loader_workers and not self._reading:
+            self._loader.read_ahead(self._groups_to_come())
+            self._reading = True
+        self._gradients.begin()
+        adaptive = self.recipe.adaptive != "none"
+        measured = self.noise.begin_step(
+            self.step,
+            natural=self.num_devices > 1 or len(groups_GN) > self._passes.groups_per_pass,
+            always=adaptive,
+            scales=lambda: second_moment_scales(self.optimizers, self.recipe),
+        )
+        # An adaptive recipe acts on the noise, so that its parts must be the same in every split: the groups.
+        enough = max(1, len(groups_GN)) if adaptive else 2 if measured and self.num_devices == 1 else 1
+        for part in self._passes.of_step(groups_GN, at_least=enough):
+            if part.is_last and not measured:
+                self._gradients.overlap()
+            self._accumulate(part)
+            if measured:
+                self._scalars[PARTS] += 1
+                self.noise.end_pass(
+                    self._scalars[SQUARES:],
+                    batch_size=self.batch_size,
+                    part_size=len(part.inputs),
+                    is_last=part.is_last,
+                )
+        if self._leaving():
+            self._scalars[LEAVING] = 1.0
+        self._gradients.finish()
+        if measured:
+            self.noise.end_step(self._scalars[SQUARES:], self._scalars[PARTS], batch_size=self.batch_size)
+        self._statistics.end_step(self.batch_size // self.recipe.group_size)
+        self.learning_rate, advance = self._next_rate()
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = self.learning_rate
+            optimizer.step()
         self.step += 1
+        self.examples = stop
+        self.position += advance
         if self.average is not None:
-            self.average.update(self.step)
-        return self._loss.clone()
+            self.average.after_step(self.step, self.batch_size)
+        self.leave = self._flag.update(self._scalars[LEAVING])
+        self._grow()
+        loss: Tensor = self._scalars[LOSS : LOSS + 1].clone()
+        return loss
 
-    def _seed_step(self) -> None:
-        """Random numbers follow from seed, step and rank, so that resuming needs no random state."""
-        seed = (self.recipe.seed << 40) + (self.step << 12) + self.rank
-        torch.default_generator.manual_seed(seed)
-        if self.device.type == "cuda":
-            torch.cuda.manual_seed(seed)
+    def _groups(self, start: int) -> Positions:
+        """This device's groups of the step that begins at ``start``."""
+        return groups_of_device(start, self.batch_size, self.recipe.group_size, self.rank, self.num_devices)
 
-    def _accumulate(self, indices_GN: Any) -> None:
-        """Add the gradients of some groups; their examples are interleaved, as ``GroupedBatchNorm`` expects."""
-        for norm in self._norms:
-            norm.num_groups = len(indices_GN)
-        inputs, targets = take(self.task.train_data, indices_GN.T.reshape(-1), self.device)
-        share = indices_GN.size / self.recipe.global_batch_size
-        loss = self.task.loss(self.model(inputs), targets) * share
+    def _groups_to_come(self) -> Iterator[Positions]:
+        start = self.examples
+        while True:
+            yield from (group[None] for group in self._groups(start))
+            start += self.batch_size
+
+    def _accumulate(self, part: Pass) -> None:
+        """Add the gradients of a pass."""
+        self._statistics.begin_pass(part.num_groups)
+        generator = _generator(self.device)
+        if self._passes.draws_itself is not False:
+            generator.manual_seed(part.seed)
+        before = generator.get_state() if self._passes.draws_itself is None else None
+        with self._autocast:
+            loss = self.task.loss(self._forward(part.inputs), part.targets) * (len(part.inputs) / self.batch_size)
+        if before is not None:
+            self._passes.draws_itself = not torch.equal(before, generator.get_state())
         loss.backward()
-        self._loss += loss.detach()
+        self._statistics.end_pass(part.num_groups)
+        self._scalars[LOSS] += loss.detach()
+
+    def _next_rate(self) -> tuple[float, float]:
+        """The learning rate of this step, and by how much it moves on in the schedule."""
+        rate = self.recipe.learning_rate * self._rate.factor(self.position, halvings=self.plateau.halvings)
+        if self.recipe.adaptive == "none":
+            return rate, 1.0
+        times = gain(self._noise(), base_batch_size=self._base_batch_size, batch_size=self.batch_size)
+        return rate * times, times
+
+    def _grow(self) -> None:
+        if self.recipe.adaptive == "noise-scale":
+            limit = self.recipe.global_batch_size
+            grown = grown_batch_size(self._noise(), batch_size=self.batch_size, limit=limit)
+            self._reading = self._reading and grown == self.batch_size
+            self.batch_size = grown
+
+    def _noise(self) -> NoiseEstimate | None:
+        """In the space in which the optimizer is gradient descent."""
+        return self.noise.scaled.estimate() or self.noise.raw.estimate()
 
     @torch.no_grad()
     def evaluate(self, limit: int | None = None) -> dict[str, float]:
-        """Every metric of the task over the validation set (its first ``limit`` examples), devices sharing the work."""
-        model = self.model if self.average is None or self.step == 0 else self.average.model
-        model.eval()
-        data = self.task.validation_data
-        count = min(num_examples(data), limit or num_examples(data))
+        """Every metric of the task over the validation set (its first ``limit`` examples), devices sharing the work.
+
+        Of the average's weights where there is one; with ``execution.raw_weights`` also ``raw_`` of the weights.
+        """
+        self.noise.measure_next = True
+        if self.average is None or self.step == 0:
+            return self._evaluate(self.model, limit)
+        self.average.before_evaluation()
+        values = self._evaluate(self.average.model, limit)
+        if self.execution.raw_weights:
+            raw = self._evaluate(self.model, limit)
+            values |= {f"raw_{name}": value for name, value in raw.items()}
+        return values
+
+    def _evaluate(self, model: nn.Module, limit: int | None) -> dict[str, float]:
+        count = min(len(self._evaluation), limit or len(self._evaluation))
         metrics = self.task.all_metrics
         sums = torch.zeros(len(metrics), dtype=torch.float64, device=self.device)
-        size = self.task.micro_batch_size
-        for start in range(self.rank * size, count, self.num_devices * size):
-            indices = torch.arange(start, min(start + size, count)).numpy()
-            inputs, targets = take(data, indices, self.device)
-            outputs = model(inputs)
-            sums += len(indices) * torch.stack([metric.mean(outputs, targets) for metric in metrics.values()])
+        model.eval()
+        with self._autocast:
+            for inputs, targets in self._evaluation.batches(count):
+                outputs = model(inputs)
+                sums += len(inputs) * torch.stack(
+                    [metric.mean(outputs, targets).float() for metric in metrics.values()]
+                )
+        self.model.train()
         if self.num_devices > 1:
             dist.all_reduce(sums)
         return dict(zip(metrics, (sums / count).tolist(), strict=True))
@@ -145,144 +268,31 @@ class Training:
         return {
             "model": self.model.state_dict(),
             "average": self.average.model.state_dict() if self.average is not None else {},
-            "optimizer": self.optimizer.state_dict(),
-            "step": self.step,
-            "seconds": self.seconds,
-            "evaluation_seconds": self.evaluation_seconds,
+            "averaging": self.average.state() if self.average is not None else {},
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "noise": self.noise.state(),
+            "plateau": asdict(self.plateau),
+            "draws_itself": self._passes.draws_itself,
+            **{name: getattr(self, name) for name in _COUNTERS},
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from ``state``; the data's position and the random numbers follow from the step."""
+        """Go on from ``state``; the place in the data and the random numbers follow from the examples so far."""
         self.model.load_state_dict(state["model"])
         if self.average is not None:
             self.average.model.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.seconds = state["step"], state["seconds"]
-        self.evaluation_seconds = state["evaluation_seconds"]
+            self.average.load_state(state["averaging"])
+        for optimizer, its_state in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(its_state)
+        self.noise.load_state(state["noise"])
+        self.plateau = Plateau(**state["plateau"])
+        self._passes.draws_itself = state["draws_itself"]
+        for name in _COUNTERS:
+            setattr(self, name, state[name])
 
 
-def run_to_target(
-    training: Training,
-    target: Target,
-    *,
-    on_measurement: Callable[[Measurement], bool],
-    checkpoint: Path | None = None,
-    checkpoint_seconds: float = 30.0,
-) -> Ending:
-    """Train until the target, divergence, the limit of examples, or until ``on_measurement`` returns True.
-
-    Every process of a group calls it, and all leave after the same step: rank 0 alone is asked, and tells the others.
-    With ``checkpoint``, training goes on from that file if it exists, and rank 0 writes it again at the first
-    evaluation that comes ``checkpoint_seconds`` after the last one.
-    """
-    recipe = training.recipe
-    if checkpoint is not None and checkpoint.exists():
-        state = torch.load(checkpoint, map_location=training.device, weights_only=True)
-        training.load_state(state["training"])
-        previous, initial_loss = Measurement(**state["previous"]), state["initial_loss"]
-    else:
-        began = time.perf_counter()
-        previous = _measure(training, train_loss=math.nan)
-        training.evaluation_seconds += time.perf_counter() - began
-        initial_loss = math.nan
-        if _tell(training, previous, on_measurement):
-            return _ending(training, Outcome.STOPPED)
-    saved = time.monotonic()
-    while training.examples + recipe.global_batch_size <= training.max_examples:
-        loss, first_loss = _train_to_next_evaluation(training)
-        initial_loss = first_loss if math.isnan(initial_loss) else initial_loss
-        if not math.isfinite(loss) or loss > DIVERGENCE_FACTOR * initial_loss:
-            return _ending(
-                training,
-                Outcome.DIVERGED,
-                reason=f"training loss {loss:.3g} at step {training.step}, {initial_loss:.3g} at the first",
-            )
-        began = time.perf_counter()
-        measurement = _measure(training, train_loss=loss)
-        training.evaluation_seconds += time.perf_counter() - began
-        stop = _tell(training, measurement, on_measurement)
-        if target.reached(measurement.values[target.metric]):
-            return _ending(training, Outcome.REACHED, steps_to_target=first_passage(previous, measurement, target))
-        if stop:
-            return _ending(training, Outcome.STOPPED)
-        previous = measurement
-        if checkpoint is not None and _agree(training, time.monotonic() - saved >= checkpoint_seconds):
-            if training.rank == 0:
-                _save(checkpoint, training, previous, initial_loss)
-            saved = time.monotonic()
-    return _ending(training, Outcome.EXHAUSTED)
-
-
-def first_passage(before: Measurement, after: Measurement, target: Target) -> float:
-    """The step at which the metric crossed its bound, on the straight line between two evaluations."""
-    low, high = before.values[target.metric], after.values[target.metric]
-    if not math.isfinite(low) or low == high:
-        return float(after.step)
-    share = min(max((target.bound - low) / (high - low), 0.0), 1.0)
-    return before.step + share * (after.step - before.step)
-
-
-def _train_to_next_evaluation(training: Training) -> tuple[float, float]:
-    """Train to the next multiple of ``evaluation_examples`` or the end; return the mean and the first step's loss."""
-    interval = training.task.evaluation_examples
-    goal = min((training.examples // interval + 1) * interval, training.max_examples)
-    began, first_step = time.perf_counter(), training.step
-    first = training.train_step()
-    total = first.clone()
-    while training.examples < goal and training.examples + training.recipe.global_batch_size <= training.max_examples:
-        total += training.train_step()
-    mean_loss = total.item() / (training.step - first_step)  # .item() waits for the device
-    training.seconds += time.perf_counter() - began
-    return mean_loss, first.item()
-
-
-def _measure(training: Training, *, train_loss: float) -> Measurement:
-    values = training.evaluate()
-    values["train_loss"] = train_loss
-    values["learning_rate"] = learning_rate(training.recipe, max(training.step - 1, 0), training.max_examples)
-    return Measurement(step=training.step, examples=training.examples, seconds=training.seconds, values=values)
-
-
-def _tell(training: Training, measurement: Measurement, on_measurement: Callable[[Measurement], bool]) -> bool:
-    return _agree(training, training.rank == 0 and on_measurement(measurement))
-
-
-def _agree(training: Training, decision: bool) -> bool:
-    """Rank 0's decision, on every rank."""
-    if training.num_devices == 1:
-        return decision
-    flag = torch.tensor([float(decision)], device=training.device)
-    dist.broadcast(flag, src=0)
-    return bool(flag.item())
-
-
-def _ending(training: Training, outcome: Outcome, *, steps_to_target: float | None = None, reason: str = "") -> Ending:
-    return Ending(
-        outcome=outcome,
-        step=training.step,
-        examples=training.examples,
-        seconds=training.seconds,
-        steps_to_target=steps_to_target,
-        reason=reason,
-    )
-
-
-def _save(path: Path, training: Training, previous: Measurement, initial_loss: float) -> None:
-    """Write a checkpoint that is either whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    state = {
-        "training": training.state(),
-        "initial_loss": initial_loss,
-        "previous": {
-            "step": previous.step,
-            "examples": previous.examples,
-            "seconds": previous.seconds,
-            "values": dict(previous.values),
-        },
-    }
-    with temporary.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+def _generator(device: torch.device) -> torch.Generator:
+    """What a model's own random numbers come from."""
+    if device.type == "cuda":
+        return torch.cuda.default_generators[device.index or 0]
+    return torch.default_generator

@@ -108,7 +108,8 @@ def serve_trials(config: Mapping[str, Any]) -> None:
 def _train(job: Job, task: Any, mailbox: Any) -> Ending:
     from ray.train.torch import get_device
 
-    from largebatch.trainers.training import Training, run_to_target
+    from largebatch.trainers.run_to_target import run_to_target
+    from largebatch.trainers.training import Training
 
     def on_measurement(measurement: Measurement) -> bool:
         stop: bool = ray.get(mailbox.post.remote(job.number, measurement))

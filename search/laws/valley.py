@@ -93,7 +93,7 @@ def fit_valley(trials: Sequence[Trial], *, num_draws: int, rng: np.random.Genera
         floors.append(floor)
         places.append(place)
     steps_DK, x_DK = np.exp(np.array(floors)), np.array(places)
-    damping = 1 - _typical_momentum(kept) if optimizer == "sgd" else 1.0
+    damping = 1 - _typical_momentum(kept) if kept[0].recipe.has_momentum else 1.0
     optima = tuple(
         _optimum(size, [t for t in kept if t.recipe.global_batch_size == size], math.exp(floor_K[k]), steps_DK[:, k],
                  place_K[k], x_DK[:, k], damping)

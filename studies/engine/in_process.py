@@ -5,8 +5,9 @@ import torch
 from largebatch.spaces.trial import Ending, Measurement, Outcome, Trial
 from largebatch.studies.engine.coordinator import Coordinator
 from largebatch.trainers.failure import describe, failed
+from largebatch.trainers.run_to_target import run_to_target
 from largebatch.trainers.task import Task
-from largebatch.trainers.training import Training, run_to_target
+from largebatch.trainers.training import Training
 
 
 def run_in_process(coordinator: Coordinator, task: Task) -> None:

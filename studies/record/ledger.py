@@ -6,6 +6,7 @@ opens it. One coordinator writes, under the study directory's lease; anybody may
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +92,9 @@ class Ledger:
         """Append how the trial ended; after this it is never changed."""
         trial_id = self._id(number)
         self._storage.set_trial_user_attr(trial_id, "ending", _ending_to_json(ending))
-        steps, recipe = ending.steps_to_target, self._storage.get_trial(trial_id).user_attrs["recipe"]
+        examples = replace(self._trial(self._storage.get_trial(trial_id)), ending=ending).examples_to_target
         state = _STATES.get(ending.outcome, TrialState.PRUNED)
-        values = None if steps is None else [steps * recipe["global_batch_size"]]
+        values = None if examples is None else [examples]
         self._storage.set_trial_state_values(trial_id, state, values)
 
     def set_elapsed_seconds(self, seconds: float) -> None:
@@ -138,6 +139,7 @@ def _ending_to_json(ending: Ending) -> dict[str, Any]:
         "examples": ending.examples,
         "seconds": ending.seconds,
         "steps_to_target": ending.steps_to_target,
+        "examples_to_target": ending.examples_to_target,
         "reason": ending.reason,
     }
 

@@ -19,7 +19,7 @@ SPACE = Space.model_validate(
         "beta2": {"low": 0.9, "high": 0.999, "scale": "log1m", "when": {"optimizer": ["adamw"]}},
     }
 )
-RECIPE = Recipe(global_batch_size=32, learning_rate=0.1, seed=7)
+RECIPE = Recipe(optimizer="sgd", global_batch_size=32, learning_rate=0.1, seed=7)
 MEASUREMENT = Measurement(step=4, examples=128, seconds=0.5, values={"val_accuracy": 0.8, "train_loss": 0.3})
 
 

@@ -39,7 +39,10 @@ def test_a_small_local_batch_is_one_group(local: int, num_workers: int, more: in
     [
         ({"num_workers": 3}, "global_batch_size must be a multiple of num_workers; got 64 and 3"),
         ({"norm_batch_size": 48}, r"the local batch \(64 / 1 = 64\) must be at most norm_batch_size \(48\)"),
-        ({"warmup_steps": 3, "warmup_fraction": 0.1}, "at most one of `warmup_steps` and `warmup_fraction`"),
+        (
+            {"warmup_steps": 3, "warmup_fraction": 0.1},
+            "at most one of .* may be given; got 3 and 0.1 for `warmup_steps` and `warmup_fraction`",
+        ),
         ({"learning_rate": float("inf")}, "finite"),
         ({"momentum": 1}, "less than 1"),
     ],

@@ -135,10 +135,10 @@ def test_two_ways_to_warm_up_never_meet() -> None:
 
 
 def test_every_domain_tells_its_own_mistake() -> None:
-    found = problems(momentun=0.9, optimizer="lars", weight_decay={"low": 1, "high": 0}, num_workers=2)
+    found = problems(momentun=0.9, optimizer="larss", weight_decay={"low": 1, "high": 0}, num_workers=2)
     assert found == [
         "unknown hyper-parameter 'momentun'; did you mean 'momentum'?",
-        "lars is not built yet; built: sgd, adamw",
+        "unknown optimizer 'larss'; did you mean 'lars'?",
         "`low < high` must hold; got low=1, high=0; for one value write the value itself",
         "num_workers is not searched; the study's `workers` lists the worker counts",
     ]

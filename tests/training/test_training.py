@@ -8,18 +8,16 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
 
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Measurement, Outcome
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.trainers.batches import ShuffledStream
+from largebatch.trainers.batches.shuffled_stream import ShuffledStream
 from largebatch.trainers.models.resnet import ResNet
-from largebatch.trainers.schedule import learning_rate
+from largebatch.trainers.run_to_target import passage_share, run_to_target
 from largebatch.trainers.task import Task, load_task
-from largebatch.trainers.training import Training, first_passage, run_to_target
-from largebatch.trainers.weight_average import GAMMA, PowerAverage
+from largebatch.trainers.training import Training
 
 CPU = torch.device("cpu")
 
@@ -103,45 +101,21 @@ def test_first_passage_lies_between(low: float, high: float, share: float) -> No
     target = Target(metric="m", above=low + share * (high - low))
     before = Measurement(step=10, examples=10, seconds=1.0, values={"m": low})
     after = Measurement(step=20, examples=20, seconds=2.0, values={"m": high})
-    assert 10 <= first_passage(before, after, target) <= 20
+    assert 0 <= passage_share(before, after, target) <= 1
 
 
 def test_first_passage_is_linear() -> None:
     before = Measurement(step=10, examples=10, seconds=1.0, values={"m": 0.2})
     after = Measurement(step=20, examples=20, seconds=2.0, values={"m": 0.6})
-    assert first_passage(before, after, Target(metric="m", above=0.3)) == pytest.approx(12.5)
+    assert passage_share(before, after, Target(metric="m", above=0.3)) == pytest.approx(0.25)
 
 
 def test_stream_visits_every_example_once_an_epoch() -> None:
     stream = ShuffledStream(10, seed=3)
-    seen = np.concatenate([stream.batch(step, 4) for step in range(5)])
+    seen = np.concatenate([stream.take(start, 4) for start in range(0, 20, 4)])
     assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
-    assert (ShuffledStream(10, seed=3).batch(3, 4) == seen[12:16]).all()
-    assert len(stream.batch(0, 35)) == 35
-
-
-def test_schedule_factors() -> None:
-    warm = Recipe(global_batch_size=10, learning_rate=1.0, warmup_steps=4)
-    assert [learning_rate(warm, step, 100) for step in range(6)] == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
-    cosine = Recipe(
-        global_batch_size=10, learning_rate=2.0, schedule="cosine", warmup_fraction=0.2, horizon_examples=100
-    )
-    factors = [learning_rate(cosine, step, 10**9) for step in range(12)]
-    assert factors[:3] == [1.0, 2.0, 2.0]
-    assert factors[6] == pytest.approx(1.0)
-    assert factors[10] == factors[11] == pytest.approx(0.0)
-
-
-def test_power_average_equals_its_integral() -> None:
-    """Karras et al. (2024), arXiv 2312.02696, equation 5: weights proportional to t^gamma, up to discretisation."""
-    model = nn.Linear(1, 1, bias=False)
-    average = PowerAverage(model)
-    steps = np.arange(1, 2001)
-    for step in steps:
-        nn.init.constant_(model.weight, float(step))
-        average.update(int(step))
-    expected = (GAMMA + 1) / (GAMMA + 2) * steps[-1]
-    assert average.model.weight.item() == pytest.approx(expected, rel=1e-3)  # type: ignore[union-attr, operator]
+    assert (ShuffledStream(10, seed=3).take(12, 4) == seen[12:16]).all()
+    assert (stream.take(0, 35)[:20] == seen).all()
 
 
 def test_resnet_50_has_its_parameters() -> None:

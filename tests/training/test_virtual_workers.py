@@ -1,107 +1,155 @@
 """One device with virtual workers computes what several real ones do, and groups what separate passes do."""
 
-import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
-from torch.utils.data import TensorDataset
 
-from largebatch.spaces.recipe import Recipe
-from largebatch.spaces.target import Target
-from largebatch.trainers.group_norm import group_batch_norms
-from largebatch.trainers.task import Task
+from largebatch.spaces.execution import Execution
+from largebatch.spaces.recipe import OPTIMIZERS
+from largebatch.spaces.user_mistake import UserMistake
+from largebatch.trainers.layers.group_norm import BatchStatistics, group_batch_norms
 from largebatch.trainers.training import Training
 
-STEPS = 12
+from .problems import problem, recipe
+
+STEPS = 30
+KINDS = ("augmented", "items", "functional", "no-norm")
+CASES: dict[str, dict[str, Any]] = {
+    **{kind: {"kind": kind} for kind in KINDS},
+    "float32": {"dtype": torch.float32},
+    "growing": {"recipe": {"adaptive": "noise-scale", "base_batch_size": 16}},
+    "adascale": {"recipe": {"adaptive": "adascale", "base_batch_size": 8}},
+    **{name: {"recipe": {"optimizer": name, "learning_rate": 0.002}} for name in ("adamw", "lars", "lamb")},
+    "bucket-a-layer": {"bucket_bytes": 64},
+    "uneven": {"recipe": {"global_batch_size": 20}},
+}
 
 
-def float64_task(micro_batch_size: int = 256) -> Task:
-    generator = torch.Generator().manual_seed(0)
-    inputs = torch.randn(100, 1, 6, 6, generator=generator, dtype=torch.float64)
-    targets = torch.randint(0, 3, (100,), generator=generator)
+def train(
+    kind: str = "augmented", dtype: torch.dtype = torch.float64, micro_batch_size: int = 256, steps: int = STEPS,
+    bucket_bytes: int | None = None, **changes: Any,
+) -> dict[str, Tensor]:  # fmt: skip
+    if bucket_bytes is not None:
+        from largebatch.trainers.gradients import step_gradients
 
-    def model() -> nn.Module:
-        layers = (nn.Conv2d(1, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3))
-        return nn.Sequential(*layers).double()
-
-    return Task(
-        model=model,
-        train_data=TensorDataset(inputs, targets),
-        validation_data=TensorDataset(inputs[:20], targets[:20]),
-        loss=cross_entropy,
-        target=Target(metric="val_loss", below=0.01),
-        max_examples=10_000,
-        evaluation_examples=100,
-        micro_batch_size=micro_batch_size,
+        step_gradients.BUCKET_BYTES = bucket_bytes
+    training = Training(
+        problem(kind, dtype, micro_batch_size),
+        recipe(**changes.get("recipe", {})),
+        max_examples=100_000,
+        device=torch.device("cpu"),
+        execution=Execution(**changes.get("execution", {})),
     )
-
-
-def recipe(optimizer: str = "sgd") -> Recipe:
-    return Recipe(global_batch_size=24, learning_rate=0.05, norm_batch_size=4, optimizer=optimizer, weight_decay=0.01)
-
-
-def train(task: Task, steps: int = STEPS, optimizer: str = "sgd") -> dict[str, Tensor]:
-    training = Training(task, recipe(optimizer), max_examples=10_000, device=torch.device("cpu"))
     for _ in range(steps):
         training.train_step()
-    return {**training.model.state_dict(), "evaluated": torch.tensor(training.evaluate()["val_loss"])}
+    values = {name: torch.tensor(value) for name, value in training.evaluate().items()}
+    return {**training.model.state_dict(), **values}
 
 
-def assert_equal(left: dict[str, Tensor], right: dict[str, Tensor], tolerance: float = 1e-10) -> None:
+def differences(left: dict[str, Tensor], right: dict[str, Tensor]) -> float:
     assert left.keys() == right.keys()
-    for name in left:
-        torch.testing.assert_close(left[name], right[name], rtol=0, atol=tolerance, msg=lambda m, n=name: f"{n}: {m}")
+    return max((left[name].double() - right[name].double()).abs().max().item() for name in left)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def tolerance(case: str) -> float:
+    return 1e-5 if case == "float32" else 1e-10
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("micro_batch_size", [4, 8, 16])
-def test_gradient_accumulation_changes_nothing(micro_batch_size: int, optimizer: str) -> None:
-    assert_equal(train(float64_task(micro_batch_size), optimizer=optimizer), train(float64_task(), optimizer=optimizer))
+def test_gradient_accumulation_changes_nothing(micro_batch_size: int, kind: str) -> None:
+    assert differences(train(kind, micro_batch_size=micro_batch_size), train(kind)) < 1e-10
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_gradient_accumulation_suits_every_optimizer(optimizer: str) -> None:
+    changes = {"recipe": {"optimizer": optimizer, "learning_rate": 0.002}}
+    assert differences(train(micro_batch_size=8, **changes), train(**changes)) < 1e-10
+
+
+def test_a_group_without_batch_statistics_may_be_cut() -> None:
+    assert differences(train("no-norm", micro_batch_size=3), train("no-norm")) < 1e-10
+
+
+def test_a_group_with_batch_statistics_stays_whole() -> None:
+    with pytest.raises(UserMistake, match=r"the 4 examples that share batch statistics .* choose norm_batch_size <= 3"):
+        train(micro_batch_size=3)
+
+
+def test_reading_ahead_in_other_processes_changes_nothing() -> None:
+    assert differences(train("items", steps=15, execution={"loader_workers": 2}), train("items", steps=15)) == 0
+
+
+def test_a_batch_that_grows_while_reading_ahead() -> None:
+    changes = CASES["growing"]
+    assert differences(train("items", execution={"loader_workers": 1}, **changes), train("items", **changes)) == 0
+
+
+def test_the_seed_decides_what_is_random() -> None:
+    assert differences(train(steps=3, recipe={"seed": 1}), train(steps=3, recipe={"seed": 1})) == 0
+    assert differences(train(steps=3, recipe={"seed": 1}), train(steps=3, recipe={"seed": 2})) > 1e-3
 
 
 def _worker(rank: int, num_devices: int, folder: str) -> None:
+    torch.set_num_threads(1)
     dist.init_process_group(
         "gloo", init_method=f"file://{folder}/meet-{num_devices}", rank=rank, world_size=num_devices
     )
-    result = train(float64_task())
-    torch.save(result, Path(folder) / f"{num_devices}-{rank}.pt")
+    torch.save({name: train(**case) for name, case in CASES.items()}, Path(folder) / f"{num_devices}-{rank}.pt")
     dist.destroy_process_group()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("num_devices", [2, 4])
+@pytest.mark.parametrize("num_devices", [2, 4, 8])
 def test_real_processes_equal_virtual_workers(num_devices: int, tmp_path: Path) -> None:
-    """6 groups over 2 processes, and over 4, which take 2, 2, 1 and 1 of them."""
-    os.environ["OMP_NUM_THREADS"] = "1"
+    """8 workers as 2 x 4, 4 x 2 and 8 x 1; ``uneven`` has 5 groups, so that some devices have more than others."""
     mp.spawn(_worker, args=(num_devices, str(tmp_path)), nprocs=num_devices)
-    alone = train(float64_task())
-    for rank in range(num_devices):
-        assert_equal(torch.load(tmp_path / f"{num_devices}-{rank}.pt", weights_only=True), alone)
+    found = {}
+    for name, case in CASES.items():
+        alone = train(**{key: value for key, value in case.items() if key != "bucket_bytes"})
+        results = [torch.load(tmp_path / f"{num_devices}-{rank}.pt", weights_only=True) for rank in range(num_devices)]
+        assert all(differences(result[name], results[0][name]) == 0 for result in results), f"{name}: ranks differ"
+        found[name] = differences(results[0][name], alone)
+    print("\n", num_devices, "processes:", {name: f"{value:.1e}" for name, value in found.items()})
+    assert all(value < tolerance(name) for name, value in found.items()), found
 
 
 def test_one_group_is_plain_batch_norm() -> None:
     torch.manual_seed(0)
     plain = nn.Sequential(nn.BatchNorm2d(3)).double()
     grouped = nn.Sequential(nn.BatchNorm2d(3)).double()
-    (norm,) = group_batch_norms(grouped)
+    group_batch_norms(grouped)
+    statistics = BatchStatistics(grouped)
     x = torch.randn(8, 3, 5, 5, dtype=torch.float64)
+    statistics.begin_pass(1)
     torch.testing.assert_close(grouped(x), plain(x))
-    norm.update_running_statistics(1)
+    statistics.end_pass(1)
+    statistics.end_step(1)
     torch.testing.assert_close(grouped.state_dict(), plain.state_dict())
     torch.testing.assert_close(grouped.eval()(x), plain.eval()(x))
 
 
 def test_groups_are_normalised_apart() -> None:
-    """Interleaved groups in one pass equal a plain batch normalisation of each."""
-    model = nn.Sequential(nn.BatchNorm1d(3)).double()
-    (norm,) = group_batch_norms(model)
-    norm.num_groups = 2
+    """Interleaved groups in one pass equal a plain batch normalisation of each; the statistics are their mean."""
+    layers = nn.Sequential(nn.BatchNorm1d(3, momentum=0.2), nn.BatchNorm1d(3, affine=False)).double()
+    group_batch_norms(layers)
+    statistics = BatchStatistics(layers)
+    statistics.begin_pass(2)
     x = torch.randn(8, 3, dtype=torch.float64)
-    y = model(x)
+    y = layers[0](x)
+    layers[1](x)
     for group in range(2):
         torch.testing.assert_close(y[group::2], nn.BatchNorm1d(3).double()(x[group::2]))
+    statistics.end_pass(2)
+    statistics.end_step(2)
+    mean = torch.stack([x[group::2].mean(0) for group in range(2)]).mean(0)
+    var = torch.stack([x[group::2].var(0) for group in range(2)]).mean(0)
+    for norm, momentum in zip(layers, (0.2, 0.1), strict=True):
+        share = 1 - (1 - momentum) ** 2
+        torch.testing.assert_close(norm.running_mean, share * mean)
+        torch.testing.assert_close(norm.running_var, share * var + 1 - share)

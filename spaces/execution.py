@@ -1,0 +1,24 @@
+"""How devices compute a training: what changes its speed and, at most, its rounding."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Execution(BaseModel):
+    """Settings of the devices, no part of a recipe: a trial means the same with all of them.
+
+    ``compile``: ``reduce-overhead`` is torch's mode that replays CUDA graphs. ``gradient_compression`` is for slow
+    interconnects: ``powersgd`` keeps its error for the next step, yet changes the mathematics a little.
+    ``loader_workers`` are processes a device that read a data set that is not in memory. ``raw_weights`` evaluates the
+    weights themselves beside their average.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    precision: Literal["float32", "bfloat16"] = "float32"
+    memory_format: Literal["contiguous", "channels_last"] = "contiguous"
+    compile: Literal["no", "default", "reduce-overhead"] = "no"
+    gradient_compression: Literal["none", "bfloat16", "powersgd"] = "none"
+    loader_workers: Annotated[int, Field(ge=0)] = 0
+    raw_weights: bool = False

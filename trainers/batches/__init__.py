@@ -1,0 +1,1 @@
+"""Which examples make each step, and how they come to the device."""

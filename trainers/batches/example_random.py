@@ -1,0 +1,59 @@
+"""Random numbers that belong to examples, whatever device, process or pass an example falls into.
+
+Each example of the endless stream has a key; its ``n``-th number is the ``n``-th output of the SplitMix64 generator
+that starts there. Reference: Steele, Lea, Flood (2014), Fast splittable pseudorandom number generators,
+doi:10.1145/2660193.2660195, figure 15. We leave out its last shift where only the high bits are used.
+"""
+
+import torch
+from torch import Tensor
+
+_GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)
+_FIRST = 0xBF58476D1CE4E5B9 - (1 << 64)
+_SECOND = 0x94D049BB133111EB - (1 << 64)
+_NUMBERS_A_DRAW = 1 << 40
+"""Numbers that each draw of a step has to itself."""
+
+
+class ExampleRandom:
+    """Draws for the examples of one pass. ``keys``, shape ``(batch,)``, is set before the pass."""
+
+    def __init__(self, keys: Tensor | None = None) -> None:
+        self.keys = torch.zeros(0, dtype=torch.int64) if keys is None else keys
+        self.num_draws = 0
+
+    def begin(self, keys: Tensor, first_draw: int = 0) -> None:
+        """Start a pass over other examples."""
+        self.keys, self.num_draws = keys, first_draw
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Numbers of [0, 1), float32, shape ``(batch, *shape)``; every call draws new ones."""
+        first = self.num_draws * _NUMBERS_A_DRAW
+        self.num_draws += 1
+        count = 1
+        for length in shape:
+            count *= length
+        counters = torch.arange(first, first + count, device=self.keys.device).mul_(_GOLDEN)
+        mixed_BN = _mix_high(self.keys[:, None] + counters)
+        return (mixed_BN >> 40).float().mul_(2.0**-24).add_(0.5).view(-1, *shape)
+
+
+def example_keys(seed: int, positions: Tensor) -> Tensor:
+    """The keys of the examples at ``positions`` of the endless stream, int64, of the same shape."""
+    stream = _mix(torch.tensor(seed, device=positions.device) * _GOLDEN)
+    return _mix(positions * _GOLDEN + stream)
+
+
+def _mix(z: Tensor) -> Tensor:
+    z = _mix_high(z)
+    return z ^ _shifted(z, 31)
+
+
+def _mix_high(z: Tensor) -> Tensor:
+    z = (z ^ _shifted(z, 30)) * _FIRST
+    return (z ^ _shifted(z, 27)) * _SECOND
+
+
+def _shifted(z: Tensor, bits: int) -> Tensor:
+    """A logical shift to the right; torch's keeps the sign."""
+    return (z >> bits) & ((1 << (64 - bits)) - 1)

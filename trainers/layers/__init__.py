@@ -1,0 +1,1 @@
+"""Layers that keep the examples of a pass apart."""

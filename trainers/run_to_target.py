@@ -1,0 +1,200 @@
+"""From the first step to the end of a training: measure, decide together, save, leave together.
+
+Every process of a group calls ``run_to_target`` and all leave after the same step. Rank 0 alone is asked whether to
+stop, and tells the others; that a process was told to leave is summed with each step's gradients.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from largebatch.spaces.target import Target
+from largebatch.spaces.trial import Ending, Measurement, Outcome
+from largebatch.trainers.checkpoint import CheckpointWriter, best_path, copied, load_checkpoint
+from largebatch.trainers.training import Training
+
+DIVERGENCE_FACTOR = 10.0
+"""A training loss of this many times its first value counts as diverged, as does a non-finite one."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Progress:
+    """What a checkpoint holds besides the training: the last measurement and what came after it."""
+
+    previous: Measurement
+    initial_loss: float = math.nan
+    interval_loss: float = 0.0
+    interval_steps: int = 0
+    steps_to_target: float | None = None
+    examples_to_target: float | None = None
+    best: float = math.inf
+
+
+def run_to_target(
+    training: Training,
+    target: Target,
+    *,
+    on_measurement: Callable[[Measurement], bool],
+    checkpoint: Path | None = None,
+    checkpoint_seconds: float = 30.0,
+    past_target: bool = False,
+) -> Ending:
+    """Train until the target, divergence, the limit of examples, or until ``on_measurement`` returns True.
+
+    With ``checkpoint``, training goes on from that file if it exists; rank 0 writes it again whenever
+    ``checkpoint_seconds`` have passed and when the training is told to leave, and keeps the best weights beside it.
+    ``past_target`` trains on to the limit.
+    """
+    run = _Run(training, target, on_measurement, checkpoint, checkpoint_seconds, past_target)
+    try:
+        return run.run()
+    finally:
+        run.writer.wait()
+
+
+class _Run:
+    def __init__(
+        self, training: Training, target: Target, on_measurement: Callable[[Measurement], bool],
+        checkpoint: Path | None, checkpoint_seconds: float, past_target: bool,
+    ) -> None:  # fmt: skip
+        self._training, self._target, self._on_measurement = training, target, on_measurement
+        self._checkpoint = checkpoint if training.rank == 0 else None
+        self._source = checkpoint
+        self._checkpoint_seconds, self._past_target = checkpoint_seconds, past_target
+        self._saved = time.monotonic()
+        self._best_weights: Any = None
+        self.writer = CheckpointWriter()
+
+    def run(self) -> Ending:
+        training, interval = self._training, self._training.task.evaluation_examples
+        if (ending := self._begin()) is not None:
+            return ending
+        progress = self._progress
+        loss = torch.full((1,), progress.interval_loss, device=training.device)
+        while training.examples + training.batch_size <= training.max_examples:
+            goal = min((progress.previous.examples // interval + 1) * interval, training.max_examples)
+            began = time.perf_counter()
+            while training.examples < goal and training.examples + training.batch_size <= training.max_examples:
+                first = training.step == 0
+                step_loss = training.train_step()
+                loss = loss + step_loss
+                progress.interval_steps += 1
+                if first:
+                    progress.initial_loss = step_loss.item()
+                if training.leave or self._due():
+                    progress.interval_loss = loss.item()  # waits for the device
+                    training.seconds += time.perf_counter() - began
+                    self._save()
+                    began = time.perf_counter()
+                    if training.leave:
+                        return self._ending(Outcome.PREEMPTED, reason="told to leave; the checkpoint goes on from here")
+            mean_loss = loss.item() / progress.interval_steps
+            training.seconds += time.perf_counter() - began
+            if not math.isfinite(mean_loss) or mean_loss > DIVERGENCE_FACTOR * progress.initial_loss:
+                reason = (
+                    f"training loss {mean_loss:.3g} at step {training.step}, {progress.initial_loss:.3g} at the first"
+                )
+                return self._ending(Outcome.DIVERGED, reason=reason)
+            stop = self._measure(mean_loss)
+            loss = torch.zeros_like(loss)
+            if progress.steps_to_target is not None and not self._past_target:
+                return self._ending(Outcome.REACHED)
+            if stop:
+                return self._ending(Outcome.STOPPED)
+            if self._due():
+                self._save()
+        return self._ending(Outcome.EXHAUSTED if progress.steps_to_target is None else Outcome.REACHED)
+
+    def _begin(self) -> Ending | None:
+        """Go on from the checkpoint, or measure the untrained model."""
+        training = self._training
+        if self._source is not None and self._source.exists():
+            state = load_checkpoint(self._source, training.device)
+            training.load_state(state["training"])
+            previous = Measurement(**state["progress"].pop("previous"))
+            self._progress = _Progress(previous=previous, **state["progress"])
+            return None
+        self._progress = _Progress(previous=Measurement(step=0, examples=0, seconds=0.0, values={}))
+        return self._ending(Outcome.STOPPED) if self._measure(math.nan) else None
+
+    def _measure(self, train_loss: float) -> bool:
+        """Evaluate, tell, and return whether to stop."""
+        training, progress = self._training, self._progress
+        began = time.perf_counter()
+        values = training.evaluate()
+        training.evaluation_seconds += time.perf_counter() - began
+        values |= training.noise.values()
+        values |= {"train_loss": train_loss, "learning_rate": training.learning_rate,
+                   "evaluation_seconds": training.evaluation_seconds}  # fmt: skip
+        if training.recipe.adaptive == "noise-scale":
+            values["global_batch_size"] = float(training.batch_size)
+        now = Measurement(step=training.step, examples=training.examples, seconds=training.seconds, values=values)
+        value = values[self._target.metric]
+        signed = self._target.sign * value
+        training.plateau.update(signed)
+        if signed < progress.best and self._checkpoint is not None:
+            weights = training.model if training.average is None else training.average.model
+            self._best_weights = copied({"weights": weights.state_dict(), "step": now.step, "values": values})
+        progress.best = min(progress.best, signed)
+        if self._target.reached(value) and progress.steps_to_target is None:
+            share = passage_share(progress.previous, now, self._target)
+            progress.steps_to_target = _between(progress.previous.step, now.step, share)
+            progress.examples_to_target = _between(progress.previous.examples, now.examples, share)
+        progress.previous, progress.interval_loss, progress.interval_steps = now, 0.0, 0
+        return _agree(training, training.rank == 0 and self._on_measurement(now))
+
+    def _due(self) -> bool:
+        return self._checkpoint is not None and time.monotonic() - self._saved >= self._checkpoint_seconds
+
+    def _save(self) -> None:
+        if self._checkpoint is not None:
+            state = {"training": self._training.state(), "progress": asdict(self._progress)}
+            self.writer.save({self._checkpoint: state, **self._best()})
+            self._saved = time.monotonic()
+
+    def _best(self) -> dict[Path, Any]:
+        """The best weights, if they are not on disk yet."""
+        if self._best_weights is None or self._checkpoint is None:
+            return {}
+        weights, self._best_weights = self._best_weights, None
+        return {best_path(self._checkpoint): weights}
+
+    def _ending(self, outcome: Outcome, *, reason: str = "") -> Ending:
+        training, progress = self._training, self._progress
+        if outcome in (Outcome.REACHED, Outcome.EXHAUSTED) and (best := self._best()):
+            self.writer.save(best)
+        ending = Ending(
+            outcome=outcome, step=training.step, examples=training.examples, seconds=training.seconds, reason=reason
+        )
+        if outcome is Outcome.REACHED:
+            return replace(
+                ending, steps_to_target=progress.steps_to_target, examples_to_target=progress.examples_to_target
+            )
+        return ending
+
+
+def passage_share(before: Measurement, after: Measurement, target: Target) -> float:
+    """Where the metric crossed its bound, on the straight line from one evaluation (0) to the next (1)."""
+    low, high = before.values.get(target.metric, math.nan), after.values[target.metric]
+    if not math.isfinite(low) or low == high:
+        return 1.0
+    return min(max((target.bound - low) / (high - low), 0.0), 1.0)
+
+
+def _between(low: float, high: float, share: float) -> float:
+    return low + share * (high - low)
+
+
+def _agree(training: Training, decision: bool) -> bool:
+    """Rank 0's decision, on every rank."""
+    if training.num_devices == 1:
+        return decision
+    flag = torch.tensor([float(decision)], device=training.device)
+    dist.broadcast(flag, src=0)
+    return bool(flag.item())

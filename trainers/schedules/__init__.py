@@ -1,0 +1,1 @@
+"""Rates and batch sizes as functions of the step."""
