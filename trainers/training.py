@@ -7,6 +7,7 @@ that ``D`` changes nothing but the order of sums.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from typing import Any
 
@@ -19,8 +20,8 @@ from largebatch.spaces.recipe import Recipe
 from largebatch.trainers.averages.average import make_average
 from largebatch.trainers.batches.evaluation_batches import EvaluationBatches
 from largebatch.trainers.batches.example_random import ExampleRandom
-from largebatch.trainers.batches.loader import Loader, Positions, num_examples
-from largebatch.trainers.batches.passes import Pass, Passes, groups_of_device
+from largebatch.trainers.batches.loader import Groups, Loader, num_examples
+from largebatch.trainers.batches.passes import Pass, Passes
 from largebatch.trainers.gradients.noise_meter import NoiseMeter
 from largebatch.trainers.gradients.noise_scale import NoiseEstimate
 from largebatch.trainers.gradients.step_gradients import StepGradients
@@ -32,9 +33,8 @@ from largebatch.trainers.schedules.adascale import gain, grown_batch_size
 from largebatch.trainers.schedules.learning_rate import Plateau, make_learning_rate
 from largebatch.trainers.task import Task
 
-LOSS, PARTS, LEAVING, SQUARES, SCALED_SQUARES = range(5)
-"""Numbers that are summed over devices behind the batch statistics."""
-NUM_SCALARS = 5
+SCALARS = {"loss": 1, "parts": 1, "leaving": 1, "squares": 2}
+"""What is summed over devices behind the batch statistics, and how many numbers."""
 _COUNTERS = ("step", "examples", "position", "batch_size", "seconds", "evaluation_seconds")
 
 
@@ -81,11 +81,13 @@ class Training:
         parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self._gradients = StepGradients(
             parameters,
-            num_extras=self._statistics.size + NUM_SCALARS,
+            num_extras=self._statistics.size + sum(SCALARS.values()),
             num_devices=self.num_devices,
             compression=self.execution.gradient_compression,
         )
-        self._statistics.sums, self._scalars = self._gradients.extras.split([self._statistics.size, NUM_SCALARS])
+        self._statistics.sums, self._loss, self._num_parts, self._leaving_sum, self._squares = (
+            self._gradients.extras.split([self._statistics.size, *SCALARS.values()])
+        )
         self.optimizers = make_optimizers(self.model, recipe)
         self.noise = NoiseMeter(self._gradients, parameters)
         self.average = make_average(self.model, recipe, max_examples)
@@ -118,9 +120,9 @@ class Training:
         self.model: nn.Module = model.to(self.device, memory_format=self._format).train()  # type: ignore[call-overload]
         self._statistics = BatchStatistics(self.model)
         self._forward = self.model if self.execution.compile == "no" else self._compiled()
-        self._autocast = torch.autocast(
-            self.device.type, dtype=torch.bfloat16, enabled=self.execution.precision == "bfloat16"
-        )
+        self._autocast: AbstractContextManager[Any] = nullcontext()
+        if self.execution.precision == "bfloat16":
+            self._autocast = torch.autocast(self.device.type, dtype=torch.bfloat16)
 
     def _compiled(self) -> Any:
         mode = None if self.execution.compile == "default" else self.execution.compile
@@ -140,7 +142,7 @@ class Training:
     def train_step(self) -> Tensor:
         """Take one optimizer step and return the mean loss of its global batch, a tensor of one element."""
         stop = self.examples + self.batch_size
-        groups_GN = self._groups(self.examples)
+        groups = self._groups(self.examples)
         if self.execution.loader_workers and not self._reading:
             self._loader.read_ahead(self._groups_to_come())
             self._reading = True
@@ -148,29 +150,25 @@ class Training:
         adaptive = self.recipe.adaptive != "none"
         measured = self.noise.begin_step(
             self.step,
-            natural=self.num_devices > 1 or len(groups_GN) > self._passes.groups_per_pass,
+            natural=self.num_devices > 1 or len(groups) > self._passes.groups_per_pass,
             always=adaptive,
             scales=lambda: second_moment_scales(self.optimizers, self.recipe),
         )
         # An adaptive recipe acts on the noise, so that its parts must be the same in every split: the groups.
-        enough = max(1, len(groups_GN)) if adaptive else 2 if measured and self.num_devices == 1 else 1
-        for part in self._passes.of_step(groups_GN, at_least=enough):
+        enough = max(1, len(groups)) if adaptive else 2 if measured and self.num_devices == 1 else 1
+        for part in self._passes.of_step(groups, at_least=enough):
             if part.is_last and not measured:
                 self._gradients.overlap()
             self._accumulate(part)
             if measured:
-                self._scalars[PARTS] += 1
-                self.noise.end_pass(
-                    self._scalars[SQUARES:],
-                    batch_size=self.batch_size,
-                    part_size=len(part.inputs),
-                    is_last=part.is_last,
-                )
+                self._num_parts += 1
+                sizes = {"batch_size": self.batch_size, "part_size": len(part.inputs)}
+                self.noise.end_pass(self._squares, **sizes, is_last=part.is_last)
         if self._leaving():
-            self._scalars[LEAVING] = 1.0
+            self._leaving_sum += 1
         self._gradients.finish()
         if measured:
-            self.noise.end_step(self._scalars[SQUARES:], self._scalars[PARTS], batch_size=self.batch_size)
+            self.noise.end_step(self._squares, self._num_parts, batch_size=self.batch_size)
         self._statistics.end_step(self.batch_size // self.recipe.group_size)
         self.learning_rate, advance = self._next_rate()
         for optimizer in self.optimizers:
@@ -182,19 +180,19 @@ class Training:
         self.position += advance
         if self.average is not None:
             self.average.after_step(self.step, self.batch_size)
-        self.leave = self._flag.update(self._scalars[LEAVING])
+        self.leave = self._flag.update(self._leaving_sum)
         self._grow()
-        loss: Tensor = self._scalars[LOSS : LOSS + 1].clone()
-        return loss
+        return self._loss.clone()
 
-    def _groups(self, start: int) -> Positions:
+    def _groups(self, start: int) -> Groups:
         """This device's groups of the step that begins at ``start``."""
-        return groups_of_device(start, self.batch_size, self.recipe.group_size, self.rank, self.num_devices)
+        return self._loader.groups(start, self.batch_size, self.recipe.group_size, self.rank, self.num_devices)
 
-    def _groups_to_come(self) -> Iterator[Positions]:
+    def _groups_to_come(self) -> Iterator[Groups]:
         start = self.examples
         while True:
-            yield from (group[None] for group in self._groups(start))
+            groups = self._groups(start)
+            yield from (groups[index : index + 1] for index in range(len(groups)))
             start += self.batch_size
 
     def _accumulate(self, part: Pass) -> None:
@@ -205,12 +203,14 @@ class Training:
             generator.manual_seed(part.seed)
         before = generator.get_state() if self._passes.draws_itself is None else None
         with self._autocast:
-            loss = self.task.loss(self._forward(part.inputs), part.targets) * (len(part.inputs) / self.batch_size)
+            loss = self.task.loss(self._forward(part.inputs), part.targets)
         if before is not None:
             self._passes.draws_itself = not torch.equal(before, generator.get_state())
+        if len(part.inputs) < self.batch_size:
+            loss = loss * (len(part.inputs) / self.batch_size)
         loss.backward()
         self._statistics.end_pass(part.num_groups)
-        self._scalars[LOSS] += loss.detach()
+        self._loss += loss.detach()
 
     def _next_rate(self) -> tuple[float, float]:
         """The learning rate of this step, and by how much it moves on in the schedule."""

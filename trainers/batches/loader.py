@@ -4,7 +4,8 @@ A data set's own random augmentation is seeded by the example's key before the i
 """
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,19 @@ from largebatch.trainers.batches.shuffled_stream import ShuffledStream
 RESIDENT_SHARE = 0.125
 """A data set of tensors that takes less than this share of a device's memory is kept there."""
 
-Positions = NDArray[np.int64]
-"""Places in the endless stream, shape ``(groups, examples of a group)``."""
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Groups of ``N`` examples: their indices in the data set, and where each group starts in the endless stream."""
+
+    indices_GN: NDArray[np.int64]
+    starts_G: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.starts_G)
+
+    def __getitem__(self, part: slice) -> "Groups":
+        return Groups(self.indices_GN[part], self.starts_G[part])
 
 
 class Loader:
@@ -40,25 +52,35 @@ class Loader:
         self._num_processes = 0 if self._tensors else num_processes
         self._ahead: Iterator[tuple[Tensor, Tensor]] | None = None
 
-    def take(self, positions_GN: Positions) -> tuple[Tensor, Tensor]:
+    def groups(self, start: int, batch_size: int, group_size: int, rank: int, num_devices: int) -> Groups:
+        """Device ``rank``'s groups of a step on the ``batch_size`` examples from place ``start`` of the stream on."""
+        indices_GN = self._stream.take(start, batch_size).reshape(-1, group_size)[rank::num_devices]
+        return Groups(indices_GN, range(start, start + batch_size, group_size)[rank::num_devices])
+
+    def take(self, groups: Groups) -> tuple[Tensor, Tensor]:
         """Inputs and targets of some groups, interleaved: example ``i`` belongs to group ``i % G``."""
         if self._ahead is not None:
-            groups = [next(self._ahead) for _ in positions_GN]
-            inputs, targets = (torch.stack(parts, dim=1).flatten(0, 1) for parts in zip(*groups, strict=True))
+            parts = [next(self._ahead) for _ in groups.starts_G]
+            inputs, targets = (torch.stack(tensors, dim=1).flatten(0, 1) for tensors in zip(*parts, strict=True))
         elif self._tensors:
-            indices = torch.from_numpy(self._indices(positions_GN.T.reshape(-1)))
-            inputs, targets = (tensor[indices.to(tensor.device)] for tensor in self._tensors)
+            indices = torch.from_numpy(groups.indices_GN.T.reshape(-1)).to(self._tensors[0].device)
+            inputs, targets = (tensor.index_select(0, indices) for tensor in self._tensors)
         else:
-            items = self.items(positions_GN.T)
-            inputs, targets = default_collate([_seeded_item(self._data, *item) for item in items])
+            inputs, targets = default_collate([_seeded_item(self._data, *item) for item in self.items(groups)])
         return inputs.to(self._device, non_blocking=True), targets.to(self._device, non_blocking=True)
 
-    def keys(self, positions_GN: Positions) -> Tensor:
+    def keys(self, groups: Groups) -> Tensor:
         """The keys of the same examples, from which their random numbers follow."""
-        return example_keys(self._seed, torch.from_numpy(positions_GN.T.reshape(-1)).to(self._device))
+        count = groups.indices_GN.shape[1]
+        positions_NG = torch.tensor(groups.starts_G)[None, :] + torch.arange(count)[:, None]
+        return example_keys(self._seed, positions_NG.reshape(-1).to(self._device))
 
-    def read_ahead(self, groups: Iterable[Positions]) -> None:
-        """Let processes read the groups that ``take`` will ask for next, in this order, each of shape ``(1, N)``."""
+    def items(self, groups: Groups) -> list[tuple[int, int]]:
+        """Index and key of each example, in the order of ``take``."""
+        return list(zip(groups.indices_GN.T.reshape(-1).tolist(), self.keys(groups).tolist(), strict=True))
+
+    def read_ahead(self, groups: Iterable[Groups]) -> None:
+        """Let processes read the groups that ``take`` will ask for next, in this order, each by itself."""
         if self._num_processes:
             loader = DataLoader(
                 _Seeded(self._data),
@@ -68,25 +90,15 @@ class Loader:
             )
             self._ahead = iter(loader)
 
-    def items(self, positions: Positions) -> list[tuple[int, int]]:
-        """Index and key of each example."""
-        flat = positions.reshape(-1)
-        keys = example_keys(self._seed, torch.from_numpy(flat))
-        return list(zip(self._indices(flat).tolist(), keys.tolist(), strict=True))
-
-    def _indices(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
-        start = int(positions.min())
-        return self._stream.take(start, int(positions.max()) - start + 1)[positions - start]
-
 
 class _Items:
     """The batches of a ``DataLoader``: index and key of every example of each group."""
 
-    def __init__(self, loader: Loader, groups: Iterable[Positions]) -> None:
+    def __init__(self, loader: Loader, groups: Iterable[Groups]) -> None:
         self._loader, self._groups = loader, groups
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        return (self._loader.items(positions) for positions in self._groups)
+        return (self._loader.items(groups) for groups in self._groups)
 
 
 class _Seeded(Dataset[Any]):

@@ -4,14 +4,13 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.trainers.batches.example_random import ExampleRandom
-from largebatch.trainers.batches.loader import Loader, Positions
+from largebatch.trainers.batches.loader import Groups, Loader
 from largebatch.trainers.task import Task
 
 
@@ -66,41 +65,42 @@ class Passes:
         """Whole groups that fit in one pass."""
         return 1 if self.draws_itself else max(1, self._micro_batch_size // self._recipe.group_size)
 
-    def of_step(self, positions_GN: Positions, *, at_least: int) -> Iterator[Pass]:
+    def of_step(self, groups: Groups, *, at_least: int) -> Iterator[Pass]:
         """The passes over these groups, ``at_least`` so many where there are as many groups."""
-        share = max(1, math.ceil(len(positions_GN) / at_least))
+        share = max(1, math.ceil(len(groups) / at_least))
         start = 0
-        while start < len(positions_GN):
+        while start < len(groups):
             # the first pass of all tells whether the model draws by itself
             count = min(1 if self.draws_itself is None else self.groups_per_pass, share)
-            block_GN = positions_GN[start : start + count]
+            block = groups[start : start + count]
             start += count
-            yield from self._of_block(block_GN, is_last=start >= len(positions_GN))
+            yield from self._of_block(block, is_last=start >= len(groups))
 
-    def _of_block(self, block_GN: Positions, *, is_last: bool) -> Iterator[Pass]:
-        inputs, targets = self._loader.take(block_GN)
+    def _of_block(self, block: Groups, *, is_last: bool) -> Iterator[Pass]:
+        inputs, targets = self._loader.take(block)
         if inputs.ndim == 4:
             inputs = inputs.contiguous(memory_format=self._format)
         keys, num_draws = None, 0
         if self._needs_keys:
-            keys = self._loader.keys(block_GN)
+            keys = self._loader.keys(block)
             self._random.begin(keys)
             inputs = inputs if self._augment is None else self._augment(inputs, self._random)
             num_draws = self._random.num_draws
         length = len(inputs) if self._whole else self._micro_batch_size
-        for first in range(0, len(inputs), length):
-            piece = slice(first, first + length)
+        pieces = (
+            [(inputs, targets)]
+            if len(inputs) <= length
+            else zip(inputs.split(length), targets.split(length), strict=True)
+        )
+        first = 0
+        for piece_inputs, piece_targets in pieces:
             if keys is not None:
-                self._random.begin(keys[piece], num_draws)
+                self._random.begin(keys[first : first + length], num_draws)
             yield Pass(
-                inputs=inputs[piece],
-                targets=targets[piece],
-                num_groups=len(block_GN),
-                seed=hash((self._recipe.seed, int(block_GN[0, 0]) + first)),
+                inputs=piece_inputs,
+                targets=piece_targets,
+                num_groups=len(block),
+                seed=hash((self._recipe.seed, block.starts_G[0] + first)),
                 is_last=is_last and first + length >= len(inputs),
             )
-
-
-def groups_of_device(start: int, batch_size: int, group_size: int, rank: int, num_devices: int) -> Positions:
-    """Places in the stream of the groups of device ``rank``, of a step on ``batch_size`` examples from ``start`` on."""
-    return np.arange(start, start + batch_size).reshape(-1, group_size)[rank::num_devices]
+            first += length

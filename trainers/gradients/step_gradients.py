@@ -91,7 +91,7 @@ class StepGradients:
     def finish(self) -> None:
         """Wait until all that is not yet summed is; every parameter then has a gradient."""
         if not self._distributed:
-            self.tensors()
+            self.tensors()  # no part means zero, as it would over several devices
             return
         self._overlapping = False
         if self._power_sgd is not None:

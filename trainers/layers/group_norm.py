@@ -65,6 +65,7 @@ class BatchStatistics:
         self._passes: dict[
             int, tuple[Tensor, Tensor]
         ] = {}  # groups of a pass -> its statistics, their order by channel
+        self._shares: dict[int, Tensor] = {}  # groups of a step -> share of the new in the running statistics
         if self._norms:
             self._flatten()
 
@@ -91,7 +92,6 @@ class BatchStatistics:
         statistics, order = self._passes[num_groups]
         self.sums += statistics if num_groups == 1 else statistics[order].view(-1, num_groups).sum(1)
 
-    @torch.no_grad()
     def end_step(self, num_groups: int) -> None:
         """Take one step of the running averages; ``sums`` holds the sum over all ``num_groups`` of the step.
 
@@ -99,8 +99,11 @@ class BatchStatistics:
         rate a step they would lag behind at large batches.
         """
         if self._norms:
-            self._running.lerp_(self.sums / num_groups, 1 - self._kept**num_groups)
-            self._tracked += 1
+            if num_groups not in self._shares:
+                self._shares[num_groups] = 1 - self._kept**num_groups
+            with torch.no_grad():
+                self._running.lerp_(self.sums.div_(num_groups), self._shares[num_groups])
+                self._tracked += 1
 
     def _flatten(self) -> None:
         first = self._norms[0].running_mean
