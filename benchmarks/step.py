@@ -33,6 +33,7 @@ from torch.utils.data import TensorDataset
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
+from largebatch.trainers.device_name import device_name
 from largebatch.trainers.models.resnet import ResNet
 from largebatch.trainers.task import Task, load_task
 from largebatch.trainers.training import Training
@@ -141,7 +142,7 @@ def compare(rank: int, options: argparse.Namespace, meet: str) -> None:
             "ratio": round(middle, 4), "quartiles": [round(low, 4), round(high, 4)], "pairs": options.pairs,
             **{f"{name}_seconds": round(statistics.median(value), 6) for name, value in times.items()},
             "examples_per_second": round(recipe.global_batch_size / statistics.median(times["ours"]), 1),
-            "device": torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads",
+            "device": device_name(device),
             "execution": execution.model_dump(),
         }  # fmt: skip
         print(json.dumps(result))

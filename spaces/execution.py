@@ -10,8 +10,8 @@ class Execution(BaseModel):
 
     ``compile``: ``reduce-overhead`` is torch's mode that replays CUDA graphs. ``gradient_compression`` is for slow
     interconnects: ``powersgd`` keeps its error for the next step, yet changes the mathematics a little.
-    ``loader_workers`` are processes a device that read a data set that is not in memory. ``raw_weights`` evaluates the
-    weights themselves beside their average.
+    ``loader_workers`` are processes a device that read a data set that is not in memory. ``evaluated_weights: both``
+    evaluates the weights themselves beside their average.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -21,4 +21,4 @@ class Execution(BaseModel):
     compile: Literal["no", "default", "reduce-overhead"] = "no"
     gradient_compression: Literal["none", "bfloat16", "powersgd"] = "none"
     loader_workers: Annotated[int, Field(ge=0)] = 0
-    raw_weights: bool = False
+    evaluated_weights: Literal["average", "both"] = "average"

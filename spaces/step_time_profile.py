@@ -43,6 +43,8 @@ class StepTimeProfile(BaseModel):
 
     device: str
     num_bytes: PositiveInt
+    micro_batch_size: PositiveInt | None = None
+    """Examples of a pass, fewer than the task's where memory ran out; not recorded by the first versions."""
     compute: tuple[ComputeTime, ...]
     steps: tuple[StepTime, ...] = ()
     all_reduce: tuple[AllReduceTime, ...] = ()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from largebatch.studies.answer import Answer
 
 NOT_BUILT = (
-    *("train", "fit", "profile", "dashboard", "prepare", "enqueue", "stop", "narrow", "export", "import"),
+    *("fit", "dashboard", "prepare", "enqueue", "stop", "narrow", "export", "import"),
     *("history", "benchmark", "new", "check", "cluster", "doctor"),
 )
 """Commands of the design that this version refuses by name."""
@@ -48,8 +48,8 @@ def run(
     question = parse_study(text, name)
     directory = out or Path("runs") / question.name
     sys.path.insert(0, str(Path.cwd()))  # a task of the user's own is imported from here
-    from largebatch.studies.progress import watch
     from largebatch.studies.run import run_study
+    from largebatch.studies.terminal.progress import watch
 
     console = Console()
     try:
@@ -66,7 +66,7 @@ def run(
         again = f"largebatch run {study} --out {directory}"
         print(f"\nInterrupted; nothing is lost. Resume with: {again}", file=sys.stderr)
         raise typer.Exit(130) from None
-    from largebatch.studies.show import print_plan
+    from largebatch.studies.terminal.show import print_plan
 
     if answer.plan is not None:
         print_plan(answer.plan)
@@ -78,7 +78,7 @@ def run(
 @app.command(epilog="Example: largebatch show runs/quickstart --json")
 def show(directory: DirectoryArgument, as_json: JsonOption = False) -> None:
     """Show trials, the best recipe for each batch size, the laws, and what is running."""
-    from largebatch.studies.show import print_study, study_json
+    from largebatch.studies.terminal.show import print_study, study_json
 
     answer = _read(directory)
     if as_json:
@@ -95,15 +95,87 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """For each worker count: the best recipe, time and cost to the target with a 90 % interval."""
-    answer = _read(directory, workers=_worker_counts(workers), device_hour_cost=device_hour_cost)
+    answer = _read(directory, workers=_counts("--workers", workers), device_hour_cost=device_hour_cost)
     if answer.plan is None:
         raise UserMistake(answer.problem or "there is no plan")
     if as_json:
         print(json.dumps(answer.plan.to_json(), indent=1))
         return
-    from largebatch.studies.show import print_plan
+    from largebatch.studies.terminal.show import print_plan
 
     print_plan(answer.plan)
+
+
+@app.command(epilog="Example: largebatch train runs/quickstart --workers 8")
+def train(
+    directory: DirectoryArgument,
+    workers: Annotated[int, typer.Option(min=1, help="Workers that the plan is asked for; as many devices as here.")],
+    examples: Annotated[int | None, typer.Option(min=1, help="Examples to train; a trial's limit by default.")] = None,
+    until_target: Annotated[bool, typer.Option("--until-target", help="End at the target.")] = False,
+    address: Annotated[str | None, typer.Option(help="A Ray cluster's address; a Ray of our own if not given.")] = None,
+    in_process: Annotated[bool, typer.Option("--in-process", help="Without Ray, on one device.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Set an earlier training aside and start anew.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train the recipe that the plan gives to so many workers; saved, and resumed by the same command."""
+    sys.path.insert(0, str(Path.cwd()))  # a task of the user's own is imported from here
+    from largebatch.studies.terminal.train_progress import TrainProgress, print_result
+    from largebatch.studies.train import plan_training, train
+
+    planned = plan_training(directory, workers, examples)
+    with TrainProgress(quiet=as_json) as progress:
+        result = train(
+            planned,
+            on_progress=progress.show,
+            until_target=until_target,
+            address=address,
+            in_process=in_process,
+            fresh=fresh,
+        )
+    if as_json:
+        print(json.dumps(result, indent=1))
+    else:
+        print_result(result)
+    if result["outcome"] == "preempted":
+        print(f"Saved. Go on with: largebatch train {directory} --workers {workers}", file=sys.stderr)
+        raise typer.Exit(130)
+
+
+@app.command(epilog="Example: largebatch profile digits --workers 1,2 --local-batch-sizes 32,64,128")
+def profile(
+    task: Annotated[str, typer.Argument(help="A task that ships (see `list`), or package.module:function.")],
+    workers: Annotated[str | None, typer.Option(help="Real workers, as in 1,2; powers of two by default.")] = None,
+    local_batch_sizes: Annotated[str, typer.Option(help="Examples a worker and step.")] = "16,32,64,128,256",
+    norm_batch_size: Annotated[int, typer.Option(min=1, help="Examples that share batch statistics.")] = 32,
+    optimizer: Annotated[str, typer.Option(help="Whose step is timed.")] = "nesterov",
+    precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
+    memory_format: Annotated[str, typer.Option(help="contiguous or channels_last.")] = "contiguous",
+    compiled: Annotated[str, typer.Option("--compile", help="no, default or reduce-overhead.")] = "no",
+    address: Annotated[str | None, typer.Option(help="A Ray cluster's address; a Ray of our own if not given.")] = None,
+    in_process: Annotated[bool, typer.Option("--in-process", help="Without Ray, one worker.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Time training steps over local batch sizes and real workers, with their spread."""
+    from largebatch.studies.step_profile import print_profile, profile_question, profile_task
+
+    sys.path.insert(0, str(Path.cwd()))
+    recipe, execution = profile_question(
+        {"norm_batch_size": norm_batch_size, "optimizer": optimizer},
+        {"precision": precision, "memory_format": memory_format, "compile": compiled},
+    )
+    found = profile_task(
+        task,
+        workers=_counts("--workers", workers),
+        local_batch_sizes=_counts("--local-batch-sizes", local_batch_sizes) or [],
+        recipe=recipe,
+        execution=execution,
+        address=address,
+        in_process=in_process,
+    )
+    if as_json:
+        print(json.dumps(found, indent=1))
+    else:
+        print_profile(found)
 
 
 @app.command(epilog="Example: largebatch report runs/quickstart -o report.html")
@@ -129,7 +201,7 @@ def report(
 @app.command(name="list", epilog="Example: largebatch list")
 def list_names(as_json: JsonOption = False) -> None:
     """List the tasks, searchers, schedulers, rules and studies that ship."""
-    from largebatch.studies.show import names_that_ship
+    from largebatch.studies.terminal.show import names_that_ship
 
     names = names_that_ship()
     if as_json:
@@ -147,7 +219,7 @@ def _read(directory: Path, *, workers: list[int] | None = None, device_hour_cost
     return read_answer(existing, workers=workers, device_hour_cost=device_hour_cost)
 
 
-def _worker_counts(text: str | None) -> list[int] | None:
+def _counts(option: str, text: str | None) -> list[int] | None:
     if text is None:
         return None
     try:
@@ -155,7 +227,7 @@ def _worker_counts(text: str | None) -> list[int] | None:
     except ValueError:
         counts = []
     if not counts or counts[0] < 1:
-        raise UserMistake(f"--workers must be whole numbers from 1 on, as in 1,2,4; got {text!r}")
+        raise UserMistake(f"{option} must be whole numbers from 1 on, as in 1,2,4; got {text!r}")
     return counts
 
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from largebatch.spaces.domain import Choice, Range
+from largebatch.spaces.execution import Execution
 from largebatch.spaces.nearest import nearest
 from largebatch.spaces.problems import KeyPath
 from largebatch.spaces.target import Target
@@ -19,6 +20,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "scheduler": TrialScheduler,
     "budget": Budget,
     "resources": Resources,
+    "execution": Execution,
 }
 _DOMAINS: dict[str, type[BaseModel]] = {"range": Range, "choice": Choice}
 

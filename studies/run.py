@@ -12,6 +12,7 @@ from largebatch.spaces.target import Target
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.answer import Answer, write_answer
 from largebatch.studies.engine.coordinator import Coordinator
+from largebatch.studies.record.checkpoint_store import CheckpointStore
 from largebatch.studies.record.directory import StudyDirectory, fingerprint, set_aside
 from largebatch.studies.record.lease import Lease
 from largebatch.studies.record.ledger import Ledger
@@ -113,12 +114,21 @@ def _coordinator(study: Study, task: "Task", target: Target, directory: StudyDir
         max_examples=max_examples,
         ledger=Ledger(directory.ledger, study.name, create=True),
         curves=directory.curves,
-        checkpoints=directory.checkpoints,
+        checkpoints=CheckpointStore(directory.checkpoints, study.resources.checkpoint_bytes),
+        checkpoint_bytes=_checkpoint_bytes(task, study),
         searcher=_searcher(study, target),
         scheduler=_scheduler(study, target, max_examples),
         num_devices=study.resources.devices_per_trial,
         owner=lease.owner,
     )
+
+
+def _checkpoint_bytes(task: "Task", study: Study) -> int:
+    """The most that a trial of the space may need on disk."""
+    from largebatch.trainers.checkpoint import checkpoint_bytes
+
+    model = task.model()
+    return max(checkpoint_bytes(model, recipe) for recipe in study.space.grid(1))
 
 
 def _searcher(study: Study, target: Target) -> "Searcher":
@@ -189,17 +199,14 @@ def _own_directory(out: Path, *, fresh: bool) -> StudyDirectory:
 
 
 def _run_in_process(coordinator: Coordinator, task: "Task", directory: StudyDirectory, watch: Watch) -> None:
-    import torch
-
-    from largebatch.studies.engine.in_process import run_in_process
+    from largebatch.studies.engine.in_process import profile_in_process, run_in_process
     from largebatch.studies.record.directory import write_atomically
-    from largebatch.trainers.step_timing import profile_steps
 
     with watch(coordinator):
         run_in_process(coordinator, task)
     if not directory.profile_file.exists():
         recipe, sizes = _profile_question(coordinator)
-        profile = profile_steps(task, recipe, sizes, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+        profile = profile_in_process(coordinator.study.task, recipe, sizes, coordinator.study.execution)
         write_atomically(directory.profile_file, profile.model_dump_json(indent=1))
 
 
@@ -210,7 +217,8 @@ def _run_with_ray(coordinator: Coordinator, directory: StudyDirectory, watch: Wa
         num_devices = run_trials(coordinator)
     if not directory.profile_file.exists():
         recipe, sizes = _profile_question(coordinator)
-        run_profile(coordinator.study.task, recipe, sizes, num_devices, directory.profile_file)
+        study = coordinator.study
+        run_profile(study.task, recipe, sizes, num_devices, study.execution, directory.profile_file)
 
 
 def _profile_question(coordinator: Coordinator) -> tuple[Recipe, list[int]]:

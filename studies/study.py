@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from largebatch.spaces.execution import Execution
 from largebatch.spaces.nearest import nearest
 from largebatch.spaces.rule import RULES
 from largebatch.spaces.space import Space
@@ -91,11 +92,16 @@ class Budget(_Section):
 
 
 class Resources(_Section):
-    """Devices of a trial, trials at once (None fills the machine), seconds between a trial's checkpoints."""
+    """Devices of a trial, trials at once (None fills the machine), seconds between a trial's checkpoints.
+
+    ``checkpoint_bytes`` is what all checkpoints of the study may take on disk: those of running trials, then the best
+    weights of each batch size, then those of other trials that reached the target.
+    """
 
     devices_per_trial: PositiveInt = 1
     concurrent_trials: PositiveInt | None = None
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 30.0
+    checkpoint_bytes: PositiveInt = 20_000_000_000
 
 
 class Study(_Section):
@@ -111,6 +117,7 @@ class Study(_Section):
     scheduler: TrialScheduler = TrialScheduler()
     budget: Budget
     resources: Resources = Resources()
+    execution: Execution = Execution()
     repeats: PositiveInt = 1
 
     @field_validator("name")

@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from largebatch.spaces.recipe import Recipe
+
+_OPTIMIZER_COPIES = {"sgd": 1, "nesterov": 1, "adam": 2, "adamw": 2, "lars": 1, "lamb": 2, "muon": 2}
+"""Tensors of the weights' size that an optimizer keeps, at most."""
 
 
 class CheckpointWriter:
@@ -42,9 +47,15 @@ def load_checkpoint(path: Path, device: torch.device) -> Any:
     return torch.load(path, map_location=device, weights_only=True)
 
 
-def best_path(last: Path) -> Path:
-    """Where the best weights lie beside the ``last`` checkpoint."""
-    return last.with_suffix(f".best{last.suffix}")
+def checkpoint_bytes(model: nn.Module, recipe: Recipe) -> int:
+    """What ``last`` and ``best`` of one training take on disk, to a few thousand bytes."""
+    weights = sum(t.numel() * t.element_size() for t in (*model.parameters(), *model.buffers()))
+    copies = 2 + _OPTIMIZER_COPIES[recipe.optimizer]  # last, best
+    if recipe.weight_averaging != "none":
+        copies += 1
+    if recipe.weight_averaging == "lawa":
+        copies += recipe.averaging_evaluations
+    return copies * weights
 
 
 def copied(state: Any) -> Any:

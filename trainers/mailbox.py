@@ -27,6 +27,8 @@ class Job:
     max_examples: int
     checkpoint: str
     checkpoint_seconds: float
+    execution: Mapping[str, Any]
+    past_target: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,7 @@ class Mailbox:
         self._news: dict[int, asyncio.Event] = defaultdict(asyncio.Event)
         self._started = asyncio.Event()  # the first group has joined, or is lost
         self._taking: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._leaving = asyncio.Event()
 
     async def submit(self, job: Job) -> None:
         """Queue a trial."""
@@ -65,6 +68,14 @@ class Mailbox:
     async def cancel(self, number: int) -> None:
         """Let the group that trains trial ``number`` leave it at its next measurement."""
         self._cancelled.add(number)
+
+    async def leave(self) -> None:
+        """Let every group save what it trains and leave it."""
+        self._leaving.set()
+
+    async def told_to_leave(self) -> None:
+        """Wait for ``leave``."""
+        await self._leaving.wait()
 
     async def next_event(self, number: int) -> Event:
         """Wait for news of trial ``number``; several measurements come together when the caller is slow."""

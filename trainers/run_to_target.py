@@ -16,7 +16,8 @@ import torch.distributed as dist
 
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Ending, Measurement, Outcome
-from largebatch.trainers.checkpoint import CheckpointWriter, best_path, copied, load_checkpoint
+from largebatch.trainers.checkpoint import CheckpointWriter, copied, load_checkpoint
+from largebatch.trainers.checkpoint_path import best_path
 from largebatch.trainers.training import Training
 
 DIVERGENCE_FACTOR = 10.0
@@ -167,12 +168,15 @@ class _Run:
 
     def _ending(self, outcome: Outcome, *, reason: str = "") -> Ending:
         training, progress = self._training, self._progress
-        if outcome in (Outcome.REACHED, Outcome.EXHAUSTED) and (best := self._best()):
-            self.writer.save(best)
+        if outcome in (Outcome.REACHED, Outcome.EXHAUSTED):
+            if self._past_target:
+                self._save()  # more examples may be asked for later
+            elif best := self._best():
+                self.writer.save(best)
         ending = Ending(
             outcome=outcome, step=training.step, examples=training.examples, seconds=training.seconds, reason=reason
         )
-        if outcome is Outcome.REACHED:
+        if outcome in (Outcome.REACHED, Outcome.PREEMPTED):
             return replace(
                 ending, steps_to_target=progress.steps_to_target, examples_to_target=progress.examples_to_target
             )

@@ -4,7 +4,6 @@ Compute alone is timed on all devices at once, as in a real step, for devices of
 power. The repeats are means over enough steps to be above the clock's noise.
 """
 
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,8 +12,11 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.step_time_profile import AllReduceTime, ComputeTime, StepTime, StepTimeProfile
+from largebatch.trainers.batches.micro_batch import MicroBatch, is_out_of_memory
+from largebatch.trainers.device_name import device_name
 from largebatch.trainers.task import Task, load_task
 from largebatch.trainers.training import Training
 
@@ -24,24 +26,44 @@ ALL_REDUCE_BYTES = (4, 65_536, 1_048_576, 8_388_608)
 
 
 def profile_steps(
-    task: Task, recipe: Recipe, local_batch_sizes: Sequence[int], device: torch.device
-) -> StepTimeProfile:
+    task_name: str, task: Task, recipe: Recipe, local_batch_sizes: Sequence[int], device: torch.device,
+    execution: Execution,
+) -> StepTimeProfile:  # fmt: skip
     """Time compute, whole steps and sums over the processes of this group (or this process alone).
 
     Every process of the group calls it with the same arguments. ``recipe`` gives all but batch size and workers;
     ``local_batch_sizes`` must suit its ``norm_batch_size``.
     """
     num_devices = dist.get_world_size() if dist.is_initialized() else 1
-    warm = _training(task, recipe, max(local_batch_sizes), 1, device, alone=True)
-    _time(warm.train_step, device)  # by then the machine has settled after what ran before
+    micro_batch = MicroBatch(task_name, task, device, execution)
+
+    def training(size: int, num_workers: int) -> Training:
+        """One that has taken its first steps, which allocate."""
+        changes = {"global_batch_size": size * num_workers, "num_workers": num_workers}
+        made = Training(
+            task, recipe.model_copy(update=changes), max_examples=task.max_examples, device=device,
+            execution=execution, micro_batch_size=micro_batch.size, alone=num_workers == 1,
+        )  # fmt: skip
+        for _ in range(2):
+            made.train_step()
+        return made
+
+    try:
+        largest = training(max(local_batch_sizes), 1)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        micro_batch.shrink(recipe)
+        largest = training(max(local_batch_sizes), 1)
+    _time(largest.train_step, device)  # by then the machine has settled after what ran before
     compute, steps = [], []
     num_bytes = 4
     for size in sorted(set(local_batch_sizes)):
-        alone = _training(task, recipe, size, 1, device, alone=True)
+        alone = training(size, 1)
         num_bytes = alone.num_summed_bytes
         compute.append(ComputeTime(local_batch_size=size, seconds=_time(alone.train_step, device)))
         if num_devices > 1:
-            together = _training(task, recipe, size, num_devices, device)
+            together = training(size, num_devices)
             seconds = _time(together.train_step, device)
             steps.append(StepTime(num_workers=num_devices, local_batch_size=size, seconds=seconds))
     sums = []
@@ -52,18 +74,11 @@ def profile_steps(
     return StepTimeProfile(
         device=device_name(device),
         num_bytes=num_bytes,
+        micro_batch_size=micro_batch.size,
         compute=tuple(compute),
         steps=tuple(steps),
         all_reduce=tuple(sums),
     )
-
-
-def device_name(device: torch.device) -> str:
-    """A GPU's name, or what kind of processor one worker's share of this machine is."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    threads = torch.get_num_threads()
-    return f"{platform.machine()} CPU, {threads} thread{'s' if threads > 1 else ''} a worker"
 
 
 def serve_profile(config: Mapping[str, Any]) -> None:
@@ -72,28 +87,18 @@ def serve_profile(config: Mapping[str, Any]) -> None:
 
     torch.set_num_threads(config["threads"])
     profile = profile_steps(
+        config["task"],
         load_task(config["task"]),
         Recipe.model_validate(config["recipe"]),
         config["local_batch_sizes"],
         get_device(),
+        Execution.model_validate(config["execution"]),
     )
     if dist.get_rank() == 0:
         path = Path(config["path"])
         temporary = path.with_suffix(".tmp")
         temporary.write_text(profile.model_dump_json(indent=1))
         temporary.replace(path)
-
-
-def _training(
-    task: Task, recipe: Recipe, local_batch_size: int, num_workers: int, device: torch.device, *, alone: bool = False
-) -> Training:
-    changes = {"global_batch_size": local_batch_size * num_workers, "num_workers": num_workers}
-    training = Training(
-        task, recipe.model_copy(update=changes), max_examples=task.max_examples, device=device, alone=alone
-    )
-    for _ in range(2):  # the first steps allocate
-        training.train_step()
-    return training
 
 
 def _time(work: Callable[[], Any], device: torch.device) -> tuple[float, ...]:

@@ -6,6 +6,7 @@ The update is thus the mean gradient over the global batch for every ``D``, and 
 that ``D`` changes nothing but the order of sums.
 """
 
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
@@ -22,10 +23,10 @@ from largebatch.trainers.batches.evaluation_batches import EvaluationBatches
 from largebatch.trainers.batches.example_random import ExampleRandom
 from largebatch.trainers.batches.loader import Groups, Loader, num_examples
 from largebatch.trainers.batches.passes import Pass, Passes
+from largebatch.trainers.gradients.lagged_flag import LaggedFlag
 from largebatch.trainers.gradients.noise_meter import NoiseMeter
 from largebatch.trainers.gradients.noise_scale import NoiseEstimate
 from largebatch.trainers.gradients.step_gradients import StepGradients
-from largebatch.trainers.lagged_flag import LaggedFlag
 from largebatch.trainers.layers.example_dropout import tie_dropout
 from largebatch.trainers.layers.group_norm import BatchStatistics, group_batch_norms
 from largebatch.trainers.optimizers.optimizer import make_optimizers, second_moment_scales
@@ -98,7 +99,7 @@ class Training:
         self._loader = Loader(task.train_data, recipe.seed, device, self.execution.loader_workers)
         self._passes = Passes(
             task, recipe, self._loader, self._random, needs_keys=self._needs_keys,
-            has_batch_statistics=bool(self._statistics), micro_batch_size=self.micro_batch_size,
+            has_batch_statistics=self.has_batch_statistics, micro_batch_size=self.micro_batch_size,
             memory_format=self._format,
         )  # fmt: skip
         self._evaluation = EvaluationBatches(
@@ -119,14 +120,17 @@ class Training:
         self._format = torch.channels_last if channels_last else torch.contiguous_format
         self.model: nn.Module = model.to(self.device, memory_format=self._format).train()  # type: ignore[call-overload]
         self._statistics = BatchStatistics(self.model)
-        self._forward = self.model if self.execution.compile == "no" else self._compiled()
+        self._forward: Any = self.model
+        if self.execution.compile != "no":
+            self._forward = torch.compile(self.model, mode=self.execution.compile)
         self._autocast: AbstractContextManager[Any] = nullcontext()
         if self.execution.precision == "bfloat16":
             self._autocast = torch.autocast(self.device.type, dtype=torch.bfloat16)
 
-    def _compiled(self) -> Any:
-        mode = None if self.execution.compile == "default" else self.execution.compile
-        return torch.compile(self.model, mode=mode)
+    @property
+    def has_batch_statistics(self) -> bool:
+        """Whether examples of a group share statistics."""
+        return bool(self._statistics)
 
     @property
     def num_summed_bytes(self) -> int:
@@ -182,18 +186,17 @@ class Training:
             self.average.after_step(self.step, self.batch_size)
         self.leave = self._flag.update(self._leaving_sum)
         self._grow()
-        return self._loss.clone()
+        loss: Tensor = self._loss.clone()
+        return loss
 
     def _groups(self, start: int) -> Groups:
         """This device's groups of the step that begins at ``start``."""
         return self._loader.groups(start, self.batch_size, self.recipe.group_size, self.rank, self.num_devices)
 
     def _groups_to_come(self) -> Iterator[Groups]:
-        start = self.examples
-        while True:
+        for start in itertools.count(self.examples, self.batch_size):
             groups = self._groups(start)
             yield from (groups[index : index + 1] for index in range(len(groups)))
-            start += self.batch_size
 
     def _accumulate(self, part: Pass) -> None:
         """Add the gradients of a pass."""
@@ -235,14 +238,14 @@ class Training:
     def evaluate(self, limit: int | None = None) -> dict[str, float]:
         """Every metric of the task over the validation set (its first ``limit`` examples), devices sharing the work.
 
-        Of the average's weights where there is one; with ``execution.raw_weights`` also ``raw_`` of the weights.
+        Of the average's weights where there is one; where asked also ``raw_`` of the weights.
         """
         self.noise.measure_next = True
         if self.average is None or self.step == 0:
             return self._evaluate(self.model, limit)
         self.average.before_evaluation()
         values = self._evaluate(self.average.model, limit)
-        if self.execution.raw_weights:
+        if self.execution.evaluated_weights == "both":
             raw = self._evaluate(self.model, limit)
             values |= {f"raw_{name}": value for name, value in raw.items()}
         return values

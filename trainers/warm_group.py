@@ -13,6 +13,7 @@ import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
+from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Ending, Measurement, Outcome
@@ -91,6 +92,7 @@ def serve_trials(config: Mapping[str, Any]) -> None:
     except Exception as error:
         ray.get(mailbox.lose.remote(group, describe(error)))
         return
+    leaving = _when_told_to_leave(mailbox)
     index = torch.zeros(1, dtype=torch.int64, device=get_device())
     if dist.get_rank() == 0:
         index += ray.get(mailbox.join.remote(group))
@@ -98,32 +100,47 @@ def serve_trials(config: Mapping[str, Any]) -> None:
     next_index = int(index.item())
     while (job := ray.get(mailbox.next_job.remote(group, next_index))) is not None:
         next_index += 1
-        ending = _train(job, task, mailbox)
+        ending = _train(job, config["task"], task, mailbox, leaving)
         if dist.get_rank() == 0 or ending.outcome is Outcome.FAILED:
             ray.get(mailbox.finish.remote(group, job.number, ending))
         if ending.outcome is Outcome.FAILED and dist.get_world_size() > 1:
             raise RuntimeError(ending.reason)  # the other workers may wait for this one: a new group starts clean
 
 
-def _train(job: Job, task: Any, mailbox: Any) -> Ending:
+def _when_told_to_leave(mailbox: Any) -> threading.Event:
+    leaving = threading.Event()
+
+    def wait() -> None:
+        ray.get(mailbox.told_to_leave.remote())
+        leaving.set()
+
+    threading.Thread(target=wait, daemon=True, name="leaving").start()
+    return leaving
+
+
+def _train(job: Job, task_name: str, task: Any, mailbox: Any, leaving: threading.Event) -> Ending:
     from ray.train.torch import get_device
 
-    from largebatch.trainers.run_to_target import run_to_target
-    from largebatch.trainers.training import Training
+    from largebatch.trainers.attempt import attempt
 
     def on_measurement(measurement: Measurement) -> bool:
         stop: bool = ray.get(mailbox.post.remote(job.number, measurement))
         return stop
 
     try:
-        recipe = Recipe.model_validate(job.recipe)
-        training = Training(task, recipe, max_examples=job.max_examples, device=get_device())
-        return run_to_target(
-            training,
+        return attempt(
+            task,
+            task_name,
+            Recipe.model_validate(job.recipe),
             Target.model_validate(job.target),
+            max_examples=job.max_examples,
+            device=get_device(),
+            execution=Execution.model_validate(job.execution),
             on_measurement=on_measurement,
             checkpoint=Path(job.checkpoint),
             checkpoint_seconds=job.checkpoint_seconds,
+            past_target=job.past_target,
+            leaving=leaving.is_set,
         )
     except Exception as error:
         return failed(describe(error))

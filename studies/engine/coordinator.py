@@ -14,6 +14,7 @@ from largebatch.search.searcher import Searcher
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Ending, Measurement, Outcome, Trial
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.record.checkpoint_store import CheckpointStore
 from largebatch.studies.record.curves import read_curve, write_curve
 from largebatch.studies.record.ledger import Ledger
 from largebatch.studies.study import Study
@@ -26,7 +27,8 @@ MAX_FAILURES = 3
 class Coordinator:
     """Owns the ledger and the curves of a running study.
 
-    ``max_examples`` is where a trial gives up; ``owner`` names this process in the ledger.
+    ``max_examples`` is where a trial gives up, ``checkpoint_bytes`` what one may need on disk; ``owner`` names this
+    process in the ledger.
     """
 
     study: Study
@@ -34,10 +36,11 @@ class Coordinator:
     max_examples: int
     ledger: Ledger
     curves: Path
-    checkpoints: Path
+    checkpoints: CheckpointStore
     searcher: Searcher
     scheduler: Scheduler
     num_devices: int
+    checkpoint_bytes: int
     owner: str
     _requeued: list[Trial] = field(default_factory=list)
     _live: dict[int, list[Measurement]] = field(default_factory=dict)
@@ -63,6 +66,14 @@ class Coordinator:
         """Trials that an earlier driver left running and that wait to go on."""
         return len(self._requeued)
 
+    def refuse_what_cannot_fit(self, num_running: int) -> None:
+        """Refuse so many trials at once where the disk or the budget has no room for their checkpoints.
+
+        Raises:
+            UserMistake: with both figures.
+        """
+        self.checkpoints.refuse_what_cannot_fit(bytes_a_trial=self.checkpoint_bytes, num_running=num_running)
+
     @property
     def elapsed_seconds(self) -> float:
         """How long the study has run, earlier sessions included."""
@@ -85,8 +96,8 @@ class Coordinator:
             if self._requeued:
                 trial = self._requeued.pop(0)
                 self.ledger.start_again(trial.number, self.owner)
-                checkpoint = self.checkpoint(trial.number)
-                curve = read_curve(self.curves, trial.number) if checkpoint.exists() else []
+                resumes = self.checkpoints.last(trial.number).exists()
+                curve = read_curve(self.curves, trial.number) if resumes else []
                 return self._launch(trial, curve)
             trials = self.trials()
             limit = self.study.budget.trials
@@ -143,7 +154,7 @@ class Coordinator:
             self._stopped.pop(number, None)
             self.ledger.end(number, ending)
             self.ledger.set_elapsed_seconds(self.elapsed_seconds)
-            self.checkpoint(number).unlink(missing_ok=True)
+            self.checkpoints.end(number, self.ledger.trials())
             self._failures_in_row = self._failures_in_row + 1 if ending.outcome is Outcome.FAILED else 0
             if self._failures_in_row >= MAX_FAILURES:
                 raise UserMistake(f"{MAX_FAILURES} trials in a row failed; the last: {ending.reason}")
@@ -162,7 +173,3 @@ class Coordinator:
                     reason=self._stopped[number],
                 ),
             )
-
-    def checkpoint(self, number: int) -> Path:
-        """Where trial ``number`` saves its state while it runs."""
-        return self.checkpoints / f"trial-{number:06d}.pt"

@@ -1,24 +1,70 @@
 """The engine without Ray: one trial after the other in this process, the same loop, the same record."""
 
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
 import torch
 
+from largebatch.spaces.execution import Execution
+from largebatch.spaces.recipe import Recipe
+from largebatch.spaces.step_time_profile import StepTimeProfile
+from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Ending, Measurement, Outcome, Trial
 from largebatch.studies.engine.coordinator import Coordinator
+from largebatch.trainers.attempt import attempt
 from largebatch.trainers.failure import describe, failed
-from largebatch.trainers.run_to_target import run_to_target
-from largebatch.trainers.task import Task
-from largebatch.trainers.training import Training
+from largebatch.trainers.mailbox import Job
+from largebatch.trainers.step_timing import profile_steps
+from largebatch.trainers.task import Task, load_task
 
 
 def run_in_process(coordinator: Coordinator, task: Task) -> None:
     """Run trials until the coordinator has no more; an error inside a training ends that trial as failed."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = _device()
+    coordinator.refuse_what_cannot_fit(1)
     while (trial := coordinator.next_trial()) is not None:
         ending = _train(coordinator, task, trial, device)
         if ending.outcome is Outcome.STOPPED:
             coordinator.stop(trial.number)
         else:
             coordinator.end(trial.number, ending)
+
+
+def profile_in_process(
+    task: str, recipe: Recipe, local_batch_sizes: Sequence[int], execution: Execution
+) -> StepTimeProfile:
+    """Time steps on one device."""
+    return profile_steps(task, load_task(task), recipe, local_batch_sizes, _device(), execution)
+
+
+def train_in_process(
+    task: str, job: Job, on_measurement: Callable[[Measurement], None], leaving: threading.Event
+) -> Ending:
+    """One training on one device."""
+
+    def told(measurement: Measurement) -> bool:
+        on_measurement(measurement)
+        return False
+
+    return attempt(
+        load_task(task),
+        task,
+        Recipe.model_validate(job.recipe),
+        Target.model_validate(job.target),
+        max_examples=job.max_examples,
+        device=_device(),
+        execution=Execution.model_validate(job.execution),
+        on_measurement=told,
+        checkpoint=Path(job.checkpoint),
+        checkpoint_seconds=job.checkpoint_seconds,
+        past_target=job.past_target,
+        leaving=leaving.is_set,
+    )
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _train(coordinator: Coordinator, task: Task, trial: Trial, device: torch.device) -> Ending:
@@ -31,14 +77,19 @@ def _train(coordinator: Coordinator, task: Task, trial: Trial, device: torch.dev
             problems.append(problem)
             return True
 
+    study = coordinator.study
     try:
-        training = Training(task, trial.recipe, max_examples=coordinator.max_examples, device=device)
-        ending = run_to_target(
-            training,
+        ending = attempt(
+            task,
+            study.task,
+            trial.recipe,
             coordinator.target,
+            max_examples=coordinator.max_examples,
+            device=device,
+            execution=study.execution,
             on_measurement=on_measurement,
-            checkpoint=coordinator.checkpoint(trial.number),
-            checkpoint_seconds=coordinator.study.resources.checkpoint_seconds,
+            checkpoint=coordinator.checkpoints.last(trial.number),
+            checkpoint_seconds=study.resources.checkpoint_seconds,
         )
     except Exception as error:
         ending = failed(describe(error))

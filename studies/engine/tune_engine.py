@@ -19,6 +19,7 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher as TuneSearcher
 
+from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.engine.coordinator import Coordinator
@@ -48,8 +49,9 @@ def run_trials(coordinator: Coordinator) -> int:
         UserMistake: that the coordinator raised.
     """
     num_groups, num_devices = group_shape(coordinator)
+    coordinator.refuse_what_cannot_fit(num_groups)
     mailbox = ray.remote(num_cpus=0)(Mailbox).remote(num_groups)
-    with _storage() as storage:
+    with storage_folder() as storage:
         work = {
             "mailbox": mailbox,
             "task": coordinator.study.task,
@@ -82,7 +84,9 @@ def run_trials(coordinator: Coordinator) -> int:
     return num_groups * num_devices
 
 
-def run_profile(task: str, recipe: Recipe, local_batch_sizes: Sequence[int], num_devices: int, path: Path) -> None:
+def run_profile(
+    task: str, recipe: Recipe, local_batch_sizes: Sequence[int], num_devices: int, execution: Execution, path: Path
+) -> None:
     """Time steps on ``num_devices`` devices and write the profile to ``path``."""
     work = {
         "task": task,
@@ -90,8 +94,9 @@ def run_profile(task: str, recipe: Recipe, local_batch_sizes: Sequence[int], num
         "local_batch_sizes": list(local_batch_sizes),
         "path": str(path.absolute()),
         "threads": threads_per_worker(1, num_devices),
+        "execution": execution.model_dump(),
     }
-    with _storage() as storage:
+    with storage_folder() as storage:
         group = WarmGroup("profile", serve_profile, work, num_devices=num_devices, max_restarts=1, storage=storage)
         group.wait()
 
@@ -103,9 +108,8 @@ def group_shape(coordinator: Coordinator) -> tuple[int, int]:
         UserMistake: if a trial asks for more devices than there are.
     """
     resources = coordinator.study.resources
-    available = ray.cluster_resources()
     num_devices = resources.devices_per_trial
-    total = int(available.get("GPU", 0)) or int(available.get("CPU", 1))
+    total = num_devices_at_hand()
     if num_devices > total:
         raise UserMistake(f"resources.devices_per_trial: {num_devices} devices are asked for; there are {total}")
     filling = min(total // num_devices, coordinator.study.budget.trials or MAX_GROUPS, MAX_GROUPS)
@@ -118,13 +122,19 @@ def group_shape(coordinator: Coordinator) -> tuple[int, int]:
     return wanted, num_devices
 
 
+def num_devices_at_hand() -> int:
+    """The GPUs of the cluster, else its CPUs."""
+    available = ray.cluster_resources()
+    return int(available.get("GPU", 0)) or int(available.get("CPU", 1))
+
+
 def threads_per_worker(num_groups: int, num_devices: int) -> int:
     """An even share of the CPUs."""
     return max(1, int(ray.cluster_resources().get("CPU", 1)) // (num_groups * num_devices))
 
 
 @contextmanager
-def _storage() -> Iterator[Path]:
+def storage_folder() -> Iterator[Path]:
     """A folder for what Ray writes for its own use."""
     storage = Path(tempfile.mkdtemp(prefix="largebatch-"))
     try:
@@ -188,8 +198,9 @@ class _Proposals(_Unsaved, TuneSearcher):  # type: ignore[misc]
             recipe=trial.recipe.model_dump(),
             target=self._coordinator.target.model_dump(),
             max_examples=self._coordinator.max_examples,
-            checkpoint=str(self._coordinator.checkpoint(trial.number).absolute()),
+            checkpoint=str(self._coordinator.checkpoints.last(trial.number).absolute()),
             checkpoint_seconds=study.resources.checkpoint_seconds,
+            execution=study.execution.model_dump(),
         )
         return {"job": asdict(job)}
 

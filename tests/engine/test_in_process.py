@@ -71,7 +71,8 @@ def test_the_record_of_a_finished_study(finished: Path) -> None:
         assert {m.examples: m.values["val_accuracy"] for m in curve} == dict(trial.intermediate)
         assert trial.ending is not None
         assert curve[-1].step == trial.ending.step
-    assert not list((finished / "checkpoints").glob("*"))
+    kept = {path.name for path in (finished / "checkpoints").glob("*")}
+    assert kept == {f"trial-{trial.number:06d}.best.pt" for trial in recorded if trial.reached}
     assert len({trial.recipe.seed for trial in recorded}) == 6
 
 

@@ -13,7 +13,7 @@ ENDING = Ending(outcome=Outcome.EXHAUSTED, step=1, examples=1, seconds=1.0)
 
 
 def job(number: int) -> Job:
-    return Job(number=number, recipe={}, target={}, max_examples=1, checkpoint="", checkpoint_seconds=1.0)
+    return Job(number=number, recipe={}, target={}, max_examples=1, checkpoint="", checkpoint_seconds=1.0, execution={})
 
 
 def measurement(step: int) -> Measurement:

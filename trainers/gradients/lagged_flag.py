@@ -1,4 +1,4 @@
-"""A flag on a device, read by the processor without waiting for the step that sets it."""
+"""A flag that is summed with the gradients, read by the processor without waiting for the step that sets it."""
 
 import torch
 from torch import Tensor

@@ -12,9 +12,9 @@ from largebatch.search.plan import Plan
 from largebatch.spaces.rule import RULES
 from largebatch.spaces.trial import Trial
 from largebatch.studies.answer import Answer
-from largebatch.studies.progress import best_table
 from largebatch.studies.report.answer import answer_sentence, plan_table
 from largebatch.studies.study import SCHEDULERS, SEARCHERS
+from largebatch.studies.terminal.progress import best_table
 from largebatch.trainers.tasks import TASKS
 
 

@@ -1,0 +1,71 @@
+"""One long training, outside of a study, on a warm group under Ray."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from largebatch.spaces.trial import Ending, Measurement
+from largebatch.trainers.mailbox import Job
+
+OnMeasurement = Callable[[Measurement], None]
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+MAX_RESTARTS = 100
+"""Deaths of workers that the training survives, each from the last checkpoint; three without progress end it."""
+
+
+@contextmanager
+def leaving_on_signals() -> Iterator[threading.Event]:
+    """An event that Ctrl-C, TERM and USR1 set, so that a training can save and leave; a second one interrupts."""
+    leaving = threading.Event()
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        if leaving.is_set():
+            raise KeyboardInterrupt
+        leaving.set()
+
+    before = {number: signal.signal(number, leave) for number in _SIGNALS}
+    try:
+        yield leaving
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def train_with_ray(
+    task_name: str, job: Job, num_groups: int, on_measurement: OnMeasurement, leaving: threading.Event
+) -> tuple[Ending, int]:
+    """Train on as many devices as there are and the recipe's ``num_groups`` can be dealt to; return their number too.
+
+    Must be called inside ``ray_cluster``.
+    """
+    import ray
+
+    from largebatch.studies.engine.tune_engine import num_devices_at_hand, storage_folder, threads_per_worker
+    from largebatch.trainers.mailbox import Mailbox
+    from largebatch.trainers.warm_group import WarmGroup, serve_trials
+
+    workers, total = int(job.recipe["num_workers"]), num_devices_at_hand()
+    num_devices = max(count for count in range(1, min(workers, total) + 1) if num_groups % count == 0)
+    mailbox = ray.remote(num_cpus=0)(Mailbox).remote(1)
+    config = {"mailbox": mailbox, "task": task_name, "threads": threads_per_worker(1, num_devices), "group": 0}
+    with storage_folder() as storage:
+        group = WarmGroup(
+            "train", serve_trials, config, num_devices=num_devices, max_restarts=MAX_RESTARTS, storage=storage
+        )
+        ray.get(mailbox.submit.remote(job))
+        ending, told = None, False
+        while ending is None:
+            news = mailbox.next_event.remote(job.number)
+            while not ray.wait([news], timeout=0.2)[0]:
+                if leaving.is_set() and not told:
+                    told = bool(mailbox.leave.remote())
+            event = ray.get(news)
+            for measurement in event.measurements:
+                on_measurement(measurement)
+            ending = event.ending
+        ray.get(mailbox.close.remote())
+        group.wait()
+    return ending, num_devices

@@ -1,0 +1,83 @@
+"""The checkpoints of a study and their one budget of bytes."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from largebatch.spaces.trial import Trial
+from largebatch.spaces.user_mistake import UserMistake
+from largebatch.trainers.checkpoint_path import best_path
+
+
+class CheckpointStore:
+    """Two files a trial: ``last``, all that it needs to go on, and the ``best`` weights so far.
+
+    Args:
+        folder: Where they lie.
+        limit_bytes: What all of them may take.
+    """
+
+    def __init__(self, folder: Path, limit_bytes: int) -> None:
+        self._folder, self._limit_bytes = folder, limit_bytes
+
+    def last(self, number: int) -> Path:
+        """Where trial ``number`` saves its state while it runs; its best weights lie beside it."""
+        return self._folder / f"trial-{number:06d}.pt"
+
+    def best(self, number: int) -> Path:
+        """The best weights of trial ``number``."""
+        return best_path(self.last(number))
+
+    def refuse_what_cannot_fit(self, *, bytes_a_trial: int, num_running: int) -> None:
+        """Refuse a study whose running trials alone would not fit.
+
+        Raises:
+            UserMistake: if they exceed the budget or the disk.
+        """
+        needed = bytes_a_trial * num_running
+        if needed > self._limit_bytes:
+            raise UserMistake(
+                f"resources.checkpoint_bytes: {num_running} trials at once need {readable(needed)} for their "
+                f"checkpoints, {readable(bytes_a_trial)} each; the budget is {readable(self._limit_bytes)}; raise it "
+                f"to {needed} or more, or lower concurrent_trials"
+            )
+        free = shutil.disk_usage(self._folder.parent).free
+        if needed > free:
+            raise UserMistake(
+                f"{self._folder.parent}: {num_running} trials at once need {readable(needed)} for their checkpoints, "
+                f"and the disk has {readable(free)} left; make room, or choose another --out"
+            )
+
+    def end(self, number: int, trials: Sequence[Trial]) -> None:
+        """Trial ``number`` has ended: drop its state, and the best weights worth least while too many are kept.
+
+        The best of each batch size are worth most, then others that reached the target with fewer examples.
+        """
+        self.last(number).unlink(missing_ok=True)
+        kept = {path: path.stat().st_size for path in self._folder.glob("*.pt")} if self._folder.exists() else {}
+        for trial in reversed(_by_worth(trials)):
+            path = self.best(trial.number)
+            if path in kept and (not trial.reached or sum(kept.values()) > self._limit_bytes):
+                path.unlink(missing_ok=True)
+                del kept[path]
+
+
+def _by_worth(trials: Sequence[Trial]) -> list[Trial]:
+    ended = sorted(
+        (trial for trial in trials if trial.ending is not None),
+        key=lambda trial: (not trial.reached, trial.examples_to_target or 0.0, trial.number),
+    )
+    firsts: dict[int, Trial] = {}
+    for trial in ended:
+        firsts.setdefault(trial.recipe.global_batch_size, trial)
+    best = list(firsts.values())
+    return [*best, *(trial for trial in ended if trial not in best)]
+
+
+def readable(num_bytes: float) -> str:
+    """Bytes as a person says them."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if num_bytes < 1000:
+            return f"{num_bytes:.3g} {unit}"
+        num_bytes /= 1000
+    return f"{num_bytes:.3g} TB"

@@ -1,0 +1,136 @@
+"""``profile``: seconds of a training step over local batch sizes and real workers, on the devices at hand."""
+
+import statistics
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from largebatch.spaces.execution import Execution
+from largebatch.spaces.recipe import Recipe
+from largebatch.spaces.step_time_profile import StepTimeProfile
+from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.report.answer import format_seconds
+
+
+def profile_question(recipe: dict[str, Any], execution: dict[str, Any]) -> tuple[Recipe, Execution]:
+    """What the command line asks to time.
+
+    Raises:
+        UserMistake: for a value that does not exist.
+    """
+    try:
+        sizes = {"global_batch_size": 1, "learning_rate": 1e-6}
+        return Recipe.model_validate({**sizes, **recipe}), Execution.model_validate(execution)
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = str(first["loc"][0]).replace("_", "-")
+        raise UserMistake(f"--{option}: {first['msg']}; got {first['input']!r}") from error
+
+
+def profile_task(
+    task: str, *, workers: Sequence[int] | None, local_batch_sizes: Sequence[int], recipe: Recipe,
+    execution: Execution, address: str | None, in_process: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """Time steps of ``task``; ``workers`` are 1, 2, 4, .. up to the devices at hand if not given.
+
+    Raises:
+        UserMistake: if more workers are asked for than there are devices, or a local batch does not suit the groups.
+    """
+    group = recipe.norm_batch_size
+    unsuited = [size for size in local_batch_sizes if size > group and size % group]
+    if unsuited:
+        raise UserMistake(
+            f"--local-batch-sizes: a local batch above --norm-batch-size ({group}) must be a multiple of it; got "
+            f"{', '.join(map(str, unsuited))}"
+        )
+    if in_process:
+        profiles = {1: _in_this_process(task, local_batch_sizes, recipe, execution)}
+    else:
+        profiles = _with_ray(task, workers, local_batch_sizes, recipe, execution, address)
+    return _as_json(task, profiles)
+
+
+def _in_this_process(
+    task: str, local_batch_sizes: Sequence[int], recipe: Recipe, execution: Execution
+) -> StepTimeProfile:
+    from largebatch.studies.engine.in_process import profile_in_process
+
+    return profile_in_process(task, recipe, local_batch_sizes, execution)
+
+
+def _with_ray(
+    task: str, workers: Sequence[int] | None, local_batch_sizes: Sequence[int], recipe: Recipe, execution: Execution,
+    address: str | None,
+) -> dict[int, StepTimeProfile]:  # fmt: skip
+    from largebatch.studies.engine.ray_cluster import ray_cluster
+    from largebatch.studies.engine.tune_engine import num_devices_at_hand, run_profile
+
+    profiles = {}
+    with ray_cluster(address), tempfile.TemporaryDirectory() as folder:
+        total = num_devices_at_hand()
+        counts = workers or [2**power for power in range(total.bit_length())]
+        if max(counts) > total:
+            raise UserMistake(f"--workers: {max(counts)} workers are asked for; there are {total} devices")
+        for count in counts:
+            path = Path(folder) / f"profile-{count}.json"
+            run_profile(task, recipe, local_batch_sizes, count, execution, path)
+            profiles[count] = StepTimeProfile.model_validate_json(path.read_text())
+    return profiles
+
+
+def _as_json(task: str, profiles: dict[int, StepTimeProfile]) -> dict[str, Any]:
+    rows, sums = [], []
+    for count, profile in profiles.items():
+        for time in profile.compute if count == 1 else profile.steps:
+            low, middle, high = statistics.quantiles(time.seconds, n=4)
+            rows.append(
+                {
+                    "num_workers": count,
+                    "local_batch_size": time.local_batch_size,
+                    "global_batch_size": count * time.local_batch_size,
+                    "step_seconds": middle,
+                    "step_seconds_low": low,
+                    "step_seconds_high": high,
+                    "examples_per_second": count * time.local_batch_size / middle,
+                }
+            )
+        sums += [
+            {"num_workers": count, "num_bytes": time.num_bytes, "seconds": statistics.median(time.seconds)}
+            for time in profile.all_reduce
+        ]
+    any_profile = next(iter(profiles.values()))
+    return {
+        "task": task,
+        "device": any_profile.device,
+        "micro_batch_size": any_profile.micro_batch_size,
+        "num_summed_bytes": any_profile.num_bytes,
+        "rows": rows,
+        "all_reduce": sums,
+    }
+
+
+def print_profile(found: dict[str, Any]) -> None:
+    """The profile as a table; the spread is that between quartiles of the repeats."""
+    console = Console(highlight=False)
+    table = Table(
+        title=f"{found['task']} on {found['device']}; at most {found['micro_batch_size']} examples in a pass",
+        title_justify="left", header_style="dim", box=None, padding=(0, 1, 0, 0),
+    )  # fmt: skip
+    for name in ("workers", "local batch", "step", "quartiles", "examples/s"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in found["rows"]:
+        low, high = (format_seconds(row[f"step_seconds_{end}"]) for end in ("low", "high"))
+        table.add_row(
+            str(row["num_workers"]), str(row["local_batch_size"]), format_seconds(row["step_seconds"]),
+            f"{low} to {high}", f"{row['examples_per_second']:,.0f}",
+        )  # fmt: skip
+    console.print(table)
+    for time in found["all_reduce"]:
+        console.print(
+            f"summing {time['num_bytes']:,} bytes over {time['num_workers']} workers: {format_seconds(time['seconds'])}"
+        )

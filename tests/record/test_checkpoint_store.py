@@ -1,0 +1,71 @@
+"""One budget of bytes for all checkpoints of a study."""
+
+from pathlib import Path
+
+import pytest
+
+from largebatch.spaces.recipe import Recipe
+from largebatch.spaces.trial import Ending, Outcome, Trial
+from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.record.checkpoint_store import CheckpointStore, readable
+
+BYTES = 100
+
+
+def trial(number: int, batch: int, examples: float | None) -> Trial:
+    ending = Ending(
+        outcome=Outcome.EXHAUSTED if examples is None else Outcome.REACHED, step=10, examples=1000, seconds=1.0,
+        steps_to_target=None if examples is None else examples / batch, examples_to_target=examples,
+    )  # fmt: skip
+    recipe = Recipe(global_batch_size=batch, learning_rate=0.1)
+    return Trial(number=number, recipe=recipe, num_devices=1, running=False, intermediate={}, ending=ending)
+
+
+TRIALS = [trial(0, 32, 900.0), trial(1, 32, 500.0), trial(2, 64, None), trial(3, 64, 950.0), trial(4, 32, 700.0)]
+
+
+def kept(folder: Path, limit_bytes: int) -> set[int]:
+    """Which best weights remain after the trials ended in turn, each with ``last`` and ``best``."""
+    store = CheckpointStore(folder, limit_bytes)
+    folder.mkdir()
+    for index, ended in enumerate(TRIALS):
+        for path in (store.last(ended.number), store.best(ended.number)):
+            path.write_bytes(b"x" * BYTES)
+        store.end(ended.number, TRIALS[: index + 1])
+        assert not store.last(ended.number).exists()
+        assert sum(path.stat().st_size for path in folder.iterdir()) <= max(limit_bytes, 0)
+    return {ended.number for ended in TRIALS if store.best(ended.number).exists()}
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [
+        (10 * BYTES, {0, 1, 3, 4}),  # what never reached the target is not kept
+        (3 * BYTES, {1, 3, 4}),  # the best of 32 and of 64, then the better of the others
+        (2 * BYTES, {1, 3}),
+        (BYTES, {1}),
+        (BYTES - 1, set()),
+    ],
+)
+def test_the_best_of_each_batch_size_are_kept_first(tmp_path: Path, limit: int, expected: set[int]) -> None:
+    assert kept(tmp_path / "checkpoints", limit) == expected
+
+
+def test_a_running_trial_keeps_its_state(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path, BYTES)
+    store.last(7).write_bytes(b"x" * BYTES)
+    store.end(0, [TRIALS[0]])
+    assert store.last(7).exists()
+
+
+def test_what_cannot_fit_is_refused(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path / "checkpoints", 1000)
+    store.refuse_what_cannot_fit(bytes_a_trial=500, num_running=2)
+    with pytest.raises(UserMistake, match=r"3 trials at once need 1.5 kB .* the budget is 1 kB; raise it to 1500 or"):
+        store.refuse_what_cannot_fit(bytes_a_trial=500, num_running=3)
+    with pytest.raises(UserMistake, match=r"the disk has .* left; make room"):
+        CheckpointStore(tmp_path / "checkpoints", 10**18).refuse_what_cannot_fit(bytes_a_trial=10**17, num_running=1)
+
+
+def test_bytes_are_readable() -> None:
+    assert [readable(value) for value in (999, 1500, 2e10, 5e15)] == ["999 bytes", "1.5 kB", "20 GB", "5e+03 TB"]

@@ -1,0 +1,131 @@
+"""How many examples fit through a model at once on a device: found by bisection when memory ran out, and remembered.
+
+A smaller micro-batch means more passes and the same mathematics. What was found is kept in the user's cache folder, a
+line for each task, device, precision and size of model.
+"""
+
+import gc
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from largebatch.spaces.execution import Execution
+from largebatch.spaces.recipe import Recipe
+from largebatch.spaces.user_mistake import UserMistake
+from largebatch.trainers.device_name import device_name
+from largebatch.trainers.task import Task
+from largebatch.trainers.training import Training
+
+
+class MicroBatch:
+    """The number of examples of a pass, ``size``, at first the task's or what an earlier training has found.
+
+    Args:
+        name: The task's name in the study file.
+        task: Whose model.
+        device: Where it must fit.
+        execution: How it is computed.
+    """
+
+    def __init__(self, name: str, task: Task, device: torch.device, execution: Execution) -> None:
+        self._task, self._device, self._execution = task, device, execution
+        shape = list(np.shape(task.train_data[0][0]))
+        precision = execution.precision
+        self._key = f"{name} | {device_name(device)} | {precision} | {shape} | at most {task.micro_batch_size}"
+        self.size = _remembered().get(self._key, task.micro_batch_size)
+
+    def shrink(self, recipe: Recipe) -> None:
+        """Find the largest size below ``size`` at which a step of ``recipe`` fits, and remember it.
+
+        Raises:
+            UserMistake: where not even one group of a model with batch statistics fits, or one example of another.
+        """
+        unit = recipe.group_size if self._fits(recipe, 1) is True else 1
+        fitting = _largest(lambda count: self._fits(recipe, count * unit) is not None, self.size // unit)
+        if fitting == 0:
+            raise UserMistake(self._refusal(recipe))
+        self.size = fitting * unit
+        _remember(self._key, self.size)
+
+    def _fits(self, recipe: Recipe, num_examples: int) -> bool | None:
+        """None where a step on so many examples does not fit; else whether the model has batch statistics."""
+        group = min(recipe.group_size, num_examples)
+        changes = {"global_batch_size": num_examples // group * group, "norm_batch_size": group, "num_workers": 1}
+        training = None
+        try:
+            training = Training(
+                self._task, recipe.model_copy(update=changes), max_examples=num_examples, device=self._device,
+                execution=self._execution, micro_batch_size=num_examples, alone=True,
+            )  # fmt: skip
+            training.train_step()
+            return training.has_batch_statistics
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        finally:
+            del training
+            release_memory()
+        return None
+
+    def _refusal(self, recipe: Recipe) -> str:
+        group = recipe.group_size
+        most = _largest(lambda count: self._fits(recipe, count) is not None, group - 1)
+        if most == 0:
+            return f"task: not one example fits on {device_name(self._device)}; use a smaller model or a larger device"
+        return (
+            f"norm_batch_size: the {group} examples that share batch statistics must go through the model in one pass, "
+            f"and {most} is the most that fits on {device_name(self._device)}; choose norm_batch_size <= {most}"
+        )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a device or the machine had no memory left."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
+def release_memory() -> None:
+    """Give back what a training that ran out of memory held."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _largest(fits: Callable[[int], bool], limit: int) -> int:
+    """The largest of 0 .. limit that fits, where 0 does and each does whose successor does."""
+    low, high = 0, limit + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
+
+
+def _cache_file() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "largebatch" / "micro_batch_sizes.json"
+
+
+def _remembered() -> dict[str, int]:
+    try:
+        found = json.loads(_cache_file().read_text())
+    except (OSError, ValueError):
+        return {}
+    return {key: size for key, size in found.items() if isinstance(size, int) and size > 0}
+
+
+def _remember(key: str, size: int) -> None:
+    """Best effort: without the file, the next training searches again."""
+    path = _cache_file()
+    text = json.dumps(_remembered() | {key: size}, indent=1)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+            file.write(text)
+        Path(file.name).replace(path)
+    except OSError:
+        return
