@@ -211,14 +211,15 @@ def _run_in_process(coordinator: Coordinator, task: "Task", directory: StudyDire
 
 
 def _run_with_ray(coordinator: Coordinator, directory: StudyDirectory, watch: Watch) -> None:
-    from largebatch.studies.engine.tune_engine import run_profile, run_trials
+    from largebatch.studies.engine.tune_engine import run_profile, run_trials, threads_per_worker
 
     with watch(coordinator):
         num_devices = run_trials(coordinator)
     if not directory.profile_file.exists():
         recipe, sizes = _profile_question(coordinator)
         study = coordinator.study
-        run_profile(study.task, recipe, sizes, num_devices, study.execution, directory.profile_file)
+        threads = threads_per_worker(1, num_devices)
+        run_profile(study.task, recipe, sizes, num_devices, threads, study.execution, directory.profile_file)
 
 
 def _profile_question(coordinator: Coordinator) -> tuple[Recipe, list[int]]:

@@ -68,7 +68,7 @@ def _with_ray(
     address: str | None,
 ) -> dict[int, StepTimeProfile]:  # fmt: skip
     from largebatch.studies.engine.ray_cluster import ray_cluster
-    from largebatch.studies.engine.tune_engine import num_devices_at_hand, run_profile
+    from largebatch.studies.engine.tune_engine import num_devices_at_hand, run_profile, threads_per_worker
 
     profiles = {}
     with ray_cluster(address), tempfile.TemporaryDirectory() as folder:
@@ -76,9 +76,10 @@ def _with_ray(
         counts = workers or [2**power for power in range(total.bit_length())]
         if max(counts) > total:
             raise UserMistake(f"--workers: {max(counts)} workers are asked for; there are {total} devices")
+        threads = threads_per_worker(1, max(counts))  # the same for all counts, or they would not compare
         for count in counts:
             path = Path(folder) / f"profile-{count}.json"
-            run_profile(task, recipe, local_batch_sizes, count, execution, path)
+            run_profile(task, recipe, local_batch_sizes, count, threads, execution, path)
             profiles[count] = StepTimeProfile.model_validate_json(path.read_text())
     return profiles
 

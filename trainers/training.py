@@ -73,8 +73,7 @@ class Training:
             self.rank, self.num_devices = dist.get_rank(), dist.get_world_size()
         self.step, self.examples = 0, 0
         self.position = 0.0  # in the learning rate's schedule
-        self.seconds = 0.0
-        self.evaluation_seconds = 0.0
+        self.seconds = self.evaluation_seconds = 0.0
         self._leaving = leaving
         self.leave = False
         """Whether any process was told to leave, the same on all of them."""
@@ -166,8 +165,8 @@ class Training:
             self._accumulate(part)
             if measured:
                 self._num_parts += 1
-                sizes = {"batch_size": self.batch_size, "part_size": len(part.inputs)}
-                self.noise.end_pass(self._squares, **sizes, is_last=part.is_last)
+                share = len(part.inputs) / self.batch_size
+                self.noise.end_pass(self._squares, share=share, is_last=part.is_last)
         if self._leaving():
             self._leaving_sum += 1
         self._gradients.finish()

@@ -85,15 +85,16 @@ def run_trials(coordinator: Coordinator) -> int:
 
 
 def run_profile(
-    task: str, recipe: Recipe, local_batch_sizes: Sequence[int], num_devices: int, execution: Execution, path: Path
-) -> None:
-    """Time steps on ``num_devices`` devices and write the profile to ``path``."""
+    task: str, recipe: Recipe, local_batch_sizes: Sequence[int], num_devices: int, threads: int, execution: Execution,
+    path: Path,
+) -> None:  # fmt: skip
+    """Time steps on ``num_devices`` devices, CPUs with ``threads`` each, and write the profile to ``path``."""
     work = {
         "task": task,
         "recipe": recipe.model_dump(),
         "local_batch_sizes": list(local_batch_sizes),
         "path": str(path.absolute()),
-        "threads": threads_per_worker(1, num_devices),
+        "threads": threads,
         "execution": execution.model_dump(),
     }
     with storage_folder() as storage:

@@ -1,9 +1,12 @@
 """Random numbers that belong to examples, whatever device, process or pass an example falls into.
 
-Each example of the endless stream has a key; its ``n``-th number is the ``n``-th output of the SplitMix64 generator
-that starts there. Reference: Steele, Lea, Flood (2014), Fast splittable pseudorandom number generators,
-doi:10.1145/2660193.2660195, figure 15. We leave out its last shift where only the high bits are used.
+Each example of the endless stream has a key, each draw of a pass mixes it anew, and the ``n``-th number of the draw is a
+hash of key and ``n``: the output function of SplitMix64, Steele, Lea, Flood (2014), Fast splittable pseudorandom number
+generators, doi:10.1145/2660193.2660195, figure 15. We depart from it in the increment, which is of 32 bits, for a
+compiler may compute ``n`` times it without wrapping round; and leave out its last shift, for only high bits are used.
 """
+
+import math
 
 import torch
 from torch import Tensor
@@ -11,8 +14,7 @@ from torch import Tensor
 _GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)
 _FIRST = 0xBF58476D1CE4E5B9 - (1 << 64)
 _SECOND = 0x94D049BB133111EB - (1 << 64)
-_NUMBERS_A_DRAW = 1 << 40
-"""Numbers that each draw of a step has to itself."""
+_INCREMENT = 0x9E3779B9
 
 
 class ExampleRandom:
@@ -28,14 +30,11 @@ class ExampleRandom:
 
     def uniform(self, *shape: int) -> Tensor:
         """Numbers of [0, 1), float32, shape ``(batch, *shape)``; every call draws new ones."""
-        first = self.num_draws * _NUMBERS_A_DRAW
         self.num_draws += 1
-        count = 1
-        for length in shape:
-            count *= length
-        counters = torch.arange(first, first + count, device=self.keys.device).mul_(_GOLDEN)
-        mixed_BN = _mix_high(self.keys[:, None] + counters)
-        return (mixed_BN >> 40).float().mul_(2.0**-24).add_(0.5).view(-1, *shape)
+        keys = _mix(self.keys + self.num_draws)
+        counters = torch.arange(math.prod(shape), device=keys.device) * _INCREMENT
+        mixed_BN = _mix_high(keys[:, None] + counters)
+        return ((mixed_BN >> 40) * 2.0**-24 + 0.5).float().view(-1, *shape)
 
 
 def example_keys(seed: int, positions: Tensor) -> Tensor:

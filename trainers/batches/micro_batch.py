@@ -45,41 +45,49 @@ class MicroBatch:
         Raises:
             UserMistake: where not even one group of a model with batch statistics fits, or one example of another.
         """
-        unit = recipe.group_size if self._fits(recipe, 1) is True else 1
-        fitting = _largest(lambda count: self._fits(recipe, count * unit) is not None, self.size // unit)
+        unit = recipe.group_size if self._has_batch_statistics(recipe) else 1
+        fitting = _largest(lambda count: self._fits(recipe, count * unit, unit), (self.size - 1) // unit)
         if fitting == 0:
-            raise UserMistake(self._refusal(recipe))
+            raise UserMistake(self._refusal(recipe, unit))
         self.size = fitting * unit
         _remember(self._key, self.size)
 
-    def _fits(self, recipe: Recipe, num_examples: int) -> bool | None:
-        """None where a step on so many examples does not fit; else whether the model has batch statistics."""
-        group = min(recipe.group_size, num_examples)
-        changes = {"global_batch_size": num_examples // group * group, "norm_batch_size": group, "num_workers": 1}
+    def _has_batch_statistics(self, recipe: Recipe) -> bool:
+        return self._training(recipe, recipe.group_size, recipe.group_size).has_batch_statistics
+
+    def _training(self, recipe: Recipe, num_examples: int, group_size: int) -> Training:
+        changes = {"global_batch_size": num_examples, "norm_batch_size": group_size, "num_workers": 1}
+        return Training(
+            self._task, recipe.model_copy(update=changes), max_examples=num_examples, device=self._device,
+            execution=self._execution, micro_batch_size=num_examples, alone=True,
+        )  # fmt: skip
+
+    def _fits(self, recipe: Recipe, num_examples: int, unit: int) -> bool:
+        """Whether a step with one pass of so many examples does; where ``unit`` is 1 they are one group."""
         training = None
         try:
-            training = Training(
-                self._task, recipe.model_copy(update=changes), max_examples=num_examples, device=self._device,
-                execution=self._execution, micro_batch_size=num_examples, alone=True,
-            )  # fmt: skip
-            training.train_step()
-            return training.has_batch_statistics
+            training = self._training(recipe, num_examples, unit if unit > 1 else num_examples)
+            for _ in range(2):  # the first step takes one group apart from the others
+                training.train_step()
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
+            return False
         finally:
             del training
             release_memory()
-        return None
+        return True
 
-    def _refusal(self, recipe: Recipe) -> str:
-        group = recipe.group_size
-        most = _largest(lambda count: self._fits(recipe, count) is not None, group - 1)
-        if most == 0:
-            return f"task: not one example fits on {device_name(self._device)}; use a smaller model or a larger device"
+    def _refusal(self, recipe: Recipe, unit: int) -> str:
+        device = device_name(self._device)
+        if unit == 1:
+            return f"task: not one example fits on {device}; use a smaller model or a larger device"
+        most = _largest(lambda count: count == 1 or self._fits(recipe, count, count), unit - 1)
+        if most <= 1:  # a single example has no statistics to share
+            return f"task: not two examples fit on {device}; use a smaller model or a larger device"
         return (
-            f"norm_batch_size: the {group} examples that share batch statistics must go through the model in one pass, "
-            f"and {most} is the most that fits on {device_name(self._device)}; choose norm_batch_size <= {most}"
+            f"norm_batch_size: the {unit} examples that share batch statistics must go through the model in one pass, "
+            f"and {most} is the most that fits on {device}; choose norm_batch_size <= {most}"
         )
 
 
@@ -112,8 +120,8 @@ def _cache_file() -> Path:
 
 def _remembered() -> dict[str, int]:
     try:
-        found = json.loads(_cache_file().read_text())
-    except (OSError, ValueError):
+        found = dict(json.loads(_cache_file().read_text()))
+    except (OSError, ValueError, TypeError):
         return {}
     return {key: size for key, size in found.items() if isinstance(size, int) and size > 0}
 

@@ -41,13 +41,13 @@ class NoiseMeter:
         return measured
 
     @torch.no_grad()
-    def end_pass(self, squares: Tensor, *, batch_size: int, part_size: int, is_last: bool) -> None:
-        """Add the part's ``(b / B) |g|^2`` to ``squares``, raw and scaled; gradients hold sums of ``(b / B) g``."""
+    def end_pass(self, squares: Tensor, *, share: float, is_last: bool) -> None:
+        """Add the part's ``share |g|^2`` to ``squares``, raw and scaled; gradients hold sums of ``share g``."""
         gradients = self._gradients.tensors()
         part = list(torch._foreach_sub(gradients, self._previous)) if self._previous else gradients
         if not is_last:
             self._previous = [gradient.clone() for gradient in gradients]
-        squares += self._squares(part) * (batch_size / part_size)
+        squares += self._squares(part) / share
 
     @torch.no_grad()
     def end_step(self, squares: Tensor, num_parts: Tensor, *, batch_size: int) -> None:
