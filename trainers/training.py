@@ -258,7 +258,7 @@ class Training:
             for inputs, targets in self._evaluation.batches(count):
                 outputs = model(inputs)
                 sums += len(inputs) * torch.stack(
-                    [metric.mean(outputs, targets).float() for metric in metrics.values()]
+                    [metric.mean(outputs, targets).double() for metric in metrics.values()]
                 )
         self.model.train()
         if self.num_devices > 1:
