@@ -2,6 +2,7 @@
 
     python benchmarks/step.py                # one process against a bare loop
     python benchmarks/step.py --devices 2    # two processes against bare DistributedDataParallel
+    python benchmarks/step.py --against unmeasured --batch 32 --norm 16 --micro 16    # what the noise scale costs
 
 Both train the same model on the same tensors with the same fused optimizer; ours also shuffles, keeps groups apart,
 measures the noise scale, averages weights where ``--averaging`` says so, and asks whether to leave. The two take turns
@@ -12,6 +13,7 @@ The median over pairs is printed with its quartiles.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import random
@@ -99,6 +101,16 @@ def bare(task: Task, recipe: Recipe, execution: Execution, device: torch.device)
     return step
 
 
+def unmeasured(task: Task, recipe: Recipe, execution: Execution, device: torch.device) -> Step:
+    """Ours without the noise scale."""
+    training = Training(task, recipe, max_examples=10**9, device=device, execution=execution)
+    training.noise.begin_step = lambda *_, **__: False  # type: ignore[method-assign]
+    return training.train_step
+
+
+OTHERS = {"bare": bare, "unmeasured": unmeasured}
+
+
 def seconds(step: Step, steps: int, device: torch.device) -> float:
     if dist.is_initialized():
         dist.barrier()
@@ -126,13 +138,16 @@ def compare(rank: int, options: argparse.Namespace, meet: str) -> None:
         precision=options.precision, memory_format=options.memory_format, compile=options.compile,
         gradient_compression=options.gradient_compression,
     )  # fmt: skip
-    steps = {"ours": ours(task, recipe, execution, device), "bare": bare(task, recipe, execution, device)}
+    other = options.against
+    if options.micro:
+        task = dataclasses.replace(task, micro_batch_size=options.micro)
+    steps = {"ours": ours(task, recipe, execution, device), other: OTHERS[other](task, recipe, execution, device)}
     for step in steps.values():
         seconds(step, options.warm_up, device)
-    order, ratios, times = random.Random(0), [], {"ours": [], "bare": []}  # type: ignore[var-annotated]
+    order, ratios, times = random.Random(0), [], {"ours": [], other: []}  # type: ignore[var-annotated]
     for _ in range(options.pairs):
         pair = {name: seconds(steps[name], options.steps, device) for name in order.sample(sorted(steps), 2)}
-        ratios.append(pair["bare"] / pair["ours"])
+        ratios.append(pair[other] / pair["ours"])
         for name, value in pair.items():
             times[name].append(value)
     if rank == 0:
@@ -152,12 +167,20 @@ def compare(rank: int, options: argparse.Namespace, meet: str) -> None:
         dist.destroy_process_group()
 
 
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "1073741824"}
+"""As our workers have it: glibc keeps freed memory, or page faults drown what is compared, for both sides."""
+
+
 def main() -> None:
+    if any(os.environ.get(name) != value for name, value in KEEP_MEMORY.items()):
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **KEEP_MEMORY})
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", default="resnet50", help="resnet50, or a task that ships")
     parser.add_argument("--devices", type=int, default=1)
     parser.add_argument("--batch", type=int, default=16, help="examples a device and step")
     parser.add_argument("--norm", type=int, default=0, help="norm_batch_size; the local batch if not given")
+    parser.add_argument("--micro", type=int, default=0, help="examples a pass; all of them if not given")
+    parser.add_argument("--against", default="bare", choices=sorted(OTHERS))
     parser.add_argument("--threads", type=int, default=0, help="CPU threads a process")
     parser.add_argument("--averaging", default="none", choices=["none", "power", "ema"])
     parser.add_argument("--pairs", type=int, default=9)

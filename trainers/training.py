@@ -89,7 +89,7 @@ class Training:
             self._gradients.extras.split([self._statistics.size, *SCALARS.values()])
         )
         self.optimizers = make_optimizers(self.model, recipe)
-        self.noise = NoiseMeter(self._gradients, parameters)
+        self.noise = NoiseMeter(self._gradients, parameters, adaptive=recipe.adaptive != "none")
         self.average = make_average(self.model, recipe, max_examples)
         num_train = num_examples(task.train_data)
         self._rate = make_learning_rate(recipe, max_examples=max_examples, num_train_examples=num_train)
@@ -154,7 +154,6 @@ class Training:
         measured = self.noise.begin_step(
             self.step,
             natural=self.num_devices > 1 or len(groups) > self._passes.groups_per_pass,
-            always=adaptive,
             scales=lambda: second_moment_scales(self.optimizers, self.recipe),
         )
         # An adaptive recipe acts on the noise, so that its parts must be the same in every split: the groups.

@@ -21,6 +21,7 @@ import numpy as np
 from scipy.special import log_ndtr
 
 from largebatch.search.laws.law import INTERVAL, Array
+from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Trial
 
 WINDOW = 2.0
@@ -69,14 +70,15 @@ class Valley:
     noise: float
     """Standard deviation of log(steps) of repeated trainings."""
     optimizer: str
+    """With what adapts, where something does."""
     damping: float
     """1 - momentum at which effective rates are told as learning rates; 1 for an optimizer without."""
 
 
 def fit_valley(trials: Sequence[Trial], *, num_draws: int, rng: np.random.Generator) -> Valley:
-    """Fit the trials of the best optimizer (fewest steps at most batch sizes), and bootstrap over trials."""
-    optimizer = _best_optimizer(trials)
-    kept = [trial for trial in trials if trial.recipe.optimizer == optimizer and trial.ending is not None]
+    """Fit the trials of the best kind of recipe (fewest steps at most batch sizes), and bootstrap over trials."""
+    optimizer = _best_kind(trials)
+    kept = [trial for trial in trials if _kind(trial.recipe) == optimizer and trial.ending is not None]
     sizes = sorted({trial.recipe.global_batch_size for trial in kept})
     group_T = np.array([sizes.index(trial.recipe.global_batch_size) for trial in kept])
     x_T = np.array([math.log(trial.recipe.effective_learning_rate) for trial in kept])
@@ -181,12 +183,17 @@ def _responses(trials: Sequence[Trial], group_T: np.ndarray, num_groups: int) ->
     return np.array(y), np.array(censored)
 
 
-def _best_optimizer(trials: Sequence[Trial]) -> str:
+def _kind(recipe: Recipe) -> str:
+    """What a valley holds for: an optimizer, and whether rate or batch adapt, for then rates mean another thing."""
+    return recipe.optimizer if recipe.adaptive == "none" else f"{recipe.optimizer}, {recipe.adaptive}"
+
+
+def _best_kind(trials: Sequence[Trial]) -> str:
     fewest: dict[int, tuple[float, str]] = {}
     for trial in trials:
         if trial.steps_to_target is not None:
             size = trial.recipe.global_batch_size
-            fewest[size] = min(fewest.get(size, (math.inf, "")), (trial.steps_to_target, trial.recipe.optimizer))
+            fewest[size] = min(fewest.get(size, (math.inf, "")), (trial.steps_to_target, _kind(trial.recipe)))
     winners = [name for _, name in fewest.values()]
     return max(sorted(set(winners)), key=winners.count)
 

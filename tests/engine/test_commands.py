@@ -36,8 +36,11 @@ def trials(out: Path) -> list[Trial]:
         (["plan", "."], "holds no study"),
         (["show", "nowhere"], "holds no study"),
         (["report", "nowhere"], "holds no study"),
-        (["train", "somewhere"], "`train` is not built yet; built: list, plan, report, run, show"),
-        (["cluster", "slurm"], "`cluster` is not built yet"),
+        (["train", "nowhere", "--workers", "2"], "holds no study"),
+        (["profile", "no-such-task", "--in-process"], "unknown task 'no-such-task'"),
+        (["profile", "digits", "--optimizer", "sdg"], "--optimizer: Input should be 'sgd', "),
+        (["profile", "digits", "--local-batch-sizes", "48"], "must be a multiple of it; got 48"),
+        (["cluster", "slurm"], "`cluster` is not built yet; built: list, plan, profile, report, run, show, train"),
         (["plan", ".", "--workers", "1,x"], "--workers must be whole numbers from 1 on"),
     ],
 )
@@ -56,7 +59,7 @@ def test_wrong_options_exit_with_2(tmp_path: Path) -> None:
 
 
 def test_every_command_has_help_with_an_example() -> None:
-    for name in ("run", "show", "plan", "report", "list"):
+    for name in ("run", "show", "plan", "train", "profile", "report", "list"):
         result = command(name, "--help")
         assert result.returncode == 0
         assert f"Example: largebatch {name}" in result.stdout
@@ -83,6 +86,22 @@ def test_a_task_of_one_s_own_from_the_current_folder(tmp_path: Path, study_text:
     assert (tmp_path / "page.html").exists()
     assert command("report", out, "-o", tmp_path / "page.html" / "below.html").returncode == 2
     assert "quickstart" in json.loads(command("list", "--json").stdout)["studies"]
+
+    arguments = ("train", out, "--workers", "2", "--in-process", "--json")
+    trained = json.loads(command(*arguments, "--examples", "3000", cwd=tmp_path).stdout)
+    assert trained["recipe"]["num_workers"] == 2
+    assert 2_000 < trained["examples"] <= 3_000
+    assert Path(tmp_path / trained["weights"]).exists()
+    more = json.loads(command(*arguments, "--examples", "6000", cwd=tmp_path).stdout)
+    assert 5_000 < more["examples"] <= 6_000
+    assert more["recipe"] == trained["recipe"]
+    refused = command("train", out, "--workers", "7", cwd=tmp_path)
+    assert (refused.returncode, "can be divided among any of [7] workers" in refused.stderr) == (2, True)
+    timed = json.loads(
+        command("profile", "mine:task", "--in-process", "--local-batch-sizes", "32,64", "--json", cwd=tmp_path).stdout
+    )
+    assert [row["local_batch_size"] for row in timed["rows"]] == [32, 64]
+    assert all(row["step_seconds_low"] <= row["step_seconds"] <= row["step_seconds_high"] for row in timed["rows"])
 
 
 def test_a_broken_task_ends_the_study_with_its_reason(tmp_path: Path, study_text: str) -> None:

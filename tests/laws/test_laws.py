@@ -1,5 +1,6 @@
 """The laws find what data was made from, say how sure they are, and say when they do not hold."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -130,6 +131,21 @@ def test_the_learning_rate_is_that_of_the_trials_momentum(make_trials):  # type:
         assert left.learning_rate == pytest.approx(right.learning_rate, rel=0.01)
 
 
+def test_adaptive_recipes_have_a_valley_of_their_own(make_trials):  # type: ignore[no-untyped-def]
+    """Their learning rate is that of another batch size."""
+    plain = make_trials(seed=0)
+    adaptive = [
+        dataclasses.replace(one, recipe=one.recipe.model_copy(update={"adaptive": "adascale"})) for one in plain
+    ]
+    slower = [
+        dataclasses.replace(one, ending=dataclasses.replace(one.ending, steps_to_target=3 * one.ending.steps_to_target))
+        for one in adaptive
+        if one.reached
+    ]
+    assert valley([*plain, *slower], num_draws=3).optimizer == plain[0].recipe.optimizer
+    assert valley(adaptive, num_draws=3).optimizer.endswith(", adascale")
+
+
 def test_the_better_optimizer_is_fitted(make_trials):  # type: ignore[no-untyped-def]
     good, bad = make_trials(seed=0), make_trials(seed=1, s_min=200.0)
     adamw = [
@@ -144,7 +160,7 @@ def test_the_better_optimizer_is_fitted(make_trials):  # type: ignore[no-untyped
         for one in bad
     ]
     fit = valley(good + adamw)
-    assert fit.optimizer == "sgd"
+    assert fit.optimizer == good[0].recipe.optimizer
     assert fit_steps_law(fit, rng=np.random.default_rng(0)).parameters["S_min"] == pytest.approx(40, rel=0.25)
 
 

@@ -24,7 +24,7 @@ def test_uniform_over_seeds() -> None:
         statistics.append(((counts - 1000) ** 2 / 1000).sum().item())
     assert kstest(statistics, chi2(99).cdf).pvalue > 0.01
     one, _ = draws(0)
-    assert 0 <= one.min()
+    assert one.min() >= 0
     assert one.max() < 1
 
 

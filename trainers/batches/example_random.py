@@ -1,9 +1,9 @@
 """Random numbers that belong to examples, whatever device, process or pass an example falls into.
 
 Each example of the endless stream has a key, each draw of a pass mixes it anew, and the ``n``-th number of the draw is
-a hash of key and ``n``: the output function of SplitMix64, Steele, Lea, Flood (2014), Fast splittable pseudorandom number
-generators, doi:10.1145/2660193.2660195, figure 15. We depart from it in the increment, which is of 32 bits, for a
-compiler may compute ``n`` times it without wrapping round; and leave out its last shift, for only high bits are used.
+a hash of key and ``n``: the output function of SplitMix64, Steele, Lea, Flood (2014), Fast splittable pseudorandom
+number generators, doi:10.1145/2660193.2660195, figure 15. We depart from it in the increment, which is of 32 bits, for
+a compiler may compute ``n`` times it without wrapping round; and leave out its last shift, as only high bits are used.
 """
 
 import math
