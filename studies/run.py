@@ -225,7 +225,7 @@ def _run_with_ray(coordinator: Coordinator, directory: StudyDirectory, watch: Wa
 def _profile_question(coordinator: Coordinator) -> tuple[Recipe, list[int]]:
     """A recipe of the space to time, and the local batches that the plan may ask for."""
     space = coordinator.study.space
-    recipe = space.from_unit(dict.fromkeys(space.root, 0.5))
+    recipe = space.from_unit(dict.fromkeys(space.root, 0.5)).model_copy(update={"learning_rate": 1e-9})  # any would do
     local = {
         size // count
         for size in space.batch_sizes

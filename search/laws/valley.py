@@ -90,6 +90,8 @@ def fit_valley(trials: Sequence[Trial], *, num_draws: int, rng: np.random.Genera
         pick = np.concatenate(
             [rng.choice(np.flatnonzero(group_T == g), (group_T == g).sum()) for g in range(len(sizes))]
         )
+        if censored_T[pick].all():  # of few trials: such a draw would have no valley
+            pick = np.arange(len(kept))
         jitter_T = np.where(censored_T[pick], 0.0, rng.normal(0, noise, len(pick)) / math.sqrt(2))
         floor, place, _ = _fit(x_T[pick], y_T[pick] + jitter_T, censored_T[pick], group_T[pick], len(sizes))
         floors.append(floor)

@@ -99,7 +99,14 @@ def run_profile(
     }
     with storage_folder() as storage:
         group = WarmGroup("profile", serve_profile, work, num_devices=num_devices, max_restarts=1, storage=storage)
-        group.wait()
+        try:
+            group.wait()
+        except Exception as error:
+            reason = str(error).strip().splitlines()[0]
+            raise UserMistake(
+                f"task: steps of {task} could not be timed ({reason}); every trial is recorded, and the same command "
+                f"times them again"
+            ) from error
 
 
 def group_shape(coordinator: Coordinator) -> tuple[int, int]:

@@ -131,6 +131,17 @@ def test_the_learning_rate_is_that_of_the_trials_momentum(make_trials):  # type:
         assert left.learning_rate == pytest.approx(right.learning_rate, rel=0.01)
 
 
+def test_two_trials_of_which_one_reached_the_target(make_trials):  # type: ignore[no-untyped-def]
+    """A bootstrap of them may draw only the other."""
+    trials = [trial for trial in make_trials(seed=0) if trial.recipe.global_batch_size == 64]
+    reached = next(trial for trial in trials if trial.reached)
+    other = dataclasses.replace(
+        reached, number=1, ending=dataclasses.replace(reached.ending, outcome=Outcome.EXHAUSTED, steps_to_target=None)
+    )
+    (optimum,) = valley([dataclasses.replace(reached, number=0), other]).optima
+    assert optimum.steps_low <= optimum.steps <= optimum.steps_high < math.inf
+
+
 def test_adaptive_recipes_have_a_valley_of_their_own(make_trials):  # type: ignore[no-untyped-def]
     """Their learning rate is that of another batch size."""
     plain = make_trials(seed=0)
