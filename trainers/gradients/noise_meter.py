@@ -11,11 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from largebatch.trainers.gradients.noise_scale import NoiseEstimate, NoiseScale
+from largebatch.trainers.gradients.noise_scale import DECAY, NoiseEstimate, NoiseScale
 from largebatch.trainers.gradients.step_gradients import StepGradients
 
 EVERY = 8
 SPLIT_EVERY = 32
+ADAPTIVE_DECAY = 0.8
+"""Of the averages that a recipe acts on, about the last 9 steps: all of them are measured, group by group, and the noise
+grows fast at the start of a training, behind which a longer average lags."""
 
 
 class NoiseMeter:
@@ -23,7 +26,8 @@ class NoiseMeter:
 
     def __init__(self, gradients: StepGradients, parameters: Sequence[nn.Parameter], *, adaptive: bool) -> None:
         self._gradients, self._parameters, self._adaptive = gradients, parameters, adaptive
-        self.raw, self.scaled = NoiseScale(), NoiseScale()
+        decay = ADAPTIVE_DECAY if adaptive else DECAY
+        self.raw, self.scaled = NoiseScale(decay), NoiseScale(decay)
         self.measure_next = True
         self._previous: list[Tensor] = []
         self._scales: list[Tensor] | None = None

@@ -20,7 +20,6 @@ from torch import Tensor
 
 DECAY = 0.95
 """Of the averages, a measured step: they hold about the last 40 steps."""
-_DECAYS = torch.tensor([DECAY, DECAY**2, DECAY, DECAY, DECAY, DECAY, DECAY], dtype=torch.float64)
 CONFIDENCE = 0.95
 
 
@@ -42,7 +41,9 @@ class NoiseScale:
     (tr Sigma)^2, |G|^2 tr Sigma. A measured step waits on its device until an estimate is asked for.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, decay: float = DECAY) -> None:
+        self._decays = torch.full((7,), decay, dtype=torch.float64)
+        self._decays[1] = decay**2
         self.sums = torch.zeros(7, dtype=torch.float64)
         self._waiting: list[tuple[Tensor, int]] = []
 
@@ -88,7 +89,7 @@ class NoiseScale:
             trace = batch_size * (mean_of_squares - square_of_mean) / (num_parts - 1)
             if math.isfinite(square) and math.isfinite(trace):
                 new = (1.0, 1.0, square, trace, square**2, trace**2, square * trace)
-                self.sums = self.sums * _DECAYS + torch.tensor(new, dtype=torch.float64)
+                self.sums = self.sums * self._decays + torch.tensor(new, dtype=torch.float64)
         self._waiting.clear()
 
 
