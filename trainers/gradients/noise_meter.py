@@ -17,8 +17,8 @@ from largebatch.trainers.gradients.step_gradients import StepGradients
 EVERY = 8
 SPLIT_EVERY = 32
 ADAPTIVE_DECAY = 0.8
-"""Of the averages that a recipe acts on, about the last 9 steps: all of them are measured, group by group, and the noise
-grows fast at the start of a training, behind which a longer average lags."""
+"""Of the averages that a recipe acts on, about the last 9 steps: all of them are measured, group by group, and the
+noise grows fast at the start of a training, behind which a longer average lags."""
 
 
 class NoiseMeter:
