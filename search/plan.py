@@ -1,19 +1,22 @@
 """The plan: one row a worker count, and the point where adding workers stops paying."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from largebatch.search.laws.law import Law
-from largebatch.search.laws.step_time_law import StepTimeLaw
+from largebatch.search.laws.step_time.step_time_law import StepTimeLaw
+from largebatch.search.laws.withheld import Withheld
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRow:
     """The best recipe for ``num_workers`` and what it takes; ``_low`` and ``_high`` bound a 90 % interval.
 
-    ``speedup`` and ``efficiency`` compare with the plan's row of fewest workers. ``measured`` is True where both
-    factors were measured: the steps at this batch size by trials, the step seconds by that many real devices.
+    That of the steps is of their mean over trainings, that of the time of one training. ``micro_batch_size`` are the
+    examples of a device pass, fewer than ``local_batch_size`` where its memory does not hold more. ``speedup`` and
+    ``efficiency`` compare with the plan's row of fewest workers. ``measured`` is True where both factors were measured:
+    the steps at this batch size by trials, the step seconds by that many real devices.
     """
 
     num_workers: int
@@ -35,6 +38,7 @@ class PlanRow:
     device_hours: float
     cost: float | None
     measured: bool
+    micro_batch_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,43 @@ class Plan:
     rows: tuple[PlanRow, ...]
     knee_num_workers: int | None
     knee_why: str
+    knee_cause: str | None = None
+    """``statistics``, ``communication``, ``input`` or ``fixed cost``."""
+    withheld: Mapping[str, Withheld] = field(default_factory=dict)
+    """``steps`` and ``step_seconds``: what the laws of the rest say of the largest that was measured."""
+    next_measurement: str | None = None
+    """What to measure next, in a sentence."""
+    seconds_allowed: float | None = None
+
+    def choices(self) -> dict[str, Any]:
+        """Worker counts of the fastest, the cheapest, and the Pareto front of time and device-hours.
+
+        With ``seconds_allowed`` also the fewest that end in time, by the best guess and with 95 % probability.
+        """
+        front = [
+            row.num_workers
+            for row in self.rows
+            if not any(
+                other.seconds_to_target <= row.seconds_to_target
+                and other.device_hours <= row.device_hours
+                and (other.seconds_to_target, other.device_hours) != (row.seconds_to_target, row.device_hours)
+                for other in self.rows
+            )
+        ]
+        found: dict[str, Any] = {
+            "fastest": min(self.rows, key=lambda row: row.seconds_to_target).num_workers,
+            "cheapest": min(self.rows, key=lambda row: row.device_hours).num_workers,
+            "pareto": front,
+        }
+        if self.seconds_allowed is not None:
+            in_time = [row.num_workers for row in self.rows if row.seconds_to_target <= self.seconds_allowed]
+            surely = [row.num_workers for row in self.rows if row.seconds_high <= self.seconds_allowed]
+            found |= {
+                "within_seconds": self.seconds_allowed,
+                "fewest_within": min(in_time, default=None),
+                "fewest_surely_within": min(surely, default=None),
+            }
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """The contract of ``plan --json``."""
@@ -56,5 +97,8 @@ class Plan:
             "target": self.target,
             "laws": {name: law.to_json() for name, law in self.laws.items()},
             "rows": [asdict(row) for row in self.rows],
-            "knee": {"num_workers": self.knee_num_workers, "why": self.knee_why},
+            "knee": {"num_workers": self.knee_num_workers, "why": self.knee_why, "cause": self.knee_cause},
+            "choices": self.choices(),
+            "withheld": {name: asdict(found) for name, found in self.withheld.items()},
+            "next_measurement": self.next_measurement,
         }

@@ -1,23 +1,30 @@
-"""From laws to a plan: time(N, B) = steps(B) x step_seconds(B / N, N), the best B for each N."""
+"""From laws to a plan: time(N, B) = steps(B) x step_seconds(B / N, N), the best B for each N.
+
+Notation: W worker counts, C candidate batch sizes of each, D draws.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from largebatch.search.knee import find_knee
+from largebatch.search.laws.batch_size.optima import BatchOptimum
 from largebatch.search.laws.fitting import FittedLaws
 from largebatch.search.laws.law import INTERVAL, Array
-from largebatch.search.laws.step_time_law import StepTimeLaw
-from largebatch.search.laws.valley import BatchOptimum
+from largebatch.search.laws.step_time.step_time_law import StepTimeLaw
 from largebatch.search.plan import Plan, PlanRow
 from largebatch.spaces.step_time_profile import StepTimeProfile
 from largebatch.spaces.trial import Trial
 from largebatch.spaces.user_mistake import UserMistake
 
-KNEE_EFFICIENCY = 0.5
-"""Adding workers pays while each added share of workers brings at least this share of its time back."""
+NUM_CANDIDATES, ROUNDS = 48, 3
+"""Batch sizes that are compared for a worker count, each round between the neighbours of the last one's best."""
+NEARLY = 1.01
+"""A measured batch size is preferred where it takes at most this many times the time of the best."""
+MAX_EXTRAPOLATION = 16
+"""Up to so many times the largest measured batch size are planned, where so many workers need it."""
 
 
 def make_plan(
@@ -29,6 +36,7 @@ def make_plan(
     workers: Sequence[int],
     profile: StepTimeProfile | None,
     device_hour_cost: float | None = None,
+    seconds_allowed: float | None = None,
 ) -> Plan:
     """One row for each worker count that some batch size can be dealt to in whole groups.
 
@@ -37,101 +45,154 @@ def make_plan(
     """
     if profile is None or laws.step_seconds is None:
         raise UserMistake("step times were not measured yet: let `run` end, it times them after the trials")
-    rows: list[PlanRow] = []
-    for count in sorted(workers):
-        choices = [
-            _row(count, index, trials, laws, laws.step_seconds, profile)
-            for index, optimum in enumerate(laws.optima)
-            if optimum.best_trial is not None and trials[optimum.best_trial].recipe.num_groups % count == 0
-        ]
-        if choices:
-            row = min(choices, key=lambda choice: choice.seconds_to_target)
-            rows.append(_compared(row, rows[0] if rows else row, device_hour_cost))
-    if not rows:
-        raise UserMistake(f"no batch size that reached the target can be divided among any of {list(workers)} workers")
-    knee, why = find_knee(rows, laws)
+    counts, sizes = _choose(np.array(sorted(set(workers))), laws, laws.step_seconds)
+    if not len(counts):
+        raise UserMistake(
+            f"no batch size that reached the target can be divided among any of {list(workers)[:8]} workers in whole "
+            f"groups of {_group(laws)} examples; ask for fewer workers, or search larger batch sizes"
+        )
+    rows = _rows(counts, sizes, trials, laws, laws.step_seconds, profile)
+    first = rows[0]
+    rows = [_compared(row, first, device_hour_cost) for row in rows]
+    knee = find_knee(rows, laws.step_seconds, max(_sizes(laws)))
     return Plan(
         study=study,
         target=target,
         laws={"steps": laws.steps, "learning_rate": laws.learning_rate, "step_seconds": laws.step_seconds},
         rows=tuple(rows),
-        knee_num_workers=knee,
-        knee_why=why,
+        knee_num_workers=knee.num_workers,
+        knee_why=knee.why,
+        knee_cause=knee.cause,
+        withheld=laws.withheld,
+        seconds_allowed=seconds_allowed,
     )
 
 
-def find_knee(rows: Sequence[PlanRow], laws: FittedLaws) -> tuple[int | None, str]:
-    """The last row before which each step to more workers paid, and what stops the next one."""
-    for now, more in pairwise(rows):
-        gained = now.seconds_to_target / more.seconds_to_target
-        asked = more.num_workers / now.num_workers
-        if gained < 1 + KNEE_EFFICIENCY * (asked - 1):
-            return now.num_workers, _why(now, more, gained, laws)
-    return None, f"adding workers still pays at {rows[-1].num_workers}, the most that was asked"
+def _group(laws: FittedLaws) -> int:
+    """Examples that share batch statistics: a worker's batch is a multiple of it, or it would be another recipe."""
+    return int(np.median([trial.recipe.group_size for trial in laws.found.trials]))
 
 
-def _why(now: PlanRow, more: PlanRow, gained: float, laws: FittedLaws) -> str:
-    """What eats the gain of more workers: synchronisation, the steps' floor, or the fixed cost of a small batch."""
-    assert laws.step_seconds is not None
-    sync_share = laws.step_seconds.synchronising_seconds(more.num_workers) / more.step_seconds
-    steps_gained = now.steps / more.steps
-    head = f"{more.num_workers} workers are {gained:.2f} times as fast as {now.num_workers}: "
-    if sync_share > 0.4:
-        return f"{head}synchronising them takes {100 * sync_share:.0f} % of a step"
-    if more.global_batch_size > now.global_batch_size:
-        ratio = more.global_batch_size / now.global_batch_size
-        return f"{head}a batch {ratio:.0f} times as large needs only {steps_gained:.2f} times fewer steps"
-    if more.global_batch_size >= max(optimum.global_batch_size for optimum in laws.optima):
-        return f"{head}the batch is already the largest of the space, and a step on fewer examples each hardly shrinks"
-    return f"{head}a step has a fixed cost that fewer examples each do not lower, and larger batches save too few steps"
+def _sizes(laws: FittedLaws) -> list[int]:
+    return [optimum.global_batch_size for optimum in laws.optima if optimum.reached]
 
 
-def _row(
-    num_workers: int, index: int, trials: Sequence[Trial], laws: FittedLaws, step_time: StepTimeLaw,
+def _choose(workers_W: np.ndarray, laws: FittedLaws, step_time: StepTimeLaw) -> tuple[np.ndarray, np.ndarray]:
+    """The worker counts that can be planned, and the batch size of each."""
+    sizes, group = np.array(_sizes(laws)), _group(laws)
+    if laws.steps.verdict == "no-law":  # then only what was measured can be planned
+        table = [(n, sizes[sizes % (n * group) == 0]) for n in workers_W.tolist()]
+        table = [(n, divided) for n, divided in table if len(divided)]
+        chosen = []
+        for n, divided in table:
+            steps = np.array([o.steps for o in laws.optima if o.global_batch_size in divided])
+            seconds = step_time.middle_parts(np.full(len(divided), n), divided / n).seconds
+            chosen.append(divided[np.argmin(steps * seconds)])
+        return np.array([n for n, _ in table], dtype=int), np.array(chosen, dtype=int)
+    unit_W = workers_W * group
+    reachable = unit_W <= MAX_EXTRAPOLATION * sizes.max()
+    workers_W, unit_W = workers_W[reachable], unit_W[reachable]
+    if not len(workers_W):
+        return workers_W, workers_W
+    seconds = _Seconds(laws, step_time, float(max(sizes.max(), unit_W.max())))
+    low_W = np.maximum(np.ceil(sizes.min() / unit_W), 1.0)
+    high_W = np.maximum(np.floor(sizes.max() / unit_W), low_W)
+    best_W, least_W = low_W, low_W
+    for _ in range(ROUNDS):
+        units_WC = np.rint(low_W[:, None] * (high_W / low_W)[:, None] ** np.linspace(0, 1, NUM_CANDIDATES))
+        seconds_WC = seconds(workers_W, units_WC * unit_W[:, None])
+        place_W = np.argmin(seconds_WC, axis=1)
+        row = np.arange(len(workers_W))
+        best_W, least_W = units_WC[row, place_W], seconds_WC[row, place_W]
+        low_W = units_WC[row, np.maximum(place_W - 1, 0)]
+        high_W = units_WC[row, np.minimum(place_W + 1, NUM_CANDIDATES - 1)]
+    chosen_W = (best_W * unit_W).astype(int)
+    measured_WC = np.broadcast_to(sizes, (len(workers_W), len(sizes))).astype(float)
+    seconds_WC = np.where(sizes % unit_W[:, None] == 0, seconds(workers_W, measured_WC), np.inf)
+    place_W = np.argmin(seconds_WC, axis=1)
+    nearly_W = seconds_WC[np.arange(len(workers_W)), place_W] <= NEARLY * least_W
+    return workers_W, np.where(nearly_W, sizes[place_W], chosen_W)
+
+
+class _Seconds:
+    """Best guesses of seconds to target: the steps' law on a grid, for it is asked of very many batch sizes."""
+
+    def __init__(self, laws: FittedLaws, step_time: StepTimeLaw, most: float) -> None:
+        self.step_time = step_time
+        grid = np.geomspace(min(_sizes(laws)), most * 1.001, 400)
+        self.log_grid, self.log_steps = np.log(grid), np.log(laws.steps.predict(grid).value)
+
+    def __call__(self, workers_W: np.ndarray, batch_WC: Array) -> Array:
+        steps = np.exp(np.interp(np.log(batch_WC), self.log_grid, self.log_steps))
+        workers_WC = np.broadcast_to(workers_W[:, None], batch_WC.shape)
+        parts = self.step_time.middle_parts(workers_WC.reshape(-1), (batch_WC / workers_WC).reshape(-1))
+        return np.asarray(steps * parts.seconds.reshape(batch_WC.shape))
+
+
+def _rows(
+    workers_W: np.ndarray, sizes_W: np.ndarray, trials: Sequence[Trial], laws: FittedLaws, step_time: StepTimeLaw,
     profile: StepTimeProfile,
-) -> PlanRow:  # fmt: skip
-    optimum = laws.optima[index]
-    size = optimum.global_batch_size
-    local = size // num_workers
-    steps, steps_D = _steps(optimum, index, laws)
-    seconds = step_time.predict(num_workers, local)
-    seconds_D = step_time.draws(num_workers, local)
-    value = float(seconds.value)
-    time_low, time_high = np.quantile(steps_D * seconds_D, INTERVAL)
-    steps_low, steps_high = np.quantile(steps_D, INTERVAL)
-    timed = {time.num_workers for time in profile.steps} | {1}
-    return PlanRow(
-        num_workers=num_workers, global_batch_size=size, local_batch_size=local,
-        recipe=_recipe(optimum, trials, laws, num_workers),
-        steps=steps, steps_low=min(float(steps_low), steps), steps_high=max(float(steps_high), steps),
-        examples=steps * size,
-        step_seconds=value, step_seconds_low=float(seconds.low), step_seconds_high=float(seconds.high),
-        seconds_to_target=steps * value,
-        seconds_low=min(float(time_low), steps * value), seconds_high=max(float(time_high), steps * value),
-        speedup=1.0, efficiency=1.0, device_hours=steps * value * num_workers / 3600, cost=None,
-        measured=num_workers in timed,
-    )  # fmt: skip
+) -> list[PlanRow]:  # fmt: skip
+    local_W = sizes_W // workers_W
+    seconds_DW = step_time.draws(workers_W, local_W)
+    steps_DW = _steps_draws(sizes_W, laws, len(seconds_DW))
+    single_D = np.exp(laws.found.valley.noise * np.random.default_rng(0).standard_normal(len(seconds_DW)))
+    quantiles = (INTERVAL[0], 0.5, INTERVAL[1])
+    steps_3W, seconds_3W = np.quantile(steps_DW, quantiles, axis=0), np.quantile(seconds_DW, quantiles, axis=0)
+    time_2W = np.quantile(steps_DW * seconds_DW * single_D[:, None], INTERVAL, axis=0)
+    rate_W = None if laws.learning_rate.verdict == "no-law" else laws.learning_rate.predict(sizes_W).value
+    timed, tried = {time.num_workers for time in profile.steps} | {1}, set(_sizes(laws))
+    rows = []
+    for w, (count, size) in enumerate(zip(workers_W.tolist(), sizes_W.tolist(), strict=True)):
+        steps, seconds, local = float(steps_3W[1, w]), float(seconds_3W[1, w]), int(local_W[w])
+        rows.append(
+            PlanRow(
+                num_workers=count, global_batch_size=size, local_batch_size=local,
+                recipe=_recipe(size, count, trials, laws, None if rate_W is None else float(rate_W[w])),
+                steps=steps, steps_low=float(steps_3W[0, w]), steps_high=float(steps_3W[2, w]),
+                examples=steps * size,
+                step_seconds=seconds, step_seconds_low=float(seconds_3W[0, w]),
+                step_seconds_high=float(seconds_3W[2, w]),
+                seconds_to_target=steps * seconds,
+                seconds_low=min(float(time_2W[0, w]), steps * seconds),
+                seconds_high=max(float(time_2W[1, w]), steps * seconds),
+                speedup=1.0, efficiency=1.0, device_hours=steps * seconds * count / 3600, cost=None,
+                measured=count in timed and size in tried,
+                micro_batch_size=min(local, profile.micro_batch_size) if profile.micro_batch_size else None,
+            )
+        )  # fmt: skip
+    return rows
 
 
-def _steps(optimum: BatchOptimum, index: int, laws: FittedLaws) -> tuple[float, Array]:
-    """Steps at a batch size with their draws: by the law where there is one, else by its own valley."""
+def _steps_draws(sizes_W: np.ndarray, laws: FittedLaws, num_draws: int) -> Array:
+    """Draws of the steps at batch sizes: by the law where there is one, else by the sizes' own valleys."""
+    unique, place_W = np.unique(sizes_W, return_inverse=True)
     if laws.steps.verdict != "no-law":
-        size = float(optimum.global_batch_size)
-        return float(laws.steps.predict(size).value), laws.steps.draws(size)
-    draws = laws.valley.steps_DK[:, index]
-    return optimum.steps, np.where(np.isfinite(draws), draws, optimum.steps)
+        draws_DU = laws.steps.draws(unique)
+    else:
+        known = [optimum.global_batch_size for optimum in laws.optima]
+        draws_DU = np.exp(laws.found.valley.floor_DG[:, [known.index(size) for size in unique.tolist()]])
+    return np.asarray(draws_DU[np.arange(num_draws) % len(draws_DU)][:, place_W])
 
 
-def _recipe(optimum: BatchOptimum, trials: Sequence[Trial], laws: FittedLaws, num_workers: int) -> dict[str, Any]:
-    """The best trial's recipe at this batch size, with the law's learning rate where there is one."""
-    assert optimum.best_trial is not None
-    recipe = trials[optimum.best_trial].recipe
+def _recipe(
+    size: int, num_workers: int, trials: Sequence[Trial], laws: FittedLaws, law_rate: float | None
+) -> dict[str, Any]:
+    """The best trial's recipe at the nearest measured batch size, with the law's learning rate where there is one."""
+    nearest = min(_known(laws), key=lambda optimum: abs(np.log(optimum.global_batch_size / size)))
+    assert nearest.best_trial is not None
+    recipe = next(trial for trial in trials if trial.number == nearest.best_trial).recipe
     rate = recipe.learning_rate
-    if laws.learning_rate.verdict != "no-law":
-        rate = float(laws.learning_rate.predict(float(optimum.global_batch_size)).value)
+    if law_rate is not None:
+        rate = law_rate
         if recipe.has_momentum:  # the law holds at the momentum of its trials: keep the effective rate
-            rate *= (1 - recipe.momentum) / laws.valley.damping
-    return recipe.model_copy(update={"learning_rate": rate, "num_workers": num_workers}).model_dump()
+            rate *= (1 - recipe.momentum) / laws.found.damping
+    changed = {"learning_rate": rate, "num_workers": num_workers, "global_batch_size": size}
+    return recipe.model_copy(update=changed).model_dump()
+
+
+def _known(laws: FittedLaws) -> list[BatchOptimum]:
+    return [optimum for optimum in laws.optima if optimum.best_trial is not None]
 
 
 def _compared(row: PlanRow, first: PlanRow, device_hour_cost: float | None) -> PlanRow:

@@ -1,17 +1,18 @@
 """From the record to the answer: laws, plan, report. Reads a study directory; writes plan.json and the report."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from largebatch.search.laws.fitting import FittedLaws, fit_laws
+from largebatch.search.laws.fitting import FittedLaws, Network, fit_laws
 from largebatch.search.plan import Plan
 from largebatch.search.planning import make_plan
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Trial
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.record.curves import read_curves
+from largebatch.studies.record.curves import read_curve, read_curves
 from largebatch.studies.record.directory import StudyDirectory, write_atomically
 from largebatch.studies.record.ledger import Ledger
 from largebatch.studies.report.page import write_report
@@ -31,7 +32,12 @@ class Answer:
 
 
 def read_answer(
-    directory: StudyDirectory, *, workers: Sequence[int] | None = None, device_hour_cost: float | None = None
+    directory: StudyDirectory,
+    *,
+    workers: Sequence[int] | None = None,
+    device_hour_cost: float | None = None,
+    seconds_allowed: float | None = None,
+    network: Network | None = None,
 ) -> Answer:
     """Fit the laws to the record and make the plan, for other worker counts than the study's if given."""
     study = directory.study()
@@ -40,7 +46,8 @@ def read_answer(
     profile = directory.profile()
     laws, plan, problem = None, None, None
     try:
-        laws = fit_laws(trials, profile)
+        scales = measured_noise_scales(directory, trials)
+        laws = fit_laws(trials, profile, noise_scales=scales, network=network)
         plan = make_plan(
             study=study.name,
             target=str(target),
@@ -49,10 +56,31 @@ def read_answer(
             workers=workers or study.workers,
             profile=profile,
             device_hour_cost=device_hour_cost,
+            seconds_allowed=seconds_allowed,
         )
     except UserMistake as mistake:
         problem = str(mistake)
     return Answer(study=study, target=target, trials=trials, laws=laws, plan=plan, problem=problem)
+
+
+def measured_noise_scales(directory: StudyDirectory, trials: Sequence[Trial]) -> dict[int, float]:
+    """The gradient noise scale, in examples, that the best trial of each batch size measured last; by number.
+
+    For optimizers that scale each gradient, that of the scaled gradients. Trials that could not measure it are absent.
+    """
+    best: dict[int, Trial] = {}
+    for trial in trials:
+        size, steps = trial.recipe.global_batch_size, trial.steps_to_target
+        if steps is not None and (size not in best or steps < (best[size].steps_to_target or math.inf)):
+            best[size] = trial
+    found: dict[int, float] = {}
+    for trial in best.values():
+        for measurement in read_curve(directory.curves, trial.number):
+            values = measurement.values
+            scale = values.get("scaled_noise_scale", values.get("noise_scale", math.nan))
+            if math.isfinite(scale) and scale > 0:
+                found[trial.number] = scale
+    return found
 
 
 def write_answer_report(directory: StudyDirectory, answer: Answer, path: Path) -> None:

@@ -10,10 +10,11 @@ import typer
 from largebatch.spaces.user_mistake import UserMistake
 
 if TYPE_CHECKING:
+    from largebatch.search.laws.fitting import Network
     from largebatch.studies.answer import Answer
 
 NOT_BUILT = (
-    *("fit", "dashboard", "prepare", "enqueue", "stop", "narrow", "export", "import"),
+    *("dashboard", "prepare", "enqueue", "stop", "narrow", "export", "import"),
     *("history", "benchmark", "new", "check", "cluster", "doctor"),
 )
 """Commands of the design that this version refuses by name."""
@@ -28,6 +29,10 @@ app = typer.Typer(
 StudyArgument = Annotated[str, typer.Argument(help="A study file, or the name of a study that ships (see `list`).")]
 DirectoryArgument = Annotated[Path, typer.Argument(help="A study directory: the --out of a `run`.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+InterconnectOption = Annotated[
+    str | None, typer.Option(help="The network between nodes, as in ib-edr or ethernet-10g; see `list`.")
+]
+WorkersPerNodeOption = Annotated[int | None, typer.Option(min=1, help="Devices of a node; all alike if not given.")]
 
 
 @app.command(epilog="Example: largebatch run quickstart --out runs/quickstart")
@@ -90,12 +95,25 @@ def show(directory: DirectoryArgument, as_json: JsonOption = False) -> None:
 @app.command(epilog="Example: largebatch plan runs/quickstart --workers 1,8,64 --json")
 def plan(
     directory: DirectoryArgument,
-    workers: Annotated[str | None, typer.Option(help="Worker counts, as in 1,2,4; the study's if not given.")] = None,
+    workers: Annotated[
+        str | None, typer.Option(help="Worker counts, as in 1,2,4 or 1-4096; the study's if not given.")
+    ] = None,
+    within_hours: Annotated[float | None, typer.Option(min=0, help="Name the fewest workers that end in time.")] = None,
     device_hour_cost: Annotated[float | None, typer.Option(min=0, help="Price of a device for an hour.")] = None,
+    interconnect: InterconnectOption = None,
+    workers_per_node: WorkersPerNodeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """For each worker count: the best recipe, time and cost to the target with a 90 % interval."""
-    answer = _read(directory, workers=_counts("--workers", workers), device_hour_cost=device_hour_cost)
+    from largebatch.search.laws.fitting import Network
+
+    answer = _read(
+        directory,
+        workers=_counts("--workers", workers),
+        device_hour_cost=device_hour_cost,
+        seconds_allowed=None if within_hours is None else 3600 * within_hours,
+        network=Network(workers_per_node=workers_per_node, interconnect=interconnect),
+    )
     if answer.plan is None:
         raise UserMistake(answer.problem or "there is no plan")
     if as_json:
@@ -104,6 +122,46 @@ def plan(
     from largebatch.studies.terminal.show import print_plan
 
     print_plan(answer.plan)
+
+
+@app.command(epilog="Example: largebatch fit mine.csv --predict 16384,65536")
+def fit(
+    file: Annotated[Path, typer.Argument(help="A CSV with global_batch_size and one of steps, epochs, examples.")],
+    predict: Annotated[str | None, typer.Option(help="Batch sizes, as in 16384,65536.")] = None,
+    predict_workers: Annotated[str | None, typer.Option(help="Worker counts, as in 128,1024.")] = None,
+    predict_batch: Annotated[
+        str | None, typer.Option(help="The batch size of each of those, where the file's differ.")
+    ] = None,
+    interconnect: InterconnectOption = None,
+    workers_per_node: WorkersPerNodeOption = None,
+    gradient_bytes: Annotated[
+        float | None, typer.Option(min=1, help="Bytes summed over workers in a step; 50e6 if not given.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit the same laws to your own numbers, one row a training; nothing is trained.
+
+    Repeats are repeated rows. Further columns: group, censored (1 where the target was not reached), learning_rate,
+    and num_workers with seconds (to the target) or step_seconds.
+    """
+    from largebatch.search.laws.fitting import Network
+    from largebatch.studies.own_fit import Asked, fit_table, print_fit
+    from largebatch.studies.own_numbers import read_table
+
+    found = fit_table(
+        read_table(file),
+        Asked(
+            batch_sizes=_counts("--predict", predict) or [],
+            workers=_listed("--predict-workers", predict_workers) or [],
+            batches=_listed("--predict-batch", predict_batch),
+        ),
+        network=Network(workers_per_node=workers_per_node, interconnect=interconnect),
+        gradient_bytes=gradient_bytes,
+    )
+    if as_json:
+        print(json.dumps(found, indent=1))
+    else:
+        print_fit(found)
 
 
 @app.command(epilog="Example: largebatch train runs/quickstart --workers 8")
@@ -211,23 +269,45 @@ def list_names(as_json: JsonOption = False) -> None:
         print(f"{kind}: {', '.join(members)}")
 
 
-def _read(directory: Path, *, workers: list[int] | None = None, device_hour_cost: float | None = None) -> "Answer":
+def _read(
+    directory: Path,
+    *,
+    workers: list[int] | None = None,
+    device_hour_cost: float | None = None,
+    seconds_allowed: float | None = None,
+    network: "Network | None" = None,
+) -> "Answer":
     from largebatch.studies.answer import read_answer
     from largebatch.studies.record.directory import StudyDirectory
 
-    existing = StudyDirectory.existing(directory)
-    return read_answer(existing, workers=workers, device_hour_cost=device_hour_cost)
+    return read_answer(
+        StudyDirectory.existing(directory),
+        workers=workers,
+        device_hour_cost=device_hour_cost,
+        seconds_allowed=seconds_allowed,
+        network=network,
+    )
 
 
 def _counts(option: str, text: str | None) -> list[int] | None:
+    """Whole numbers in rising order, each once."""
+    listed = _listed(option, text)
+    return None if listed is None else sorted(set(listed))
+
+
+def _listed(option: str, text: str | None) -> list[int] | None:
+    """Whole numbers as they were given; 1-8 stands for all from 1 to 8."""
     if text is None:
         return None
+    counts: list[int] = []
     try:
-        counts = sorted({int(part) for part in text.split(",")})
+        for part in text.split(","):
+            first, _, last = part.partition("-")
+            counts += range(int(first), int(last or first) + 1)
     except ValueError:
         counts = []
-    if not counts or counts[0] < 1:
-        raise UserMistake(f"{option} must be whole numbers from 1 on, as in 1,2,4; got {text!r}")
+    if not counts or min(counts) < 1:
+        raise UserMistake(f"{option} must be whole numbers from 1 on, as in 1,2,4 or 1-8; got {text!r}")
     return counts
 
 

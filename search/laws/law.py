@@ -14,12 +14,10 @@ INTERVAL = (0.05, 0.95)
 """Quantiles of the 90 % interval that every estimate carries."""
 
 
-def parameter_intervals(parameters: Mapping[str, float], draws_DP: Array) -> dict[str, tuple[float, float]]:
-    """The 90 % interval of each parameter from its bootstrap draws."""
-    if not parameters:
-        return {}
-    low, high = np.quantile(draws_DP, INTERVAL, axis=0)
-    return {name: (float(low[i]), float(high[i])) for i, name in enumerate(parameters)}
+def quantile_interval(draws_D: Array) -> tuple[float, float]:
+    """The 90 % interval of a number from its draws."""
+    low, high = np.quantile(draws_D, INTERVAL)
+    return float(low), float(high)
 
 
 def law_json(law: Any) -> dict[str, Any]:
@@ -45,43 +43,40 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Law:
-    """``formula(x, parameters)`` with its best parameters and, for the interval, bootstrap draws of them.
+    """An average of fitted functions, held as draws of them, and the leading one by name and parameters.
 
-    ``draws_DP`` has one row a bootstrap draw and one column a parameter, in the order of ``parameters``. A law with
-    the verdict ``no-law`` has no parameters and predicts NaN.
+    ``draw_logs(x)`` gives log(y) of every draw, shape ``(num_draws, len(x))``; each draw carries its own misfit, which
+    grows beyond the data. A law with the verdict ``no-law`` has no parameters and predicts NaN.
     """
 
     name: str
     parameters: Mapping[str, float]
-    draws_DP: Array
-    formula: Callable[[Array, Array], Array]
+    interval: Mapping[str, tuple[float, float]]
+    """The 90 % interval of each parameter."""
+    draw_logs: Callable[[Array], Array]
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """The share of each function in the average."""
     fitted_on: Mapping[str, Any] = field(default_factory=dict)
     verdict: Verdict
     reason: str
 
-    @property
-    def interval(self) -> dict[str, tuple[float, float]]:
-        """The 90 % interval of each parameter."""
-        return parameter_intervals(self.parameters, self.draws_DP)
-
     def draws(self, x: ArrayLike) -> Array:
-        """The law at ``x`` for every bootstrap draw, shape ``(num_draws, *x.shape)``."""
+        """The law at ``x`` for every draw, shape ``(num_draws, *x.shape)``."""
         x_array = np.asarray(x, dtype=float)
-        return np.stack([self.formula(x_array, row) for row in self.draws_DP])
+        return np.exp(self.draw_logs(x_array.reshape(-1))).reshape(-1, *x_array.shape)
 
     def predict(self, x: ArrayLike) -> Prediction:
-        """The law at ``x`` with its 90 % interval."""
+        """The law at ``x`` with its 90 % interval; the value is the median of the draws."""
         x_array = np.asarray(x, dtype=float)
         if self.verdict == "no-law":
             nan = np.full(x_array.shape, np.nan)
             return Prediction(value=nan, low=nan, high=nan)
-        low, high = np.quantile(self.draws(x_array), INTERVAL, axis=0)
-        value = self.formula(x_array, np.array(list(self.parameters.values())))
-        return Prediction(value=value, low=np.minimum(low, value), high=np.maximum(high, value))
+        low, value, high = np.quantile(self.draws(x_array), (INTERVAL[0], 0.5, INTERVAL[1]), axis=0)
+        return Prediction(value=value, low=low, high=high)
 
     def to_json(self) -> dict[str, Any]:
         """The form of ``plan --json``."""
-        return law_json(self)
+        return {**law_json(self), "weights": dict(self.weights)}
 
 
 def no_law(name: str, reason: str, fitted_on: Mapping[str, Any]) -> Law:
@@ -89,8 +84,8 @@ def no_law(name: str, reason: str, fitted_on: Mapping[str, Any]) -> Law:
     return Law(
         name=name,
         parameters={},
-        draws_DP=np.empty((0, 0)),
-        formula=lambda x, _: np.full(np.shape(x), np.nan),
+        interval={},
+        draw_logs=lambda x: np.full((1, len(x)), np.nan),
         fitted_on=fitted_on,
         verdict="no-law",
         reason=reason,

@@ -3,7 +3,7 @@
 import html
 
 from largebatch.search.laws.law import Law
-from largebatch.search.laws.step_time_law import StepTimeLaw
+from largebatch.search.laws.step_time.step_time_law import StepTimeLaw
 from largebatch.studies.report.answer import format_number
 
 _FORMULAS = {

@@ -26,8 +26,8 @@ from largebatch.studies.report.optima_traces import Optimum, optima_traces
 from largebatch.studies.report.trial_words import MARKS, outcome, trial_words, varying_names
 
 if TYPE_CHECKING:
+    from largebatch.search.laws.batch_size.valley import BatchOptimum
     from largebatch.search.laws.fitting import FittedLaws
-    from largebatch.search.laws.valley import BatchOptimum
 
 _REPEAT_SHIFT = 1.07
 """Repeats of one recipe stand side by side, this factor apart, or they would hide one another."""

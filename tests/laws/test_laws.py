@@ -6,10 +6,10 @@ import math
 import numpy as np
 import pytest
 
+from largebatch.search.laws.batch_size.learning_rate_law import fit_learning_rate_law
+from largebatch.search.laws.batch_size.steps_law import fit_steps_law
+from largebatch.search.laws.batch_size.valley import Valley, fit_valley
 from largebatch.search.laws.fitting import fit_laws
-from largebatch.search.laws.learning_rate_law import fit_learning_rate_law
-from largebatch.search.laws.steps_law import fit_steps_law
-from largebatch.search.laws.valley import Valley, fit_valley
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Ending, Outcome, Trial
 from largebatch.spaces.user_mistake import UserMistake

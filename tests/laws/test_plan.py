@@ -7,7 +7,7 @@ import pytest
 
 from largebatch.search.laws import fitting
 from largebatch.search.laws.fitting import fit_laws
-from largebatch.search.laws.step_time_law import fit_step_time_law
+from largebatch.search.laws.step_time.step_time_law import fit_step_time_law
 from largebatch.search.plan import Plan
 from largebatch.search.planning import make_plan
 from largebatch.spaces.step_time_profile import AllReduceTime, ComputeTime, StepTime, StepTimeProfile

@@ -1,0 +1,1 @@
+"""Laws of the batch size: steps to target and the best learning rate."""

@@ -1,0 +1,1 @@
+"""The law of a step's seconds against workers and local batch."""

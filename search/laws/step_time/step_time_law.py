@@ -1,0 +1,171 @@
+"""The step-time law: the formula of ``step_time_model`` fitted to timings, with draws from its posterior.
+
+Priors: where nothing was measured, what is known of machines (``interconnects``) and of training steps in general;
+so two timings give a wide interval rather than a wrong number. Beyond the most workers that were timed, the time of a
+step drifts by ``DRIFT`` and that of synchronising by ``SYNC_DRIFT`` for each factor e of workers (standard deviations
+in log): what more machines will do to a step is not seen on few.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import expit, ndtr
+
+from largebatch.search.laws.law import INTERVAL, Array, Prediction, Verdict, law_json, quantile_interval
+from largebatch.search.laws.posterior import draw_posterior
+from largebatch.search.laws.step_time.interconnects import UNKNOWN, Interconnect
+from largebatch.search.laws.step_time.step_time_model import StepParts, StepTimeParameters, step_parts, sum_seconds
+from largebatch.search.laws.step_time.timings import Timings
+
+DRIFT, SYNC_DRIFT = 0.05, 0.2
+MISFIT, MISFIT_SPREAD = 0.08, 0.8
+"""Prior of what the formula leaves out of a time: median and standard deviation of the logarithm."""
+NUM_COORDINATES = 13
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepTimeLaw:
+    """The fitted law; the same face as ``Law``, over workers and local batch."""
+
+    draws_of: StepTimeParameters
+    misfit_D: Array
+    """What the formula leaves out of each draw's times, as a logarithm."""
+    drift_D2: Array
+    """Standard normal draws of the two drifts."""
+    num_bytes: float
+    workers_per_node: int | None
+    most_workers: float
+    """The most that were timed."""
+    verdict: Verdict
+    reason: str
+    fitted_on: Mapping[str, Any] = field(default_factory=dict)
+    name: str = "compute + latency + bandwidth"
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """The median of each parameter."""
+        return {name: float(np.median(values)) for name, values in self._told().items()}
+
+    @property
+    def interval(self) -> dict[str, tuple[float, float]]:
+        """The 90 % interval of each parameter."""
+        return {name: quantile_interval(values) for name, values in self._told().items()}
+
+    def middle_parts(self, num_workers: ArrayLike, local_batch_size: ArrayLike) -> StepParts:
+        """The parts of a step at the medians of the parameters, shape (1, M): quick, for choosing among many."""
+        workers = np.atleast_1d(np.asarray(num_workers, float))
+        local = np.atleast_1d(np.asarray(local_batch_size, float))
+        return step_parts(self.draws_of.middle(), workers, local, self.num_bytes, self.workers_per_node)
+
+    def draws(self, num_workers: ArrayLike, local_batch_size: ArrayLike) -> Array:
+        """Seconds a step of every draw, shape (D, *num_workers.shape); both arguments have one shape."""
+        workers, local = np.asarray(num_workers, float), np.asarray(local_batch_size, float)
+        flat = workers.reshape(-1)
+        beyond = np.maximum(np.log(flat / self.most_workers), 0.0)
+        seconds = step_parts(
+            self.draws_of, flat, local.reshape(-1), self.num_bytes, self.workers_per_node,
+            np.exp(SYNC_DRIFT * beyond * self.drift_D2[:, 1:]),
+        ).seconds  # fmt: skip
+        left_out = self.misfit_D[:, None] + DRIFT * beyond * self.drift_D2[:, :1]
+        return np.asarray(seconds * np.exp(left_out)).reshape(-1, *workers.shape)
+
+    def predict(self, num_workers: ArrayLike, local_batch_size: ArrayLike) -> Prediction:
+        """Seconds a step with their 90 % interval; the value is the median of the draws."""
+        draws = self.draws(num_workers, local_batch_size)
+        low, value, high = np.quantile(draws, (INTERVAL[0], 0.5, INTERVAL[1]), axis=0)
+        return Prediction(value=value, low=low, high=high)
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``Law.to_json``."""
+        return law_json(self)
+
+    def _told(self) -> dict[str, Array]:
+        told = self.draws_of.draws()
+        if self.workers_per_node is None:
+            told = {name: values for name, values in told.items() if not name.startswith("node_")}
+        return told
+
+
+def fit_step_time_law(
+    timings: Timings,
+    *,
+    rng: np.random.Generator,
+    device: str = "",
+    within: Interconnect = UNKNOWN,
+    between: Interconnect = UNKNOWN,
+) -> StepTimeLaw:
+    """Fit ``timings``; ``within`` a node and ``between`` nodes are priors of the links."""
+    first = np.lexsort((-timings.local_batch_M, timings.num_workers_M))[0]
+    reference = (float(timings.log_seconds_M[first]), float(timings.local_batch_M[first]))
+    widths, sum_widths = timings.width_M, timings.sum_width_R
+
+    def log_likelihood(z: Array) -> Array:
+        draws = _parameters(z, reference, timings.jitter, within, between)
+        misfit = _misfit(z)[:, None]
+        told = step_parts(
+            draws, timings.num_workers_M, timings.local_batch_M, timings.num_bytes, timings.workers_per_node
+        )
+        total = _normal(timings.log_seconds_M - np.log(told.seconds), np.hypot(widths, misfit))
+        if len(timings.sum_workers_R):
+            sums = sum_seconds(draws, timings.sum_workers_R, timings.sum_bytes_R, timings.workers_per_node)
+            # A sum's time depends on its size in more ways than latency and bandwidth: twice the misfit.
+            total = total + _normal(timings.log_sum_seconds_R - np.log(sums), np.hypot(sum_widths, 2 * misfit))
+        return total
+
+    z = draw_posterior(log_likelihood, NUM_COORDINATES, rng)
+    misfit_D = _misfit(z)
+    most = float(timings.num_workers_M.max())
+    fits = f"times fit within {100 * float(np.median(misfit_D)):.0f} %; "
+    if timings.has_synchronised:
+        verdict: Verdict = "ok"
+        reason = f"{fits}up to {most:.0f} workers were timed, beyond that they are predicted"
+    else:
+        verdict = "no-law"
+        reason = f"{fits}no two devices were timed, so what synchronising takes is known only from machines in general"
+    return StepTimeLaw(
+        draws_of=_parameters(z, reference, timings.jitter, within, between),
+        misfit_D=misfit_D * rng.standard_normal(len(z)),
+        drift_D2=rng.standard_normal((len(z), 2)),
+        num_bytes=timings.num_bytes, workers_per_node=timings.workers_per_node, most_workers=most,
+        verdict=verdict, reason=reason,
+        fitted_on={
+            "local_batch_size": sorted(set(timings.local_batch_M.astype(int).tolist())),
+            "num_workers": sorted(set(timings.num_workers_M.astype(int).tolist())),
+            "device": device,
+        },
+    )  # fmt: skip
+
+
+def _parameters(
+    z: Array, reference: tuple[float, float], jitter: float | None, within: Interconnect, between: Interconnect
+) -> StepTimeParameters:
+    """Plain numbers of standard normal coordinates, shape (D, NUM_COORDINATES)."""
+    log_seconds, local_batch = reference
+    whole = np.exp(log_seconds - 0.05 + 0.4 * z[:, 0:1])
+    fixed_share = expit(-2.2 + 1.0 * z[:, 1:2])
+    slope = (1 - fixed_share) * whole / local_batch
+    return StepTimeParameters(
+        fixed_seconds=fixed_share * whole,
+        seconds_an_example=slope,
+        saturation=1 + np.exp(-2.0 + 1.0 * z[:, 2:3]),
+        latency_seconds=within.latency_seconds * np.exp(within.spread * z[:, 3:4]),
+        seconds_a_byte=np.exp(within.spread * z[:, 4:5]) / within.bytes_per_second,
+        node_latency_seconds=between.latency_seconds * np.exp(between.spread * z[:, 5:6]),
+        node_seconds_a_byte=np.exp(between.spread * z[:, 6:7]) / between.bytes_per_second,
+        ring_share=ndtr(-1.5 + z[:, 7:8]),
+        contention=np.exp(0.5 * np.abs(z[:, 8:9])),
+        overlap=1 + np.exp(1.0 * z[:, 9:10]),
+        jitter=0.02 * np.exp(0.8 * z[:, 10:11]) if jitter is None else jitter * np.exp(0.2 * z[:, 10:11]),
+        input_seconds_an_example=slope * np.exp(-10.0 + 1.5 * z[:, 11:12]),
+    )
+
+
+def _misfit(z: Array) -> Array:
+    return np.asarray(MISFIT * np.exp(MISFIT_SPREAD * z[:, 12]))
+
+
+def _normal(miss: Array, width: Array) -> Array:
+    return np.asarray((-0.5 * (miss / width) ** 2 - np.log(width)).sum(axis=1))

@@ -1,0 +1,90 @@
+"""Measured times in the form that the step-time law is fitted to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from largebatch.search.laws.law import Array
+from largebatch.spaces.step_time_profile import StepTimeProfile
+
+MIN_WIDTH = 0.01
+"""The least standard deviation, in log, of a median time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """Steps of ``num_workers_M`` with ``local_batch_M`` examples each, and bare sums of ``bytes_R`` over workers.
+
+    Times are natural logarithms of seconds; widths their standard deviations.
+    """
+
+    num_workers_M: Array
+    local_batch_M: Array
+    log_seconds_M: Array
+    width_M: Array
+    sum_workers_R: Array
+    sum_bytes_R: Array
+    log_sum_seconds_R: Array
+    sum_width_R: Array
+    num_bytes: float
+    """Bytes summed in a step."""
+    workers_per_node: int | None = None
+    """None: all devices are alike, as within one machine."""
+    jitter: float | None = None
+    """Relative standard deviation of a worker's step, where it was measured."""
+
+    @property
+    def has_synchronised(self) -> bool:
+        """Whether anything was timed with several workers."""
+        return bool((self.num_workers_M > 1).any() or len(self.sum_workers_R))
+
+    def without_most_workers(self) -> "Timings | None":
+        """All but the steps of most workers; None where too little would be left to predict those."""
+        counts = sorted(set(self.num_workers_M.tolist()))
+        kept = self.num_workers_M < counts[-1]
+        if len(counts) < 3 or kept.sum() < 3:
+            return None
+        sums = self.sum_workers_R < counts[-1]
+        return replace(
+            self,
+            num_workers_M=self.num_workers_M[kept], local_batch_M=self.local_batch_M[kept],
+            log_seconds_M=self.log_seconds_M[kept], width_M=self.width_M[kept],
+            sum_workers_R=self.sum_workers_R[sums], sum_bytes_R=self.sum_bytes_R[sums],
+            log_sum_seconds_R=self.log_sum_seconds_R[sums], sum_width_R=self.sum_width_R[sums],
+        )  # fmt: skip
+
+
+def timings_of_profile(profile: StepTimeProfile) -> Timings:
+    """Medians of the profile's repeats with their widths."""
+    alone = [(1, time.local_batch_size, time.seconds) for time in profile.compute]
+    steps = alone + [(time.num_workers, time.local_batch_size, time.seconds) for time in profile.steps]
+    sums = [(time.num_workers, time.num_bytes, time.seconds) for time in profile.all_reduce]
+    spreads = [_spread(seconds) for _, _, seconds in alone if len(seconds) > 2]
+    return Timings(
+        num_workers_M=np.array([float(n) for n, _, _ in steps]),
+        local_batch_M=np.array([float(b) for _, b, _ in steps]),
+        log_seconds_M=np.array([_middle(seconds) for _, _, seconds in steps]),
+        width_M=np.array([_width(seconds) for _, _, seconds in steps]),
+        sum_workers_R=np.array([float(n) for n, _, _ in sums]),
+        sum_bytes_R=np.array([float(size) for _, size, _ in sums]),
+        log_sum_seconds_R=np.array([_middle(seconds) for _, _, seconds in sums]),
+        sum_width_R=np.array([_width(seconds) for _, _, seconds in sums]),
+        num_bytes=float(profile.num_bytes),
+        jitter=float(np.median(spreads)) if spreads else None,
+    )
+
+
+def _middle(seconds: Sequence[float]) -> float:
+    return float(np.log(np.median(seconds)))
+
+
+def _spread(seconds: Sequence[float]) -> float:
+    """The relative standard deviation from the median deviation, which one disturbed repeat does not move."""
+    logs = np.log(seconds)
+    return 1.4826 * float(np.median(np.abs(logs - np.median(logs))))
+
+
+def _width(seconds: Sequence[float]) -> float:
+    """The standard deviation of the median's logarithm, 1.25 times that of a mean."""
+    return max(MIN_WIDTH, 1.25 * _spread(seconds) / len(seconds) ** 0.5)

@@ -1,0 +1,247 @@
+"""``fit``: the laws on a user's own numbers, as the JSON of the contract and as a table."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from largebatch.search.laws.batch_size.learning_rate_law import fit_learning_rate_law
+from largebatch.search.laws.batch_size.points import Points
+from largebatch.search.laws.batch_size.steps_law import Unit, fit_steps_law
+from largebatch.search.laws.fitting import Network, withhold_batch_size, withhold_workers
+from largebatch.search.laws.law import Array, Law, quantile_interval
+from largebatch.search.laws.posterior import NUM_DRAWS
+from largebatch.search.laws.step_time.step_time_law import StepTimeLaw
+from largebatch.search.own_laws import TYPICAL_GRADIENT_BYTES, TYPICAL_STEP_SECONDS, Trainings, pool, time_steps
+from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.own_numbers import OwnRow, OwnTable
+from largebatch.studies.report.answer import format_number
+
+ASSUMED_BATCH = 1024.0
+"""Stands for the batch size of a file that tells none: it is the same in every row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What to predict: batch sizes; worker counts, each with its batch size or all with that of the file."""
+
+    batch_sizes: Sequence[int] = ()
+    workers: Sequence[int] = ()
+    batches: Sequence[int] | None = None
+
+
+def fit_table(
+    table: OwnTable, asked: Asked, *, network: Network | None = None, gradient_bytes: float | None = None
+) -> dict[str, Any]:
+    """The answer of ``fit --json``: one entry a group.
+
+    Raises:
+        UserMistake: if a group's numbers cannot be fitted, or what is asked cannot be answered.
+    """
+    _check(asked)
+    groups = []
+    for name, rows in table.groups.items():
+        try:
+            groups.append({"group": name, **_Group(rows, table.unit, network, gradient_bytes).answer(asked)})
+        except UserMistake as mistake:
+            raise UserMistake(f"{table.path}{f', group {name!r}' if name else ''}: {mistake}") from mistake
+    return {"groups": groups, "notes": list(table.notes)}
+
+
+def _check(asked: Asked) -> None:
+    if asked.batches is not None and len(asked.batches) not in (1, len(asked.workers)):
+        raise UserMistake(
+            f"--predict-batch must give one batch size, or one for each of the {len(asked.workers)} worker counts of "
+            f"--predict-workers; got {len(asked.batches)}"
+        )
+
+
+class _Group:
+    """The rows of one group and what is fitted to them."""
+
+    def __init__(
+        self, rows: Sequence[OwnRow], unit: str | None, network: Network | None, gradient_bytes: float | None
+    ) -> None:
+        self.rows, self.unit = rows, unit
+        self.kind: Unit = "steps" if unit == "steps" else "examples"
+        self.network = network or Network()
+        self.num_bytes = gradient_bytes or TYPICAL_GRADIENT_BYTES
+        self.rng = np.random.default_rng(0)
+        self.points: Points | None = None
+        self.rates: Points | None = None
+        if unit is not None:
+            self._check_amounts(unit)
+            self.points, self.rates = pool(self._trainings(unit), self.kind)
+
+    def answer(self, asked: Asked) -> dict[str, Any]:
+        """The group's entry."""
+        answer: dict[str, Any] = {}
+        predictions: list[dict[str, Any]] = []
+        withheld = {}
+        if self.points is not None:
+            law = fit_steps_law(self.points, rng=self.rng, unit=self.kind)
+            answer |= _law_entry(law) | {"unit": self.unit}
+            withheld["steps"] = withhold_batch_size(self.points, None, self.rng, self.kind)
+            predictions += [self._at_batch(law, size) for size in asked.batch_sizes]
+        elif asked.batch_sizes:
+            raise UserMistake("--predict needs a column steps, epochs or examples; this file has times alone")
+        if self.rates is not None:
+            rate_law = fit_learning_rate_law(self.rates, rng=self.rng)
+            told = [_entry("global_batch_size", size, rate_law.predict(size)) for size in asked.batch_sizes]
+            answer["learning_rate"] = {**rate_law.to_json(), "predictions": told}
+        timed = [row for row in self.rows if not row.censored and "num_workers" in row.values and self._seconds(row)]
+        if timed:
+            step_law, scale, found = self._time_law(timed)
+            withheld["step_seconds"] = found
+            answer["step_seconds"] = step_law.to_json()
+            if self.points is None:
+                answer |= _law_entry(step_law) | {"unit": None}
+            predictions += self._at_workers(step_law, scale, timed, asked)
+        elif asked.workers:
+            raise UserMistake("--predict-workers needs columns num_workers and seconds (or step_seconds)")
+        told_apart = {name: asdict(one) for name, one in withheld.items() if one is not None}
+        return {**answer, "withheld": told_apart, "predictions": predictions}
+
+    def _check_amounts(self, unit: str) -> None:
+        for row in self.rows:
+            for name in (unit, "global_batch_size"):
+                if name not in row.values:
+                    what = " (for a censored one, what was trained)" if name == unit and row.censored else ""
+                    raise UserMistake(f"line {row.line} has no {name}{what}")
+
+    def _trainings(self, unit: str) -> Trainings:
+        rates = [row.values.get("learning_rate", math.nan) for row in self.rows]
+        return Trainings(
+            batch_R=self._column("global_batch_size"),
+            amount_R=self._column(unit),
+            reached_R=np.array([not row.censored for row in self.rows]),
+            rate_R=np.array(rates) if np.isfinite(rates).all() else None,
+        )
+
+    def _column(self, name: str) -> Array:
+        return np.array([row.values[name] for row in self.rows])
+
+    def _at_batch(self, law: Law, size: int) -> dict[str, Any]:
+        amount = size if self.kind == "examples" else 1.0
+        told = _entry("global_batch_size", size, law.predict(size), amount)
+        assert self.points is not None
+        at = np.flatnonzero(self.points.known & (self.points.batch_K == size))
+        if told["value"] is None and len(at):  # no law, but this one was measured
+            middle, reach = float(self.points.log_K[at[0]]), 1.645 * float(self.points.width_K[at[0]])
+            value, low, high = (amount * math.exp(middle + sign * reach) for sign in (0, -1, 1))
+            told |= {"value": value, "low": low, "high": high}
+        return told
+
+    def _seconds(self, row: OwnRow) -> float | None:
+        return row.values.get("step_seconds", row.values.get("seconds"))
+
+    def _steps(self, row: OwnRow) -> float:
+        """Steps of a row, for epochs up to the examples of one; 1 where a step's seconds are given."""
+        if "step_seconds" in row.values:
+            return 1.0
+        if self.unit is None:
+            return 1.0 / self._batch(row)
+        return row.values[self.unit] / (self._batch(row) if self.kind == "examples" else 1.0)
+
+    def _batch(self, row: OwnRow) -> float:
+        return row.values.get("global_batch_size", ASSUMED_BATCH)
+
+    def _time_law(self, timed: Sequence[OwnRow]) -> tuple[StepTimeLaw, float, Any]:
+        """The law of a step's seconds, and what to multiply its seconds by to have the file's."""
+        if self.unit is None and len({self._batch(row) for row in timed}) > 1 and "step_seconds" not in timed[0].values:
+            raise UserMistake(
+                "`seconds` at several batch sizes need a column steps, epochs or examples, for a larger batch needs "
+                "fewer steps; without it, give `step_seconds`"
+            )
+        workers = np.array([row.values["num_workers"] for row in timed])
+        seconds = np.array([(self._seconds(row) or math.nan) / self._steps(row) for row in timed])
+        known = self.unit in ("steps", "examples") or "step_seconds" in timed[0].values
+        scale = 1.0 if known else float(seconds[np.argmin(workers)]) / TYPICAL_STEP_SECONDS
+        batches = np.array([self._batch(row) for row in timed])
+        timings = time_steps(workers, batches, seconds / scale, self.num_bytes)
+        law, found = withhold_workers(timings, self.network, self.rng)
+        return law, scale, found
+
+    def _at_workers(
+        self, law: StepTimeLaw, scale: float, timed: Sequence[OwnRow], asked: Asked
+    ) -> list[dict[str, Any]]:
+        batches = sorted({self._batch(row) for row in timed})
+        if asked.workers and asked.batches is None and len(batches) > 1:
+            raise UserMistake(
+                f"the file's batch sizes differ ({', '.join(f'{b:.0f}' for b in batches[:4])}, ..); say those of "
+                "--predict-workers with --predict-batch"
+            )
+        given = list(asked.batches or [int(batches[0])])
+        sizes = given * len(asked.workers) if len(given) == 1 else given
+        is_step = "step_seconds" in timed[0].values
+        entries = []
+        for count, size in zip(asked.workers, sizes, strict=True):
+            draws = scale * law.draws(count, size / count)
+            if not is_step:
+                draws = draws * self._steps_draws(float(size))
+            low, high = quantile_interval(draws)
+            told_size = size if "global_batch_size" in timed[0].values else None
+            place = {"num_workers": count, "global_batch_size": told_size}
+            entries.append({**place, "value": float(np.median(draws)), "low": low, "high": high})
+        return entries
+
+    def _steps_draws(self, size: float) -> Array:
+        """Steps of one training; with few batch sizes mostly the priors', and so wide."""
+        if self.points is None:
+            return np.full(NUM_DRAWS, 1.0 / size)
+        law = fit_steps_law(self.points, rng=self.rng, unit=self.kind, min_points=1)
+        if law.verdict == "no-law":
+            raise UserMistake(f"times cannot be predicted: {law.reason}")
+        run = np.exp(self.points.noise * self.rng.standard_normal(NUM_DRAWS))
+        return law.draws(size) * run
+
+
+def _law_entry(law: Law | StepTimeLaw) -> dict[str, Any]:
+    told = law.to_json()
+    return {"law": told.pop("name"), **told}
+
+
+def _entry(of: str, at: int, told: Any, amount: float = 1.0) -> dict[str, Any]:
+    numbers = {"value": told.value, "low": told.low, "high": told.high}
+    finite = {name: amount * float(value) for name, value in numbers.items()}
+    return {of: at} | {name: value if math.isfinite(value) else None for name, value in finite.items()}
+
+
+def print_fit(answer: Mapping[str, Any]) -> None:
+    """A paragraph and a table of predictions a group."""
+    console = Console(highlight=False)
+    for note in answer["notes"]:
+        console.print(f"Note: {note}", soft_wrap=True)
+    for group in answer["groups"]:
+        title = f"{group['group']}: " if group["group"] else ""
+        console.print(f"[bold]{title}{group['law']}[/bold] ({group['verdict']})", soft_wrap=True)
+        console.print(f"  {group['reason']}", soft_wrap=True)
+        for name, value in group["parameters"].items():
+            low, high = group["interval"][name]
+            console.print(f"  {name} {format_number(value)} ({format_number(low)} to {format_number(high)})")
+        if "learning_rate" in group:
+            console.print(f"  learning rate: {group['learning_rate']['reason']}", soft_wrap=True)
+        for found in group["withheld"].values():
+            console.print(
+                f"  the largest {found['of']}, {found['at']}, withheld: predicted {format_number(found['predicted'])} "
+                f"({format_number(found['low'])} to {format_number(found['high'])}), measured "
+                f"{format_number(found['measured'])}: {100 * found['error']:+.0f} %",
+                soft_wrap=True,
+            )
+        if group["predictions"]:
+            console.print(_prediction_table(group["predictions"], group["unit"]))
+
+
+def _prediction_table(predictions: Sequence[Mapping[str, Any]], unit: str | None) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 2), header_style="dim")
+    for heading in ("workers", "batch", f"{unit} or seconds" if unit else "seconds", "90 % interval"):
+        table.add_column(heading, justify="right")
+    for row in predictions:
+        interval = f"{format_number(row['low'])} to {format_number(row['high'])}"
+        workers, batch = row.get("num_workers", ""), row.get("global_batch_size", "")
+        table.add_row(str(workers), str(batch or ""), format_number(row["value"]), interval)
+    return table
