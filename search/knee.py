@@ -1,9 +1,12 @@
 """Where adding workers stops paying, and what stops it: statistics, communication, input, or a step's fixed cost."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from largebatch.search.laws.law import Array
 from largebatch.search.laws.step_time.step_time_law import StepTimeLaw
 from largebatch.search.plan import PlanRow
 
@@ -23,7 +26,17 @@ class Knee:
     why: str
 
 
-def find_knee(rows: Sequence[PlanRow], step_time: StepTimeLaw, largest_batch: int) -> Knee:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """Batch sizes that some worker count may use, and the best guess of the steps at each."""
+
+    batch_C: Array
+    steps_C: Array
+
+
+def find_knee(
+    rows: Sequence[PlanRow], step_time: StepTimeLaw, candidates: Callable[[int], Candidates], largest_batch: int
+) -> Knee:
     """The last row before which each step to more workers paid, and what stops the next one."""
     for index, now in enumerate(rows):
         more = next((row for row in rows[index + 1 :] if row.num_workers >= APART * now.num_workers), None)
@@ -31,44 +44,46 @@ def find_knee(rows: Sequence[PlanRow], step_time: StepTimeLaw, largest_batch: in
             break
         gained = now.seconds_to_target / more.seconds_to_target
         if gained < (more.num_workers / now.num_workers) ** KNEE_GAIN:
-            cause, words = _cause(now, more, step_time, largest_batch)
+            cause = _cause(now, more, step_time, candidates(more.num_workers))
             head = f"{more.num_workers} workers are {gained:.2f} times as fast as {now.num_workers}"
-            return Knee(num_workers=now.num_workers, cause=cause, why=f"{head}: {words}")
+            why = f"{head}: {_words(cause, now, more, step_time, largest_batch)}"
+            return Knee(num_workers=now.num_workers, cause=cause, why=why)
     why = f"adding workers still pays at {rows[-1].num_workers}, the most that was asked"
     return Knee(num_workers=None, cause=None, why=why)
 
 
-def _cause(now: PlanRow, more: PlanRow, step_time: StepTimeLaw, largest_batch: int) -> tuple[str, str]:
-    """What costs the most of the time that as many times more workers should have saved.
-
-    Device-seconds to the target are examples times seconds an example; what makes either grow is a cause. Growth of the
-    second is dealt to input, to synchronising, and to the fixed cost of a step on fewer examples.
-    """
-    before = step_time.middle_parts(now.num_workers, now.local_batch_size)
-    after = step_time.middle_parts(more.num_workers, more.local_batch_size)
-    sync_now, sync_more = (
-        max(float((parts.seconds - parts.compute_seconds)[0, 0]), 0.0) / row.local_batch_size
-        for parts, row in ((before, now), (after, more))
+def _cause(now: PlanRow, more: PlanRow, step_time: StepTimeLaw, candidates: Candidates) -> str:
+    """What, were it absent, would make the larger number of workers fastest, each at its own best batch size."""
+    local_C = candidates.batch_C / more.num_workers
+    workers_C = np.full(len(local_C), more.num_workers)
+    parts = step_time.middle_parts(workers_C, local_C)
+    compute, sync, feeding, whole = (
+        part[0] for part in (parts.compute_seconds, parts.sync_seconds, parts.input_seconds, parts.seconds)
     )
-    compute_now, compute_more = (
-        float(parts.compute_seconds[0, 0]) / row.local_batch_size for parts, row in ((before, now), (after, more))
-    )
-    whole = float(after.seconds[0, 0]) / more.local_batch_size
-    lost = {
-        "statistics": math.log(more.examples / now.examples),
-        "communication": (sync_more - sync_now) / whole,
-        "fixed cost": (compute_more - compute_now) / whole,
+    # The fixed cost is what a step on next to no examples still takes.
+    fixed = step_time.middle_parts(workers_C, np.full(len(local_C), 1e-6)).compute_seconds[0]
+    without = {
+        "statistics": whole * now.examples / candidates.batch_C,
+        "communication": np.maximum(compute, feeding) * candidates.steps_C,
+        "input": np.where(feeding < whole, whole, np.maximum(compute, sync)) * candidates.steps_C,
+        "fixed cost": np.maximum(whole - fixed, 1e-3 * whole) * candidates.steps_C,
     }
-    cause = max(lost, key=lambda name: lost[name])
+    return min(without, key=lambda cause: float(without[cause].min()))
+
+
+def _words(cause: str, now: PlanRow, more: PlanRow, step_time: StepTimeLaw, largest_batch: int) -> str:
     if cause == "communication":
-        if after.input_seconds[0, 0] >= after.seconds[0, 0]:
-            return "input", "the input store does not feed examples any faster"
-        share = 100 * sync_more / whole
-        return cause, f"synchronising them takes {share:.0f} % of a step"
+        parts = step_time.middle_parts(more.num_workers, more.local_batch_size)
+        share = 100 * max(1 - float((parts.compute_seconds / parts.seconds)[0, 0]), 0.0)
+        return f"synchronising them takes {share:.0f} % of a step"
+    if cause == "input":
+        return "the store that all of them read from does not feed examples any faster"
     if cause == "statistics":
         ratio, fewer = more.global_batch_size / now.global_batch_size, now.steps / more.steps
-        return cause, f"a batch {ratio:.3g} times as large needs only {fewer:.2f} times fewer steps"
+        if ratio == 1:
+            return "more examples a step would save too few steps"
+        return f"a batch {ratio:.3g} times as large needs only {fewer:.2f} times fewer steps"
     words = "a step has a fixed cost that fewer examples each do not lower"
     if more.global_batch_size >= largest_batch:
-        return cause, f"{words}, and the batch is already the largest that was measured"
-    return cause, f"{words}, and larger batches save too few steps"
+        return f"{words}, and the batch is already the largest that was measured"
+    return f"{words}, and larger batches save too few steps"

@@ -42,6 +42,27 @@ class PlanRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NextMeasurement:
+    """Train at a batch size or time a number of workers (``of``); ``narrowing`` is the share of the intervals' widths
+    that it is expected to take away on average, ``device_seconds`` what it costs."""
+
+    of: str
+    """``global_batch_size`` or ``num_workers``."""
+    at: int
+    narrowing: float
+    device_seconds: float
+
+    def __str__(self) -> str:
+        """A sentence's predicate, as in: train once more at batch size 512."""
+        if self.of == "global_batch_size":
+            what = f"trials at batch size {self.at}"
+        else:
+            what = f"the step time of {self.at} workers"
+        cost = f"{self.device_seconds:.3g} device-seconds"
+        return f"{what}: the plan's intervals would narrow by about {100 * self.narrowing:.0f} % for {cost}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The answer of a study."""
 
@@ -56,8 +77,8 @@ class Plan:
     """``statistics``, ``communication``, ``input`` or ``fixed cost``."""
     withheld: Mapping[str, Withheld] = field(default_factory=dict)
     """``steps`` and ``step_seconds``: what the laws of the rest say of the largest that was measured."""
-    next_measurement: str | None = None
-    """What to measure next, in a sentence."""
+    next_measurements: tuple[NextMeasurement, ...] = ()
+    """What to measure next, the most worth its cost first."""
     seconds_allowed: float | None = None
 
     def choices(self) -> dict[str, Any]:
@@ -100,5 +121,5 @@ class Plan:
             "knee": {"num_workers": self.knee_num_workers, "why": self.knee_why, "cause": self.knee_cause},
             "choices": self.choices(),
             "withheld": {name: asdict(found) for name, found in self.withheld.items()},
-            "next_measurement": self.next_measurement,
+            "next_measurements": [asdict(one) for one in self.next_measurements],
         }

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from largebatch.search.knee import find_knee
+from largebatch.search.knee import Candidates, find_knee
 from largebatch.search.laws.batch_size.optima import BatchOptimum
 from largebatch.search.laws.fitting import FittedLaws
 from largebatch.search.laws.law import INTERVAL, Array
 from largebatch.search.laws.step_time.step_time_law import StepTimeLaw
+from largebatch.search.next_measurement import next_measurements
 from largebatch.search.plan import Plan, PlanRow
 from largebatch.spaces.step_time_profile import StepTimeProfile
 from largebatch.spaces.trial import Trial
@@ -54,7 +55,7 @@ def make_plan(
     rows = _rows(counts, sizes, trials, laws, laws.step_seconds, profile)
     first = rows[0]
     rows = [_compared(row, first, device_hour_cost) for row in rows]
-    knee = find_knee(rows, laws.step_seconds, max(_sizes(laws)))
+    knee = find_knee(rows, laws.step_seconds, lambda count: _candidates(count, laws), max(_sizes(laws)))
     return Plan(
         study=study,
         target=target,
@@ -64,8 +65,18 @@ def make_plan(
         knee_why=knee.why,
         knee_cause=knee.cause,
         withheld=laws.withheld,
+        next_measurements=tuple(next_measurements(rows, laws, laws.step_seconds)),
         seconds_allowed=seconds_allowed,
     )
+
+
+def _candidates(num_workers: int, laws: FittedLaws) -> Candidates:
+    sizes = np.array(_sizes(laws), dtype=float)
+    if laws.steps.verdict == "no-law":
+        return Candidates(batch_C=sizes, steps_C=np.array([o.steps for o in laws.optima if o.reached]))
+    low = max(float(sizes.min()), float(num_workers * _group(laws)))
+    batch_C = np.geomspace(low, max(low, float(sizes.max())), NUM_CANDIDATES)
+    return Candidates(batch_C=batch_C, steps_C=laws.steps.predict(batch_C).value)
 
 
 def _group(laws: FittedLaws) -> int:

@@ -1,5 +1,6 @@
 """A fitted function of the batch size, with an interval and a verdict."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -54,6 +55,10 @@ class Law:
     interval: Mapping[str, tuple[float, float]]
     """The 90 % interval of each parameter."""
     draw_logs: Callable[[Array], Array]
+    curve_logs: Callable[[Array], Array]
+    """The same without misfit: what more measurements elsewhere could teach."""
+    misfit: float
+    """Standard deviation of a batch size's own misfit, in log."""
     weights: Mapping[str, float] = field(default_factory=dict)
     """The share of each function in the average."""
     fitted_on: Mapping[str, Any] = field(default_factory=dict)
@@ -86,6 +91,8 @@ def no_law(name: str, reason: str, fitted_on: Mapping[str, Any]) -> Law:
         parameters={},
         interval={},
         draw_logs=lambda x: np.full((1, len(x)), np.nan),
+        curve_logs=lambda x: np.full((1, len(x)), np.nan),
+        misfit=math.nan,
         fitted_on=fitted_on,
         verdict="no-law",
         reason=reason,

@@ -86,6 +86,30 @@ def answer_sentence(plan: Plan) -> str:
     return f"{sentence} {why[0].upper()}{why[1:]}." if why else sentence
 
 
+def plan_notes(plan: Plan) -> list[str]:
+    """Sentences beside the plan: the cheapest and the fastest, the deadline, and how well its laws foretell."""
+    choices = plan.choices()
+    notes = [
+        f"Fastest: {count(choices['fastest'], 'worker')}; fewest device-hours: {count(choices['cheapest'], 'worker')}."
+    ]
+    if plan.seconds_allowed is not None:
+        allowed = format_seconds(plan.seconds_allowed)
+        fewest, surely = choices["fewest_within"], choices["fewest_surely_within"]
+        if fewest is None:
+            notes.append(f"No number of workers that was asked ends within {allowed}.")
+        else:
+            sure = f"{surely} to be 95 % sure" if surely is not None else "none that is 95 % sure"
+            notes.append(f"Fewest workers that end within {allowed}: {fewest} by the best guess, {sure}.")
+    for found in plan.withheld.values():
+        what = f"batch size {found.at}" if found.of == "global_batch_size" else count(found.at, "worker")
+        number = format_seconds if found.of == "num_workers" else format_number
+        notes.append(
+            f"Checked by withholding {what}: predicted {number(found.predicted)} ({number(found.low)} to "
+            f"{number(found.high)}), measured {number(found.measured)}, an error of {100 * found.error:+.0f} %."
+        )
+    return notes
+
+
 def answer_row(plan: Plan) -> PlanRow:
     """The row that answers the study: the knee, or the fastest where the plan has none. The plan must have rows."""
     knee = [row for row in plan.rows if row.num_workers == plan.knee_num_workers]

@@ -7,10 +7,16 @@ from largebatch.search.laws.step_time.step_time_law import StepTimeLaw
 from largebatch.studies.report.answer import format_number
 
 _FORMULAS = {
-    frozenset({"S_min", "B_crit"}): "steps = S_min (1 + B_crit / batch)",
-    frozenset({"lr_max", "B_noise"}): "learning rate = lr_max / (1 + B_noise / batch)",
+    "hyperbola": "steps = S_min (1 + B_crit / batch)",
+    "power law": "steps = S_min (1 + (B_crit / batch)^power)",
+    "knee": "steps = S_min (1 + (B_crit / batch)^sharpness)^(1 / sharpness)",
+    "minimum": "steps = S_min (1 + B_crit / batch + B_crit B_low / batch^2 + batch / B_high)",
+    "saturating": "learning rate = lr_max / (1 + B_noise / batch)",
+    "saturating power": "learning rate = lr_max / (1 + (B_noise / batch)^power)",
+    "power": "learning rate = lr_one batch^power",
+    "surge": "learning rate = 2 lr_max / (sqrt(B_noise / batch) + sqrt(batch / B_noise))",
 }
-"""What the parameters mean together; a law with others is told by its name and reason alone."""
+"""What the parameters mean together; a law with another name is told by its name and reason alone."""
 
 _VERDICTS = {
     "ok": "the law fits",
@@ -23,7 +29,7 @@ def law_html(law: Law | StepTimeLaw, title: str) -> str:
     """A box with all that a reader needs to judge the law."""
     verdict = _VERDICTS.get(law.verdict, law.verdict)
     reason = f" {html.escape(law.reason)}" if law.reason else ""
-    formula = _FORMULAS.get(frozenset(law.parameters) - {"scatter"}, "")
+    formula = _FORMULAS.get(law.name, "") if law.parameters else ""
     return f"""<div class="law"><h3>{html.escape(title)}: {html.escape(law.name)}
 <span class="badge {html.escape(law.verdict)}">{html.escape(verdict)}</span></h3>
 {f'<p class="formula">{html.escape(formula)}</p>' if formula else ""}

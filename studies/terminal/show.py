@@ -8,11 +8,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from largebatch.search.laws.step_time.interconnects import INTERCONNECTS
 from largebatch.search.plan import Plan
 from largebatch.spaces.rule import RULES
 from largebatch.spaces.trial import Trial
 from largebatch.studies.answer import Answer
-from largebatch.studies.report.answer import answer_sentence, plan_table
+from largebatch.studies.report.answer import answer_sentence, plan_notes, plan_table
 from largebatch.studies.study import SCHEDULERS, SEARCHERS
 from largebatch.studies.terminal.progress import best_table
 from largebatch.trainers.tasks import TASKS
@@ -32,6 +33,8 @@ def print_plan(plan: Plan) -> None:
         table.add_row(*(row[index] for index in shown), style="bold" if number == cells.knee else None)
     console.print(table)
     console.print(answer_sentence(plan), highlight=False)
+    for line in plan_notes(plan):
+        console.print(line, highlight=False)
 
 
 _HEADINGS = {
@@ -63,6 +66,8 @@ def print_study(answer: Answer) -> None:
     if answer.plan is not None:
         for name, law in answer.plan.laws.items():
             console.print(f"{name} law: {law.name} ({law.verdict}): {law.reason}", soft_wrap=True)
+        if answer.plan.next_measurements:
+            console.print(f"Measure next: {answer.plan.next_measurements[0]}.", soft_wrap=True)
     if answer.problem is not None:
         console.print(f"No plan: {answer.problem}", soft_wrap=True)
 
@@ -89,6 +94,7 @@ def names_that_ship() -> dict[str, list[str]]:
         "searchers": list(SEARCHERS),
         "schedulers": list(SCHEDULERS),
         "learning-rate rules": list(RULES),
+        "interconnects": list(INTERCONNECTS),
         "studies": sorted(file.name.removesuffix(".yaml") for file in catalog.iterdir() if file.name.endswith(".yaml")),
     }
 

@@ -1,25 +1,22 @@
 """Step times and the plan: the closed form, honest intervals, the knee and its reason, what is measured."""
 
+import dataclasses
+import itertools
 import math
 
 import numpy as np
 import pytest
 
-from largebatch.search.laws import fitting
-from largebatch.search.laws.fitting import fit_laws
-from largebatch.search.laws.step_time.step_time_law import fit_step_time_law
+from largebatch.search.laws.fitting import FittedLaws, fit_laws
+from largebatch.search.laws.step_time.step_time_law import StepTimeLaw, fit_step_time_law
+from largebatch.search.laws.step_time.step_time_model import StepTimeParameters
+from largebatch.search.laws.step_time.timings import timings_of_profile
 from largebatch.search.plan import Plan
 from largebatch.search.planning import make_plan
 from largebatch.spaces.step_time_profile import AllReduceTime, ComputeTime, StepTime, StepTimeProfile
 from largebatch.spaces.user_mistake import UserMistake
 
 LOCAL = (16, 32, 64, 128, 256, 512, 1024)
-
-
-@pytest.fixture(autouse=True)
-def few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """None of these tests is about the bootstrap."""
-    monkeypatch.setattr(fitting, "NUM_DRAWS", 40)
 
 
 def profile(
@@ -48,7 +45,7 @@ def profile(
 
 
 def fit(some: StepTimeProfile):  # type: ignore[no-untyped-def]
-    return fit_step_time_law(some, num_draws=200, rng=np.random.default_rng(0))
+    return fit_step_time_law(timings_of_profile(some), rng=np.random.default_rng(0))
 
 
 def plan(trials, some: StepTimeProfile | None, workers=(1, 2, 4, 8, 16, 32, 64)) -> Plan:  # type: ignore[no-untyped-def]
@@ -60,7 +57,7 @@ def test_step_time_is_recovered() -> None:
     law = fit(profile(latency=1e-4, byte=1e-9, jitter=0.02))
     expected = {"fixed_seconds": 1e-3, "seconds_an_example": 1e-4, "latency_seconds": 1e-4, "seconds_a_byte": 1e-9}
     for name, value in expected.items():
-        assert law.parameters[name] == pytest.approx(value, rel=0.15), name
+        assert law.parameters[name] == pytest.approx(value, rel=0.3), name
     measured = law.predict(2, 128)
     assert float(measured.value) == pytest.approx(1e-3 + 128e-4 + 2e-4 + 1e-3, rel=0.1)
 
@@ -81,22 +78,51 @@ def test_one_device_alone_says_what_it_does_not_know() -> None:
     alone = profile().model_copy(update={"steps": (), "all_reduce": ()})
     law = fit(alone)
     assert law.verdict == "no-law"
-    assert "lower bounds" in law.reason
-    assert float(law.predict(8, 16).value) == pytest.approx(1e-3 + 16e-4, rel=0.01)
+    assert "no two devices were timed" in law.reason
+    alone_seconds, eight = law.predict(1, 16), law.predict(8, 16)
+    assert float(alone_seconds.value) == pytest.approx(1e-3 + 16e-4, rel=0.05)
+    assert eight.high / eight.low > 1.3 * alone_seconds.high / alone_seconds.low
+
+
+def exact_laws(trials, *, s_min: float, b_crit: float, fixed: float, slope: float) -> FittedLaws:  # type: ignore[no-untyped-def]
+    """Laws without any doubt: S = S_min (1 + B_crit/B), t = fixed + slope B/N."""
+    found = fit_laws(trials, None)
+    one = np.ones((1, 1))
+    zero = 1e-300 * one
+    parameters = StepTimeParameters(
+        fixed_seconds=fixed * one, seconds_an_example=slope * one, saturation=one, latency_seconds=zero,
+        seconds_a_byte=zero, node_latency_seconds=zero, node_seconds_a_byte=zero, ring_share=zero, contention=one,
+        overlap=one, jitter=0 * one, input_seconds_an_example=zero,
+    )  # fmt: skip
+    step_seconds = StepTimeLaw(
+        draws_of=parameters, misfit_D=np.zeros(1), drift_D2=np.zeros((1, 2)), num_bytes=1.0, workers_per_node=None,
+        most_workers=1e9, verdict="ok", reason="",
+    )  # fmt: skip
+    steps = dataclasses.replace(
+        found.steps, draw_logs=lambda batch: np.log(s_min * (1 + b_crit / batch))[None], verdict="ok"
+    )
+    return dataclasses.replace(found, steps=steps, step_seconds=step_seconds)
 
 
 def test_the_closed_form(make_trials) -> None:  # type: ignore[no-untyped-def]
     """laws.md section 4: with S = S_min (1 + B_c/B) and t = tau + c B/N, B* = sqrt(B_c tau N/c) and
-    T* = S_min (sqrt(tau) + sqrt(c B_c/N))^2; the plan's batch sizes are doublings, so B within one of them."""
-    trials = make_trials(seed=0, trials_per_size=30)
-    some = profile(fixed=0.02, slope=1e-3)
-    laws = fit_laws(trials, some)
-    s_min, b_crit = laws.steps.parameters["S_min"], laws.steps.parameters["B_crit"]
-    for row in plan(trials, some, (1, 2, 4, 8)).rows:
-        best = math.sqrt(b_crit * 0.02 * row.num_workers / 1e-3)
-        seconds = s_min * (math.sqrt(0.02) + math.sqrt(1e-3 * b_crit / row.num_workers)) ** 2
-        assert best / 2 < row.global_batch_size < best * 2
-        assert seconds * 0.999 <= row.seconds_to_target <= seconds * 1.08
+    T* = S_min (sqrt(tau) + sqrt(c B_c/N))^2."""
+    trials = make_trials(seed=0, sizes=(16, 256, 16384), max_examples=1e9)
+    single = [dataclasses.replace(one, recipe=one.recipe.model_copy(update={"norm_batch_size": 1})) for one in trials]
+    laws = exact_laws(single, s_min=40.0, b_crit=500.0, fixed=0.02, slope=1e-3)
+    answer = make_plan(study="s", target="t", trials=single, laws=laws, workers=range(1, 65), profile=profile())
+    assert len(answer.rows) == 64
+    for row in answer.rows:
+        best = math.sqrt(500 * 0.02 * row.num_workers / 1e-3)
+        seconds = 40 * (math.sqrt(0.02) + math.sqrt(1e-3 * 500 / row.num_workers)) ** 2
+        assert seconds * 0.9999 <= row.seconds_to_target <= seconds * 1.01
+        if row.global_batch_size in (16, 256, 16384):
+            continue  # measured, and so preferred where it takes hardly longer
+        assert row.seconds_to_target == pytest.approx(seconds, rel=1e-3)
+        assert row.global_batch_size == pytest.approx(best, abs=max(0.6 * row.num_workers, 0.03 * best))
+        assert (row.seconds_low, row.seconds_high) == (
+            pytest.approx(row.seconds_to_target, rel=0.5), pytest.approx(row.seconds_to_target, rel=0.5)
+        )  # fmt: skip
 
 
 def test_a_plan_s_rows_hold_together(make_trials) -> None:  # type: ignore[no-untyped-def]
@@ -116,7 +142,7 @@ def test_a_plan_s_rows_hold_together(make_trials) -> None:  # type: ignore[no-un
     rates = {row.global_batch_size: row.recipe["learning_rate"] for row in answer.rows}
     assert [rates[size] for size in sorted(rates)] == sorted(rates.values())
     keys = {"study", "target", "laws", "rows", "knee"}
-    assert set(answer.to_json()) == keys
+    assert set(answer.to_json()) >= keys
     assert set(answer.to_json()["laws"]["steps"]) >= {"name", "parameters", "interval", "fitted_on", "verdict"}
 
 
@@ -128,7 +154,7 @@ def test_a_plan_s_rows_hold_together(make_trials) -> None:  # type: ignore[no-un
     ],
 )
 def test_the_knee_has_a_reason(make_trials, times: dict[str, float], reason: str) -> None:  # type: ignore[no-untyped-def]
-    answer = plan(make_trials(seed=0, trials_per_size=20), profile(**times))
+    answer = plan(make_trials(seed=0, trials_per_size=20), profile(**times), (1, 2, 4, 8, 16, 32, 64))
     assert answer.knee_num_workers is not None
     assert reason in answer.knee_why
 
@@ -144,6 +170,37 @@ def test_what_cannot_be_planned_is_said(make_trials) -> None:  # type: ignore[no
     trials = make_trials(seed=0)
     with pytest.raises(UserMistake, match="step times were not measured yet"):
         plan(trials, None)
-    with pytest.raises(UserMistake, match=r"can be divided among any of \[7\] workers"):
-        plan(trials, profile(), (7,))
-    assert [row.num_workers for row in plan(trials, profile(), (7, 8)).rows] == [8]
+    with pytest.raises(UserMistake, match=r"can be divided among any of \[2000\] workers"):
+        plan(trials, profile(), (2000,))
+    assert [row.num_workers for row in plan(trials, profile(), (7, 2000)).rows] == [7]
+
+
+def test_without_a_law_only_measured_batch_sizes_are_planned(make_trials) -> None:  # type: ignore[no-untyped-def]
+    trials = make_trials(seed=0, sizes=(64, 128))
+    answer = plan(trials, profile(), (1, 3, 4, 8))
+    assert answer.laws["steps"].verdict == "no-law"
+    assert [row.num_workers for row in answer.rows] == [1, 4, 8], "three workers divide neither in whole groups"
+    assert {row.global_batch_size for row in answer.rows} <= {64, 128}
+
+
+def test_questions_are_answered(make_trials) -> None:  # type: ignore[no-untyped-def]
+    trials, some = make_trials(seed=1), profile(latency=2e-4, byte=1e-9, jitter=0.05)
+    laws = fit_laws(trials, some)
+    rows = plan(trials, some).rows
+    allowed = sorted(row.seconds_to_target for row in rows)[2]
+    answer = make_plan(
+        study="s", target="t", trials=trials, laws=laws, workers=[row.num_workers for row in rows], profile=some,
+        device_hour_cost=2.0, seconds_allowed=allowed,
+    )  # fmt: skip
+    choices = answer.to_json()["choices"]
+    rows_of = {row.num_workers: row for row in answer.rows}
+    assert rows_of[choices["fastest"]].seconds_to_target == min(row.seconds_to_target for row in answer.rows)
+    assert rows_of[choices["cheapest"]].cost == min(row.cost for row in answer.rows if row.cost is not None)
+    assert choices["fewest_within"] == min(n for n, row in rows_of.items() if row.seconds_to_target <= allowed)
+    assert (choices["fewest_surely_within"] or math.inf) >= choices["fewest_within"]
+    front = [rows_of[n] for n in choices["pareto"]]
+    assert choices["fastest"] in choices["pareto"]
+    assert choices["cheapest"] in choices["pareto"]
+    for now, more in itertools.pairwise(front):
+        assert more.seconds_to_target < now.seconds_to_target
+        assert more.device_hours > now.device_hours

@@ -59,13 +59,25 @@ def curve(of: Trial, num_points: int = 12) -> list[Measurement]:
     return points
 
 
+def intervals(draws: np.ndarray, *names: str) -> dict[str, tuple[float, float]]:
+    low, high = np.quantile(draws, (0.05, 0.95), axis=0)
+    return {name: (float(low[i]), float(high[i])) for i, name in enumerate(names)}
+
+
 def steps_law(verdict: Any = "ok", reason: str = "leave-one-out error 4 %") -> Law:
     draws = np.array([STEPS_MIN, B_CRIT]) * np.exp(0.08 * np.random.default_rng(0).standard_normal((200, 2)))
     return Law(
         name="hyperbola",
         parameters={} if verdict == "no-law" else {"S_min": STEPS_MIN, "B_crit": B_CRIT},
-        draws_DP=draws[:, :0] if verdict == "no-law" else draws,
-        formula=lambda x, p: p[0] * (1 + p[1] / x),
+        interval={}
+        if verdict == "no-law"
+        else {
+            "S_min": (float(np.quantile(draws[:, 0], 0.05)), float(np.quantile(draws[:, 0], 0.95))),
+            "B_crit": (float(np.quantile(draws[:, 1], 0.05)), float(np.quantile(draws[:, 1], 0.95))),
+        },
+        draw_logs=lambda x: np.log(np.stack([p[0] * (1 + p[1] / x) for p in draws])),
+        curve_logs=lambda x: np.log(np.stack([p[0] * (1 + p[1] / x) for p in draws])),
+        misfit=0.05,
         fitted_on={"global_batch_size": list(SIZES)},
         verdict=verdict,
         reason=reason,
@@ -77,8 +89,15 @@ def rate_law(verdict: Any = "ok") -> Law:
     return Law(
         name="saturating",
         parameters={} if verdict == "no-law" else {"lr_max": 2.0, "B_n": 300.0},
-        draws_DP=draws[:, :0] if verdict == "no-law" else draws,
-        formula=lambda x, p: p[0] / (1 + p[1] / x),
+        interval={}
+        if verdict == "no-law"
+        else {
+            "lr_max": (float(np.quantile(draws[:, 0], 0.05)), float(np.quantile(draws[:, 0], 0.95))),
+            "B_n": (float(np.quantile(draws[:, 1], 0.05)), float(np.quantile(draws[:, 1], 0.95))),
+        },
+        draw_logs=lambda x: np.log(np.stack([p[0] / (1 + p[1] / x) for p in draws])),
+        curve_logs=lambda x: np.log(np.stack([p[0] / (1 + p[1] / x) for p in draws])),
+        misfit=0.05,
         verdict=verdict,
         reason="" if verdict == "ok" else "two batch sizes only",
     )
@@ -90,6 +109,7 @@ def optimum(size: int, **changes: Any) -> Any:
         "global_batch_size": size,
         **{"steps": steps, "steps_low": 0.9 * steps, "steps_high": 1.12 * steps},
         **{"learning_rate": rate, "learning_rate_low": 0.7 * rate, "learning_rate_high": 1.4 * rate},
+        **{"tolerated_low": 0.6 * rate, "tolerated_high": 1.5 * rate},
         **{"edge": None, "num_trials": 9, "num_reached": 5, "best_trial": 3},
     }
     return SimpleNamespace(**(values | changes))

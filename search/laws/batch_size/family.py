@@ -84,8 +84,10 @@ class FittedFamily:
     """Of those that depend on the batch size."""
     draw_logs: Callable[[Array], Array]
     """log(y) of the average at batch sizes, with misfit: shape (num_draws, len(batch))."""
+    curve_logs: Callable[[Array], Array]
+    """The same without the misfit of single batch sizes, but with the drift beyond the data."""
     smooth_logs: Callable[[Array], Array]
-    """The same without misfit."""
+    """The same with neither."""
 
 
 def fit_family(
@@ -103,24 +105,29 @@ def fit_family(
     counts = np.diff(np.rint(NUM_DRAWS * np.cumsum(np.append(0.0, weights)))).astype(int)
     for fit, count in zip(fitted, counts, strict=True):
         share = rng.choice(NUM_DRAWS, count, replace=False)
-        tail = fit.misfit_D[share] * rng.standard_t(TAIL, len(share))
-        parts.append((fit, share, tail, DRIFT * rng.standard_normal(len(share))))
+        parts.append((fit, share))
+    misfit_D = np.concatenate([fit.misfit_D[share] for fit, share in parts])
+    tail_D = misfit_D * rng.standard_t(TAIL, len(misfit_D))
+    drift_D = DRIFT * rng.standard_normal(len(misfit_D))
 
     def smooth_logs(batch: Array) -> Array:
         log_batch = np.log(batch)
-        return np.vstack([fit.log_value(log_batch)[share] for fit, share, _, _ in parts])
+        return np.vstack([fit.log_value(log_batch)[share] for fit, share in parts])
 
-    def draw_logs(batch: Array) -> Array:
+    def curve_logs(batch: Array) -> Array:
         log_batch = np.log(batch)
         beyond = np.maximum(np.maximum(low - log_batch, log_batch - high), 0.0)
-        misses = [tail[:, None] + drift[:, None] * beyond for _, _, tail, drift in parts]
-        return smooth_logs(batch) + np.vstack(misses)
+        return smooth_logs(batch) + drift_D[:, None] * beyond
+
+    def draw_logs(batch: Array) -> Array:
+        return curve_logs(batch) + tail_D[:, None]
 
     return FittedFamily(
         curves=fitted,
         weights={fit.curve.name: float(weight) for fit, weight in zip(fitted, weights, strict=True)},
         leader=_leader(fitted[1:]),
         draw_logs=draw_logs,
+        curve_logs=curve_logs,
         smooth_logs=smooth_logs,
     )
 

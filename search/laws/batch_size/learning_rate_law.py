@@ -118,6 +118,8 @@ def fit_learning_rate_law(
         parameters={key: float(np.median(values)) for key, values in draws.items()},
         interval={key: quantile_interval(values) for key, values in draws.items()},
         draw_logs=family.draw_logs,
+        curve_logs=family.curve_logs,
+        misfit=misfit,
         weights=family.weights,
         fitted_on=facts,
         verdict="flat" if is_flat else "ok",

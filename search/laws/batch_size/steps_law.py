@@ -6,7 +6,7 @@
 | hyperbola | S_min (1 + B_crit/B) | McCandlish et al. (2018), arXiv 1812.06162, equation 5.4 |
 | power law | S_min (1 + (B_crit/B)^p), p <= 1 | a slope less than -1 below the knee, Shallue et al., figure 1 |
 | knee | S_min (1 + (B_crit/B)^a)^(1/a) | its sharper or softer form |
-| minimum | S_min (1 + B_crit/B + (B_low/B)^2 + B/B_high) | examples, or steps, least in between (arXiv 2601.05034) |
+| minimum | S_min (1 + B_crit/B + B_crit B_low/B^2 + B/B_high) | examples or steps least in between, 2601.05034 |
 
 A measured gradient noise scale is a prior of B_crit, as loose as ``NOISE_LOOSENESS``: the two agree within a factor of
 a few (McCandlish et al., section 5 and figure 6). B_crit depends on the target.
@@ -65,7 +65,6 @@ def _low_high(z: Array, bend: Bend) -> tuple[Array, Array]:
 def _minimum(z: Array, log_batch: Array, bend: Bend) -> Array:
     low, high = _low_high(z, bend)
     falling = np.logaddexp(0.0, _bend(z, bend) - log_batch)
-    # (B_low/B)^2 times B_crit/B_low, so that the examples, B S, have their minimum near B_low.
     steep = _bend(z, bend) + low - 2 * log_batch
     return np.asarray(np.logaddexp(np.logaddexp(falling, steep), log_batch - high))
 
@@ -155,6 +154,8 @@ def fit_steps_law(
         parameters={key: float(np.median(values)) for key, values in draws.items()},
         interval={key: quantile_interval(values) for key, values in draws.items()},
         draw_logs=family.draw_logs,
+        curve_logs=family.curve_logs,
+        misfit=misfit,
         weights=family.weights,
         fitted_on=facts,
         verdict="flat" if is_flat else "ok",

@@ -25,7 +25,11 @@ from largebatch.search.laws.law import Array
 
 WINDOW = 2.0
 TREND_WIDTH = 0.7
-SLOPE, SLOPE_SPREAD, SLOPE_TREND_SPREAD = 0.9, 0.3, 0.1
+FLOOR_WIDTH = 0.5
+"""Prior of a floor: round the fewest steps that were seen at its batch size."""
+EDGE_CHANCE = 0.25
+"""Chance that the best rate lies beyond those that were tried from which it is said to lie on their edge."""
+SLOPE, SLOPE_SPREAD, SLOPE_TREND_SPREAD = 0.9, 0.5, 0.1
 """Prior: the median, the standard deviation of the logarithm, and that of its power of B."""
 LEAN, LEAN_SPREAD, LEAN_TREND_SPREAD = 3.0, 1.0, 0.4
 """Prior of c, in the same way."""
@@ -92,9 +96,10 @@ def fit_valley(
     floor_G[groups], place_G[groups] = floors[0], places[0]
     edge_G = np.zeros(len(log_batch_G), dtype=int)
     for group in groups:
-        tried = x_T[group_T == group]
+        tried, place_D = x_T[group_T == group], place_DG[:, group]
         if tried.max() > tried.min():
-            edge_G[group] = int(place_G[group] >= tried.max() - 1e-9) - int(place_G[group] <= tried.min() + 1e-9)
+            above, below = np.mean(place_D >= tried.max()), np.mean(place_D <= tried.min())
+            edge_G[group] = int(above > EDGE_CHANCE and above >= below) - int(below > EDGE_CHANCE and below > above)
     return Valley(
         floor_G=floor_G, place_G=place_G, floor_DG=floor_DG, place_DG=place_DG,
         slope_G=fit.slope(best, log_batch_G), lean_G=fit.lean(best, log_batch_G), noise=noise, edge_G=edge_G,
@@ -127,6 +132,7 @@ class _Fit:
         self.x_T, self.y_T, self.known_T, self.group_T = x_T, y_T, known_T, group_T
         self.middle, self.log_batch_G = float(log_batch_G.mean()), log_batch_G - log_batch_G.mean()
         self.num = len(log_batch_G)
+        self.fewest_G = np.array([y_T[(group_T == g) & known_T].min() for g in range(self.num)])
 
     def slope(self, p: Array, log_batch: Array) -> Array:
         return np.asarray(np.exp(p[0] + p[1] * (log_batch - self.middle)))
@@ -190,7 +196,8 @@ class _Fit:
             (p[0] - math.log(SLOPE)) / SLOPE_SPREAD, p[1] / SLOPE_TREND_SPREAD,
             (p[2] - math.log(LEAN)) / LEAN_SPREAD, p[3] / LEAN_TREND_SPREAD, p[5] - 0.5,
         ]  # fmt: skip
-        return np.concatenate([data, shape, (self._places(p) - trend) / TREND_WIDTH])
+        floors = (self._floors(p) - self.fewest_G) / FLOOR_WIDTH
+        return np.concatenate([data, shape, (self._places(p) - trend) / TREND_WIDTH, floors])
 
     def _slopes(self, p: Array, noise: float) -> Array:
         """The derivatives of ``_misses``."""
@@ -212,11 +219,12 @@ class _Fit:
         root = np.sqrt(np.maximum(-2 * log_cdf, 1e-12))
         hazard = np.exp(-0.5 * z**2 - 0.5 * math.log(2 * math.pi) - log_cdf)
         slopes *= np.where(self.known_T, 1.0, -hazard / root)[:, None] / noise
-        prior = np.zeros((5 + num, len(p)))
+        prior = np.zeros((5 + 2 * num, len(p)))
         widths = (SLOPE_SPREAD, SLOPE_TREND_SPREAD, LEAN_SPREAD, LEAN_TREND_SPREAD, 1.0)
         prior[range(5), (0, 1, 2, 3, 5)] = 1 / np.array(widths)
         line = np.arange(num)
         prior[5 + line, self.FIRST + num + line] = 1 / TREND_WIDTH
-        prior[5:, 4] = -1 / TREND_WIDTH
-        prior[5:, 5] = -self.log_batch_G / TREND_WIDTH
+        prior[5 : 5 + num, 4] = -1 / TREND_WIDTH
+        prior[5 : 5 + num, 5] = -self.log_batch_G / TREND_WIDTH
+        prior[5 + num + line, self.FIRST + line] = 1 / FLOOR_WIDTH
         return np.vstack([slopes, prior])

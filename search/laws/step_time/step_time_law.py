@@ -21,9 +21,9 @@ from largebatch.search.laws.step_time.step_time_model import StepParts, StepTime
 from largebatch.search.laws.step_time.timings import Timings
 
 DRIFT, SYNC_DRIFT = 0.05, 0.2
-MISFIT, MISFIT_SPREAD = 0.08, 0.8
+MISFIT, MISFIT_SPREAD = 0.05, 1.0
 """Prior of what the formula leaves out of a time: median and standard deviation of the logarithm."""
-NUM_COORDINATES = 13
+NUM_COORDINATES = 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +72,11 @@ class StepTimeLaw:
         left_out = self.misfit_D[:, None] + DRIFT * beyond * self.drift_D2[:, :1]
         return np.asarray(seconds * np.exp(left_out)).reshape(-1, *workers.shape)
 
+    def curve_draws(self, num_workers: ArrayLike, local_batch_size: ArrayLike) -> Array:
+        """The same without misfit: what more timings elsewhere could teach."""
+        seconds = self.draws(num_workers, local_batch_size)
+        return np.asarray(seconds * np.exp(-self.misfit_D).reshape(-1, *(1,) * (seconds.ndim - 1)))
+
     def predict(self, num_workers: ArrayLike, local_batch_size: ArrayLike) -> Prediction:
         """Seconds a step with their 90 % interval; the value is the median of the draws."""
         draws = self.draws(num_workers, local_batch_size)
@@ -104,19 +109,19 @@ def fit_step_time_law(
 
     def log_likelihood(z: Array) -> Array:
         draws = _parameters(z, reference, timings.jitter, within, between)
-        misfit = _misfit(z)[:, None]
+        misfit, sum_misfit = _misfit(z[:, 12:13]), 2 * _misfit(z[:, 13:14])
         told = step_parts(
             draws, timings.num_workers_M, timings.local_batch_M, timings.num_bytes, timings.workers_per_node
         )
         total = _normal(timings.log_seconds_M - np.log(told.seconds), np.hypot(widths, misfit))
         if len(timings.sum_workers_R):
             sums = sum_seconds(draws, timings.sum_workers_R, timings.sum_bytes_R, timings.workers_per_node)
-            # A sum's time depends on its size in more ways than latency and bandwidth: twice the misfit.
-            total = total + _normal(timings.log_sum_seconds_R - np.log(sums), np.hypot(sum_widths, 2 * misfit))
+            # A sum's time depends on its size in more ways than latency and bandwidth: a misfit of its own.
+            total = total + _normal(timings.log_sum_seconds_R - np.log(sums), np.hypot(sum_widths, sum_misfit))
         return total
 
     z = draw_posterior(log_likelihood, NUM_COORDINATES, rng)
-    misfit_D = _misfit(z)
+    misfit_D = _misfit(z[:, 12])
     most = float(timings.num_workers_M.max())
     fits = f"times fit within {100 * float(np.median(misfit_D)):.0f} %; "
     if timings.has_synchronised:
@@ -145,17 +150,17 @@ def _parameters(
     """Plain numbers of standard normal coordinates, shape (D, NUM_COORDINATES)."""
     log_seconds, local_batch = reference
     whole = np.exp(log_seconds - 0.05 + 0.4 * z[:, 0:1])
-    fixed_share = expit(-2.2 + 1.0 * z[:, 1:2])
+    fixed_share = expit(-2.2 + _far(z[:, 1:2]))
     slope = (1 - fixed_share) * whole / local_batch
     return StepTimeParameters(
         fixed_seconds=fixed_share * whole,
         seconds_an_example=slope,
-        saturation=1 + np.exp(-2.0 + 1.0 * z[:, 2:3]),
-        latency_seconds=within.latency_seconds * np.exp(within.spread * z[:, 3:4]),
-        seconds_a_byte=np.exp(within.spread * z[:, 4:5]) / within.bytes_per_second,
-        node_latency_seconds=between.latency_seconds * np.exp(between.spread * z[:, 5:6]),
-        node_seconds_a_byte=np.exp(between.spread * z[:, 6:7]) / between.bytes_per_second,
-        ring_share=ndtr(-1.5 + z[:, 7:8]),
+        saturation=1 + np.exp(-2.5 + 1.2 * z[:, 2:3]),
+        latency_seconds=within.latency_seconds * np.exp(within.spread * _far(z[:, 3:4])),
+        seconds_a_byte=np.exp(within.spread * _far(z[:, 4:5])) / within.bytes_per_second,
+        node_latency_seconds=between.latency_seconds * np.exp(between.spread * _far(z[:, 5:6])),
+        node_seconds_a_byte=np.exp(between.spread * _far(z[:, 6:7])) / between.bytes_per_second,
+        ring_share=ndtr(-1.0 + 1.2 * z[:, 7:8]),
         contention=np.exp(0.5 * np.abs(z[:, 8:9])),
         overlap=1 + np.exp(1.0 * z[:, 9:10]),
         jitter=0.02 * np.exp(0.8 * z[:, 10:11]) if jitter is None else jitter * np.exp(0.2 * z[:, 10:11]),
@@ -163,8 +168,13 @@ def _parameters(
     )
 
 
+def _far(z: Array) -> Array:
+    """As the normal distribution in the middle with longer tails, for what data may show to be far from usual."""
+    return np.asarray(np.sinh(0.6 * np.clip(z, -6, 6)) / 0.6)
+
+
 def _misfit(z: Array) -> Array:
-    return np.asarray(MISFIT * np.exp(MISFIT_SPREAD * z[:, 12]))
+    return np.asarray(MISFIT * np.exp(MISFIT_SPREAD * z))
 
 
 def _normal(miss: Array, width: Array) -> Array:

@@ -1,0 +1,160 @@
+"""Commands that read a record, or a user's own numbers, and answer: show, plan, fit, report, list."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.commands.options import (
+    DirectoryArgument,
+    InterconnectOption,
+    JsonOption,
+    WorkersPerNodeOption,
+    counts,
+    listed,
+)
+
+if TYPE_CHECKING:
+    from largebatch.search.laws.fitting import Network
+    from largebatch.studies.answer import Answer
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: largebatch show runs/quickstart --json")
+def show(directory: DirectoryArgument, as_json: JsonOption = False) -> None:
+    """Show trials, the best recipe for each batch size, the laws, and what is running."""
+    from largebatch.studies.terminal.show import print_study, study_json
+
+    answer = _read(directory)
+    if as_json:
+        print(json.dumps(study_json(answer), indent=1))
+    else:
+        print_study(answer)
+
+
+@app.command(epilog="Example: largebatch plan runs/quickstart --workers 1,8,64 --json")
+def plan(
+    directory: DirectoryArgument,
+    workers: Annotated[
+        str | None, typer.Option(help="Worker counts, as in 1,2,4 or 1-4096; the study's if not given.")
+    ] = None,
+    within_hours: Annotated[float | None, typer.Option(min=0, help="Name the fewest workers that end in time.")] = None,
+    device_hour_cost: Annotated[float | None, typer.Option(min=0, help="Price of a device for an hour.")] = None,
+    interconnect: InterconnectOption = None,
+    workers_per_node: WorkersPerNodeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """For each worker count: the best recipe, time and cost to the target with a 90 % interval."""
+    from largebatch.search.laws.fitting import Network
+
+    answer = _read(
+        directory,
+        workers=counts("--workers", workers),
+        device_hour_cost=device_hour_cost,
+        seconds_allowed=None if within_hours is None else 3600 * within_hours,
+        network=Network(workers_per_node=workers_per_node, interconnect=interconnect),
+    )
+    if answer.plan is None:
+        raise UserMistake(answer.problem or "there is no plan")
+    if as_json:
+        print(json.dumps(answer.plan.to_json(), indent=1))
+        return
+    from largebatch.studies.terminal.show import print_plan
+
+    print_plan(answer.plan)
+
+
+@app.command(epilog="Example: largebatch fit mine.csv --predict 16384,65536")
+def fit(
+    file: Annotated[Path, typer.Argument(help="A CSV with global_batch_size and one of steps, epochs, examples.")],
+    predict: Annotated[str | None, typer.Option(help="Batch sizes, as in 16384,65536.")] = None,
+    predict_workers: Annotated[str | None, typer.Option(help="Worker counts, as in 128,1024.")] = None,
+    predict_batch: Annotated[
+        str | None, typer.Option(help="The batch size of each of those, where the file's differ.")
+    ] = None,
+    interconnect: InterconnectOption = None,
+    workers_per_node: WorkersPerNodeOption = None,
+    gradient_bytes: Annotated[
+        float | None, typer.Option(min=1, help="Bytes summed over workers in a step; 50e6 if not given.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit the same laws to your own numbers, one row a training; nothing is trained.
+
+    Repeats are repeated rows. Further columns: group, censored (1 where the target was not reached), learning_rate,
+    and num_workers with seconds (to the target) or step_seconds.
+    """
+    from largebatch.search.laws.fitting import Network
+    from largebatch.studies.own_fit import Asked, fit_table, print_fit
+    from largebatch.studies.own_numbers import read_table
+
+    found = fit_table(
+        read_table(file),
+        Asked(
+            batch_sizes=counts("--predict", predict) or [],
+            workers=listed("--predict-workers", predict_workers) or [],
+            batches=listed("--predict-batch", predict_batch),
+        ),
+        network=Network(workers_per_node=workers_per_node, interconnect=interconnect),
+        gradient_bytes=gradient_bytes,
+    )
+    if as_json:
+        print(json.dumps(found, indent=1))
+    else:
+        print_fit(found)
+
+
+@app.command(epilog="Example: largebatch report runs/quickstart -o report.html")
+def report(
+    directory: DirectoryArgument,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="The page; DIRECTORY/report.html if not given.")
+    ] = None,
+) -> None:
+    """Write one self-contained HTML page."""
+    from largebatch.studies.answer import write_answer_report
+    from largebatch.studies.record.directory import StudyDirectory
+
+    answer = _read(directory)
+    path = out or directory / "report.html"
+    try:
+        write_answer_report(StudyDirectory.existing(directory), answer, path)
+    except OSError as error:
+        raise UserMistake(f"{path} cannot be written: {error.strerror}; choose another -o") from error
+    print(path)
+
+
+@app.command(name="list", epilog="Example: largebatch list")
+def list_names(as_json: JsonOption = False) -> None:
+    """List the tasks, searchers, schedulers, rules and studies that ship."""
+    from largebatch.studies.terminal.show import names_that_ship
+
+    names = names_that_ship()
+    if as_json:
+        print(json.dumps(names, indent=1))
+        return
+    for kind, members in names.items():
+        print(f"{kind}: {', '.join(members)}")
+
+
+def _read(
+    directory: Path,
+    *,
+    workers: list[int] | None = None,
+    device_hour_cost: float | None = None,
+    seconds_allowed: float | None = None,
+    network: "Network | None" = None,
+) -> "Answer":
+    from largebatch.studies.answer import read_answer
+    from largebatch.studies.record.directory import StudyDirectory
+
+    return read_answer(
+        StudyDirectory.existing(directory),
+        workers=workers,
+        device_hour_cost=device_hour_cost,
+        seconds_allowed=seconds_allowed,
+        network=network,
+    )

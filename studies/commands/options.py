@@ -1,0 +1,39 @@
+"""Arguments and options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from largebatch.spaces.user_mistake import UserMistake
+
+StudyArgument = Annotated[str, typer.Argument(help="A study file, or the name of a study that ships (see `list`).")]
+DirectoryArgument = Annotated[Path, typer.Argument(help="A study directory: the --out of a `run`.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AddressOption = Annotated[str | None, typer.Option(help="A Ray cluster's address; a Ray of our own if not given.")]
+InterconnectOption = Annotated[
+    str | None, typer.Option(help="The network between nodes, as in ib-edr or ethernet-10g; see `list`.")
+]
+WorkersPerNodeOption = Annotated[int | None, typer.Option(min=1, help="Devices of a node; all alike if not given.")]
+
+
+def counts(option: str, text: str | None) -> list[int] | None:
+    """Whole numbers in rising order, each once."""
+    numbers = listed(option, text)
+    return None if numbers is None else sorted(set(numbers))
+
+
+def listed(option: str, text: str | None) -> list[int] | None:
+    """Whole numbers as they were given; 1-8 stands for all from 1 to 8."""
+    if text is None:
+        return None
+    numbers: list[int] = []
+    try:
+        for part in text.split(","):
+            first, _, last = part.partition("-")
+            numbers += range(int(first), int(last or first) + 1)
+    except ValueError:
+        numbers = []
+    if not numbers or min(numbers) < 1:
+        raise UserMistake(f"{option} must be whole numbers from 1 on, as in 1,2,4 or 1-8; got {text!r}")
+    return numbers
