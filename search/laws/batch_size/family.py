@@ -22,8 +22,8 @@ from largebatch.search.laws.posterior import NUM_DRAWS, draw_posterior
 
 MISFIT_SPREAD = 1.0
 """Prior of the misfit: the standard deviation of its logarithm."""
-DRIFT = 0.1
-TAIL = 5
+DRIFT = 0.15
+TAIL = 10
 """Degrees of freedom of Student's t, from which a prediction's misfit is drawn: some batch sizes miss by more."""
 BEND_SPREAD = 2.0
 """How far beyond the measured batch sizes, in log, the prior of a bend reaches in a standard deviation."""

@@ -22,7 +22,7 @@ from largebatch.search.laws.batch_size.family import Bend, Curve, FittedFamily, 
 from largebatch.search.laws.batch_size.points import AT_LEAST, AT_MOST, MIN_POINTS, Points
 from largebatch.search.laws.law import Array, Law, no_law, quantile_interval
 
-MISFIT = 0.06
+MISFIT = 0.02
 """Prior median of the misfit of a law at a batch size (standard deviation in log)."""
 MAX_MISFIT = 0.35
 """A family that misses the measured steps by more than this (standard deviation in log) does not describe them."""

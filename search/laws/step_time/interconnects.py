@@ -23,7 +23,7 @@ class Interconnect:
     spread: float = SPREAD
 
 
-UNKNOWN = Interconnect(10e-6, 20e9, 1.3)
+UNKNOWN = Interconnect(10e-6, 40e9, 1.5)
 """Where the user names nothing: from shared memory's and Ethernet's to NVLink's within two standard deviations."""
 
 INTERCONNECTS = MappingProxyType(

@@ -150,7 +150,7 @@ def _parameters(
     """Plain numbers of standard normal coordinates, shape (D, NUM_COORDINATES)."""
     log_seconds, local_batch = reference
     whole = np.exp(log_seconds - 0.05 + 0.4 * z[:, 0:1])
-    fixed_share = expit(-2.2 + _far(z[:, 1:2]))
+    fixed_share = expit(-2.6 + _far(z[:, 1:2]))
     slope = (1 - fixed_share) * whole / local_batch
     return StepTimeParameters(
         fixed_seconds=fixed_share * whole,
