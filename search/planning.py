@@ -11,6 +11,7 @@ import numpy as np
 
 from largebatch.search.knee import Candidates, find_knee
 from largebatch.search.laws.batch_size.optima import BatchOptimum
+from largebatch.search.laws.batch_size.other_laws import apply_laws
 from largebatch.search.laws.fitting import FittedLaws
 from largebatch.search.laws.law import INTERVAL, Array
 from largebatch.search.laws.step_time.step_time_law import StepTimeLaw
@@ -59,7 +60,12 @@ def make_plan(
     return Plan(
         study=study,
         target=target,
-        laws={"steps": laws.steps, "learning_rate": laws.learning_rate, "step_seconds": laws.step_seconds},
+        laws={
+            "steps": laws.steps,
+            "learning_rate": laws.learning_rate,
+            **laws.others,
+            "step_seconds": laws.step_seconds,
+        },
         rows=tuple(rows),
         knee_num_workers=knee.num_workers,
         knee_why=knee.why,
@@ -97,8 +103,8 @@ def _choose(workers_W: np.ndarray, laws: FittedLaws, step_time: StepTimeLaw) -> 
         chosen = []
         for n, divided in table:
             steps = np.array([o.steps for o in laws.optima if o.global_batch_size in divided])
-            seconds = step_time.middle_parts(np.full(len(divided), n), divided / n).seconds
-            chosen.append(divided[np.argmin(steps * seconds)])
+            alone = step_time.middle_parts(np.full(len(divided), n), divided / n).seconds
+            chosen.append(divided[np.argmin(steps * alone)])
         return np.array([n for n, _ in table], dtype=int), np.array(chosen, dtype=int)
     unit_W = workers_W * group
     reachable = unit_W <= MAX_EXTRAPOLATION * sizes.max()
@@ -193,6 +199,7 @@ def _recipe(
     nearest = min(_known(laws), key=lambda optimum: abs(np.log(optimum.global_batch_size / size)))
     assert nearest.best_trial is not None
     recipe = next(trial for trial in trials if trial.number == nearest.best_trial).recipe
+    recipe = apply_laws(recipe, laws.others, size)
     rate = recipe.learning_rate
     if law_rate is not None:
         rate = law_rate

@@ -1,6 +1,7 @@
 """``fit``: the laws on a user's own numbers, as the JSON of the contract and as a table."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,7 +17,14 @@ from largebatch.search.laws.fitting import Network, withhold_batch_size, withhol
 from largebatch.search.laws.law import Array, Law, quantile_interval
 from largebatch.search.laws.posterior import NUM_DRAWS
 from largebatch.search.laws.step_time.step_time_law import StepTimeLaw
-from largebatch.search.own_laws import TYPICAL_GRADIENT_BYTES, TYPICAL_STEP_SECONDS, Trainings, pool, time_steps
+from largebatch.search.own_laws import (
+    TYPICAL_GRADIENT_BYTES,
+    TYPICAL_NOISE,
+    TYPICAL_STEP_SECONDS,
+    Trainings,
+    pool,
+    time_steps,
+)
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.own_numbers import OwnRow, OwnTable
 from largebatch.studies.report.answer import format_number
@@ -84,7 +92,7 @@ class _Group:
         withheld = {}
         if self.points is not None:
             law = fit_steps_law(self.points, rng=self.rng, unit=self.kind)
-            answer |= _law_entry(law) | {"unit": self.unit}
+            answer |= _law_entry(law) | {"unit": self.unit, "notes": self._notes()}
             withheld["steps"] = withhold_batch_size(self.points, None, self.rng, self.kind)
             predictions += [self._at_batch(law, size) for size in asked.batch_sizes]
         elif asked.batch_sizes:
@@ -105,6 +113,17 @@ class _Group:
             raise UserMistake("--predict-workers needs columns num_workers and seconds (or step_seconds)")
         told_apart = {name: asdict(one) for name, one in withheld.items() if one is not None}
         return {**answer, "withheld": told_apart, "predictions": predictions}
+
+    def _notes(self) -> list[str]:
+        """What a reader should know of the rows."""
+        places = Counter(tuple(sorted(row.values.items())) for row in self.rows)
+        again = sum(count - 1 for count in places.values())
+        batches = Counter(row.values["global_batch_size"] for row in self.rows)
+        notes = [f"{again} rows are exactly like another; they count as repeats"] if again else []
+        if self.rates is None and max(batches.values()) == 1:
+            assumed = f"{100 * TYPICAL_NOISE:.0f} %"
+            notes.append(f"one training a batch size: how much trainings scatter is not known, {assumed} is assumed")
+        return notes
 
     def _check_amounts(self, unit: str) -> None:
         for row in self.rows:
@@ -223,6 +242,8 @@ def print_fit(answer: Mapping[str, Any]) -> None:
         for name, value in group["parameters"].items():
             low, high = group["interval"][name]
             console.print(f"  {name} {format_number(value)} ({format_number(low)} to {format_number(high)})")
+        for note in group.get("notes", []):
+            console.print(f"  note: {note}", soft_wrap=True)
         if "learning_rate" in group:
             console.print(f"  learning rate: {group['learning_rate']['reason']}", soft_wrap=True)
         for found in group["withheld"].values():

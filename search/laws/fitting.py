@@ -7,6 +7,7 @@ import numpy as np
 
 from largebatch.search.laws.batch_size.learning_rate_law import fit_learning_rate_law
 from largebatch.search.laws.batch_size.optima import BatchOptimum, Optima, find_optima, noise_scale_near
+from largebatch.search.laws.batch_size.other_laws import fit_other_laws
 from largebatch.search.laws.batch_size.points import MIN_POINTS, Points
 from largebatch.search.laws.batch_size.steps_law import Unit, fit_steps_law
 from largebatch.search.laws.law import Law, Prediction
@@ -41,6 +42,8 @@ class FittedLaws:
     step_seconds: StepTimeLaw | None
     noise_scale: float | None
     """Measured by the best trials near the target, in examples; None where it was not measured."""
+    others: Mapping[str, Law] = field(default_factory=dict)
+    """Of momentum (as ``one_minus_momentum``), warm-up, weight decay, .., where the trials varied them."""
     withheld: Mapping[str, Withheld] = field(default_factory=dict)
     """``steps`` and ``step_seconds``, where there are enough points."""
 
@@ -66,8 +69,14 @@ def fit_laws(
         UserMistake: if no trial reached the target, or no interconnect is called so.
     """
     ended = [trial for trial in trials if trial.ending is not None]
-    if not any(trial.reached for trial in ended):
+    reached = [trial.steps_to_target for trial in ended if trial.steps_to_target is not None]
+    if not reached:
         raise UserMistake(_nothing_reached(ended))
+    if np.median(reached) < 1:
+        raise UserMistake(
+            f"most of the {len(reached)} trials that met the target did so before their first step: are its value and "
+            "its direction (`above` or `below`) meant?"
+        )
     rng = np.random.default_rng(seed)
     found = find_optima(ended, num_draws=NUM_DRAWS, rng=rng)
     noise_scale = noise_scale_near(found.optima, noise_scales or {})
@@ -85,6 +94,7 @@ def fit_laws(
         found=found,
         steps=fit_steps_law(found.steps, rng=rng, noise_scale=noise_scale, fitted_on=counts),
         learning_rate=fit_learning_rate_law(found.rates, rng=rng, fitted_on=counts),
+        others=fit_other_laws(found, rng),
         step_seconds=step_seconds,
         noise_scale=noise_scale,
         withheld={name: found for name, found in withheld.items() if found is not None},

@@ -26,7 +26,7 @@ from largebatch.studies.report.optima_traces import Optimum, optima_traces
 from largebatch.studies.report.trial_words import MARKS, outcome, trial_words, varying_names
 
 if TYPE_CHECKING:
-    from largebatch.search.laws.batch_size.valley import BatchOptimum
+    from largebatch.search.laws.batch_size.optima import BatchOptimum
     from largebatch.search.laws.fitting import FittedLaws
 
 _REPEAT_SHIFT = 1.07

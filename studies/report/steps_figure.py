@@ -23,7 +23,7 @@ from largebatch.studies.report.optima_traces import Optimum, optima_traces
 from largebatch.studies.report.trial_words import outcome, trial_words, varying_names
 
 if TYPE_CHECKING:
-    from largebatch.search.laws.batch_size.valley import BatchOptimum
+    from largebatch.search.laws.batch_size.optima import BatchOptimum
     from largebatch.search.laws.fitting import FittedLaws
 
 _UNFINISHED = (Outcome.EXHAUSTED, Outcome.STOPPED)

@@ -141,7 +141,7 @@ def _fit(curve: Curve, points: Points, bend: Bend, misfit: float, rng: np.random
         return centre + z[:, num] - values[:, known].mean(axis=1)
 
     def misfits(z: Array) -> Array:
-        return misfit * np.exp(MISFIT_SPREAD * z[:, num + 1])
+        return np.asarray(misfit * np.exp(MISFIT_SPREAD * z[:, num + 1]))
 
     def densities(z: Array) -> Array:
         values = curve.log_value(z, log_batch, bend)

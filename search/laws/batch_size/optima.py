@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from largebatch.search.laws.batch_size.points import AT_LEAST, AT_MOST, VALUE, Points
-from largebatch.search.laws.batch_size.valley import Valley, fit_valley
+from largebatch.search.laws.batch_size.valley import WINDOW, Valley, fit_valley
 from largebatch.search.laws.law import Array, quantile_interval
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Outcome, Trial
@@ -62,6 +62,16 @@ class Optima:
     """1 - momentum at which effective rates are told as learning rates; 1 for an optimizer without."""
     steps: Points
     rates: Points
+
+    def residuals(self) -> tuple[np.ndarray, Array]:
+        """Which trials reached the target near the valley, and what it leaves of their log(steps)."""
+        sizes = [optimum.global_batch_size for optimum in self.optima]
+        group_T = np.array([sizes.index(trial.recipe.global_batch_size) for trial in self.trials])
+        x_T = np.array([math.log(trial.recipe.effective_learning_rate) for trial in self.trials])
+        y_T = np.log([trial.steps_to_target or 1.0 for trial in self.trials])
+        residual_T = y_T - self.valley.predict(x_T, group_T)
+        known_T = np.array([trial.reached for trial in self.trials]) & (np.abs(residual_T) < math.log(WINDOW))
+        return known_T, residual_T
 
 
 def find_optima(trials: Sequence[Trial], *, num_draws: int, rng: np.random.Generator) -> Optima:

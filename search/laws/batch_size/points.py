@@ -29,7 +29,7 @@ class Points:
     @property
     def known(self) -> np.ndarray:
         """Which entries are values."""
-        return self.side_K == VALUE
+        return np.asarray(self.side_K == VALUE)
 
     @property
     def span(self) -> tuple[float, float]:

@@ -55,6 +55,11 @@ class Valley:
     edge_G: np.ndarray
     """1 where the lowest point lies at the highest rate that was tried, -1 at the lowest, else 0."""
 
+    def predict(self, x_T: Array, group_T: np.ndarray) -> Array:
+        """log(steps) of the valley at the batch sizes ``group_T``."""
+        rise = self.slope_G[group_T] * _linex(x_T - self.place_G[group_T], self.lean_G[group_T])
+        return np.asarray(self.floor_G[group_T] + rise)
+
     def width(self, group: int, loss: float = 0.1) -> tuple[float, float]:
         """Factors below and above the best rate at which the steps are ``loss`` (a fraction) more than at it."""
         aim = math.log1p(loss)

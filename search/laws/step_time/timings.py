@@ -1,5 +1,6 @@
 """Measured times in the form that the step-time law is fitted to."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -87,4 +88,4 @@ def _spread(seconds: Sequence[float]) -> float:
 
 def _width(seconds: Sequence[float]) -> float:
     """The standard deviation of the median's logarithm, 1.25 times that of a mean."""
-    return max(MIN_WIDTH, 1.25 * _spread(seconds) / len(seconds) ** 0.5)
+    return max(MIN_WIDTH, 1.25 * _spread(seconds) / math.sqrt(len(seconds)))
