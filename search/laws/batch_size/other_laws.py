@@ -1,7 +1,8 @@
 """The best momentum, warm-up, weight decay and other numbers that a study varied, against the batch size B.
 
 What the valley of the learning rate leaves of log(steps) is fitted by a parabola in the logarithm of the number h:
-r = c + effect ((h - best(B)) / half range)^2 + noise, best(B) = a + b log B. Where the effect of the whole range is
+r = effect ((h - best(B)) / half range)^2 + noise, best(B) = a + b log B, both sides less their mean at each batch size,
+which the valley's floor has taken. Where the effect of the whole range is
 less than the trainings' scatter, the number makes no difference that was seen. Momentum is told as 1 - momentum, which
 is how far a gradient is remembered (arXiv 2307.13813).
 """
@@ -20,8 +21,8 @@ NUMBERS = ("momentum", "beta1", "beta2", "weight_decay", "warmup_steps", "warmup
 FROM_ONE = ("momentum", "beta1", "beta2")
 """Told and fitted as 1 - value."""
 MIN_TRIALS = 8
-LEAST = 1e-3
-"""Stands for a warm-up or decay of 0, as a share of the largest that was tried."""
+OF_LEAST = 0.3
+"""Stands for a warm-up or decay of 0, as a share of the least above it that was tried."""
 
 
 def fit_other_laws(found: Optima, rng: np.random.Generator) -> dict[str, Law]:
@@ -49,7 +50,8 @@ def apply_laws(recipe: Recipe, laws: Mapping[str, Law], size: int) -> Recipe:
 
 def _logs(name: str, values: Sequence[float]) -> Array:
     numbers = 1 - np.array(values, dtype=float) if name in FROM_ONE else np.array(values, dtype=float)
-    return np.asarray(np.log(np.maximum(numbers, LEAST * numbers.max())))
+    least = numbers[numbers > 0].min()
+    return np.asarray(np.log(np.where(numbers > 0, numbers, OF_LEAST * least)))
 
 
 def _fit(name: str, log_T: Array, found: Optima, rng: np.random.Generator) -> Law:
@@ -69,12 +71,15 @@ def _fit(name: str, log_T: Array, found: Optima, rng: np.random.Generator) -> La
     def effect(z: Array) -> Array:
         return np.asarray(0.2 * np.exp(z[:, 2:3]))
 
+    same = batch_T[:, None] == batch_T
+    centring = np.eye(len(batch_T)) - same / same.sum(axis=1, keepdims=True)
+
     def log_likelihood(z: Array) -> Array:
-        noise = max(found.valley.noise, 0.02) * np.exp(0.3 * z[:, 4:5])
-        miss = residual - 0.2 * z[:, 3:4] - effect(z) * (place_T - best(z, batch_T)) ** 2
+        noise = max(found.valley.noise, 0.02) * np.exp(0.5 * z[:, 3:4])
+        miss = (residual - effect(z) * (place_T - best(z, batch_T)) ** 2) @ centring
         return np.asarray((-0.5 * (miss / noise) ** 2 - np.log(noise)).sum(axis=1))
 
-    z = draw_posterior(log_likelihood, 5, rng)
+    z = draw_posterior(log_likelihood, 4, rng)
 
     def logs(batch: Array) -> Array:
         return np.asarray(middle + half * np.clip(best(z, np.log(batch) - centre), -1, 1))
