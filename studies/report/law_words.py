@@ -1,10 +1,15 @@
 """A fitted law in words: formula, parameters with their intervals, verdict and reason, as HTML."""
 
 import html
+import statistics
+from typing import TYPE_CHECKING
 
 from largebatch.search.laws.law import Law
 from largebatch.search.laws.step_time.step_time_law import StepTimeLaw
 from largebatch.studies.report.answer import format_number
+
+if TYPE_CHECKING:
+    from largebatch.search.laws.fitting import FittedLaws
 
 _FORMULAS = {
     "hyperbola": "steps = S_min (1 + B_crit / batch)",
@@ -34,6 +39,32 @@ def law_html(law: Law | StepTimeLaw, title: str) -> str:
 <span class="badge {html.escape(law.verdict)}">{html.escape(verdict)}</span></h3>
 {f'<p class="formula">{html.escape(formula)}</p>' if formula else ""}
 {f"<p>{reason}</p>" if reason else ""}{_parameters(law)}</div>"""
+
+
+def rates_html(laws: "FittedLaws") -> str:
+    """The law, how far one may miss it, and the laws of what else was varied."""
+    reached = [optimum for optimum in laws.optima if optimum.reached]
+    below = statistics.median(optimum.learning_rate / optimum.tolerated_low for optimum in reached)
+    above = statistics.median(optimum.tolerated_high / optimum.learning_rate for optimum in reached)
+    care = (
+        f"<p>A learning rate up to {format_number(below, 2)} times too low or {format_number(above, 2)} times too high "
+        "costs less than 10 % more steps (median over batch sizes; each one's range is in its hover text).</p>"
+    )
+    others = "".join(law_html(law, name.replace("_", " ").capitalize()) for name, law in laws.others.items())
+    return law_html(laws.learning_rate, "Learning rate") + care + others
+
+
+def noise_html(laws: "FittedLaws") -> str:
+    """Measured noise scale beside the fitted knee."""
+    if laws.noise_scale is None:
+        return ""
+    fitted = laws.steps.parameters.get("B_crit")
+    beside = f"; the steps that trials took say B_crit = {format_number(fitted)}" if fitted is not None else ""
+    return (
+        f"<p>The gradients' measured noise scale, B_simple, was {format_number(laws.noise_scale)} examples near the "
+        f"target{beside}. The two agree within a factor of a few where the theory holds; the first is a prior of the "
+        "second.</p>"
+    )
 
 
 def _parameters(law: Law | StepTimeLaw) -> str:

@@ -139,7 +139,8 @@ def _optima(optima: Sequence["BatchOptimum"]) -> list[Figure]:
             optimum.learning_rate_high,
             optimum.edge is not None,
             f"best rate at batch {optimum.global_batch_size}: {format_number(optimum.learning_rate)}<br>90 % interval "
-            f"{format_number(optimum.learning_rate_low)} to {format_number(optimum.learning_rate_high)}"
+            f"{format_number(optimum.learning_rate_low)} to {format_number(optimum.learning_rate_high)}<br>less than "
+            f"10 % more steps from {format_number(optimum.tolerated_low)} to {format_number(optimum.tolerated_high)}"
             + (
                 f"<br>on the {optimum.edge} edge of what was tried: a better one may lie beyond" if optimum.edge else ""
             ),

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from largebatch.search.plan import Plan
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Measurement, Trial
-from largebatch.studies.report.answer import answer_sentence, count
+from largebatch.studies.report.answer import answer_sentence, count, plan_notes
 from largebatch.studies.report.axes import Figure, finite, positive
 from largebatch.studies.report.curves_figure import MAX_CURVES, curves_figure
-from largebatch.studies.report.law_words import law_html
+from largebatch.studies.report.law_words import law_html, noise_html, rates_html
 from largebatch.studies.report.learning_rate_figure import learning_rate_figure
 from largebatch.studies.report.script import SCRIPT
 from largebatch.studies.report.steps_figure import steps_figure
@@ -87,11 +87,17 @@ def _answer(plan: Plan | None, problem: str | None, device: str | None) -> str:
     like = f" ({html.escape(device)})" if device else ""
     return f"""<section class="answer"><p>{html.escape(answer_sentence(plan))}</p></section>
 <section><h2>The plan</h2>{plan_html(plan)}
+<ul class="note">{"".join(f"<li>{html.escape(note)}</li>" for note in _notes(plan))}</ul>
 <p class="note">A <b>worker</b> is one device like the one that was timed{like}.
 <span class="badge measured">measured</span> means that trials of this study measured the steps at this batch size, and
 that the step time was clocked on as many real devices. <span class="badge predicted">predicted</span> means that at
 least one of the two comes from a law fitted to the measurements below; its interval says how far to trust it.</p>
 </section>"""
+
+
+def _notes(plan: Plan) -> list[str]:
+    notes = plan_notes(plan)
+    return [*notes, f"Worth measuring next: {plan.next_measurements[0]}."] if plan.next_measurements else notes
 
 
 def _figures(
@@ -125,7 +131,7 @@ def _learning_rates(trials: Sequence[Trial], laws: "FittedLaws | None", few: str
         "Which learning rate for which batch size",
         f"Each point is a trial: the darker, the fewer steps it took; open: target not reached.{line}{few}",
         learning_rate_figure(trials, laws),
-        law_html(laws.learning_rate, "Learning rate") if laws is not None else "",
+        rates_html(laws) if laws is not None else "",
     )
 
 
@@ -140,7 +146,7 @@ def _steps(trials: Sequence[Trial], laws: "FittedLaws | None", planned: Sequence
         "How many steps a larger batch saves",
         f"{law if has_law else 'Each point is a trial: the lower, the fewer steps it took to the target.'}{few}",
         steps_figure(trials, laws, planned),
-        law_html(laws.steps, "Steps to target") if laws is not None else "",
+        law_html(laws.steps, "Steps to target") + noise_html(laws) if laws is not None else "",
     )
 
 

@@ -111,8 +111,9 @@ def optimum(size: int, **changes: Any) -> Any:
         **{"learning_rate": rate, "learning_rate_low": 0.7 * rate, "learning_rate_high": 1.4 * rate},
         **{"tolerated_low": 0.6 * rate, "tolerated_high": 1.5 * rate},
         **{"edge": None, "num_trials": 9, "num_reached": 5, "best_trial": 3},
+        **changes,
     }
-    return SimpleNamespace(**(values | changes))
+    return SimpleNamespace(**values, reached=values["num_reached"] > 0)
 
 
 def laws(verdict: Any = "ok") -> Any:
@@ -120,7 +121,12 @@ def laws(verdict: Any = "ok") -> Any:
     optima[0] = optimum(16, edge="low")
     optima[-1] = optimum(1024, steps=math.nan, steps_high=math.inf, num_reached=0, learning_rate=math.nan)
     return SimpleNamespace(
-        optima=tuple(optima), steps=steps_law(verdict), learning_rate=rate_law(verdict), step_seconds=None
+        optima=tuple(optima),
+        steps=steps_law(verdict),
+        learning_rate=rate_law(verdict),
+        step_seconds=None,
+        others={},
+        noise_scale=120.0,
     )
 
 

@@ -138,7 +138,7 @@ def _fit(curve: Curve, points: Points, bend: Bend, misfit: float, rng: np.random
     sign = np.where(points.side_K == AT_LEAST, 1.0, -1.0)
 
     def level(z: Array, values: Array) -> Array:
-        return centre + z[:, num] - values[:, known].mean(axis=1)
+        return np.asarray(centre + z[:, num] - values[:, known].mean(axis=1))
 
     def misfits(z: Array) -> Array:
         return np.asarray(misfit * np.exp(MISFIT_SPREAD * z[:, num + 1]))

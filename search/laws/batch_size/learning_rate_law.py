@@ -110,8 +110,8 @@ def fit_learning_rate_law(
     reason = (
         f"the best rate does not move with the batch size within its scatter of {100 * scatter:.0f} %"
         if is_flat
-        else f"the {leader.curve.name} rule fits {known.sum()} batch sizes within {100 * misfit:.0f} % ({power}); "
-        f"predictions average {shares}"
+        else f"the {leader.curve.name} rule fits {known.sum()} batch sizes to {100 * misfit:.0f} % beyond their own "
+        f"scatter ({power}); predictions average {shares}"
     )
     return Law(
         name=leader.curve.name,
