@@ -9,10 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from largebatch.search.laws.batch_size.optima import valley_points
 from largebatch.search.laws.batch_size.points import AT_LEAST, VALUE, Points
 from largebatch.search.laws.batch_size.steps_law import Unit
-from largebatch.search.laws.batch_size.valley import fit_valley
 from largebatch.search.laws.law import Array
 from largebatch.search.laws.posterior import NUM_DRAWS
 from largebatch.search.laws.step_time.timings import Timings
@@ -96,6 +94,10 @@ def _mean_of_repeats(sizes: Array, group_R: np.ndarray, steps_R: Array, reached_
 def _best_of_rates(
     sizes: Array, group_R: np.ndarray, steps_R: Array, reached_R: np.ndarray, rate_R: Array
 ) -> tuple[Points, Points]:
+    # Imported here: scipy's optimizers take a good part of a second, and most tables have one rate a batch size.
+    from largebatch.search.laws.batch_size.optima import valley_points
+    from largebatch.search.laws.batch_size.valley import fit_valley
+
     valley = fit_valley(
         np.log(rate_R), steps_R, reached_R, group_R, np.log(sizes), num_draws=NUM_DRAWS, rng=np.random.default_rng(0)
     )

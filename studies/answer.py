@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from largebatch.search.laws.fitting import FittedLaws, Network, fit_laws
+from largebatch.search.laws.fitting import FittedLaws, fit_laws
+from largebatch.search.laws.step_time.interconnects import Network
 from largebatch.search.plan import Plan
 from largebatch.search.planning import make_plan
 from largebatch.spaces.target import Target

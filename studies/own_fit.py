@@ -13,10 +13,11 @@ from rich.table import Table
 from largebatch.search.laws.batch_size.learning_rate_law import fit_learning_rate_law
 from largebatch.search.laws.batch_size.points import Points
 from largebatch.search.laws.batch_size.steps_law import Unit, fit_steps_law
-from largebatch.search.laws.fitting import Network, withhold_batch_size, withhold_workers
 from largebatch.search.laws.law import Array, Law, quantile_interval
 from largebatch.search.laws.posterior import NUM_DRAWS
+from largebatch.search.laws.step_time.interconnects import Network
 from largebatch.search.laws.step_time.step_time_law import StepTimeLaw
+from largebatch.search.laws.withheld import withhold_batch_size, withhold_workers
 from largebatch.search.own_laws import (
     TYPICAL_GRADIENT_BYTES,
     TYPICAL_NOISE,

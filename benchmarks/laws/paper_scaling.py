@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from plotly.subplots import make_subplots
 
-from largebatch.search.laws.fitting import Network, withhold_workers
+from largebatch.search.laws.step_time.interconnects import Network
+from largebatch.search.laws.withheld import withhold_workers
 from largebatch.search.own_laws import time_steps
 
 GRID = np.unique(np.rint(np.geomspace(1, 2048, 60)))

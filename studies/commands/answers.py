@@ -17,7 +17,7 @@ from largebatch.studies.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from largebatch.search.laws.fitting import Network
+    from largebatch.search.laws.step_time.interconnects import Network
     from largebatch.studies.answer import Answer
 
 app = typer.Typer()
@@ -48,7 +48,7 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """For each worker count: the best recipe, time and cost to the target with a 90 % interval."""
-    from largebatch.search.laws.fitting import Network
+    from largebatch.search.laws.step_time.interconnects import Network
 
     answer = _read(
         directory,
@@ -87,7 +87,7 @@ def fit(
     Repeats are repeated rows. Further columns: group, censored (1 where the target was not reached), learning_rate,
     and num_workers with seconds (to the target) or step_seconds.
     """
-    from largebatch.search.laws.fitting import Network
+    from largebatch.search.laws.step_time.interconnects import Network
     from largebatch.studies.own_fit import Asked, fit_table, print_fit
     from largebatch.studies.own_numbers import read_table
 

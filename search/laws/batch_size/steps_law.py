@@ -147,8 +147,8 @@ def fit_steps_law(
         averaged = sorted(family.weights.items(), key=lambda item: -item[1])
         shares = ", ".join(f"{name} {_percent(weight)}" for name, weight in averaged if weight >= 0.05)
         reason = (
-            f"the {leader.curve.name} fits {_sizes(num_known)} to {_percent(misfit)} beyond their own scatter; predictions "
-            f"average {shares}"
+            f"the {leader.curve.name} fits {_sizes(num_known)} to {_percent(misfit)} beyond their own scatter; "
+            f"predictions average {shares}"
         )
     return Law(
         name=leader.curve.name,

@@ -50,6 +50,17 @@ INTERCONNECTS = MappingProxyType(
 """Each by the name of the standard and its generation; 100 Gbit/s are 12.5e9 bytes a second before overheads."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """What the user knows of the machine that the plan is for.
+
+    ``interconnect`` joins its nodes, or all its devices where ``workers_per_node`` is not given.
+    """
+
+    workers_per_node: int | None = None
+    interconnect: str | None = None
+
+
 def find_interconnect(name: str | None) -> Interconnect:
     """The interconnect called ``name``, or what holds for any.
 
