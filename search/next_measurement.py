@@ -6,6 +6,7 @@ Cov(T, m)^2 / (Var m + v): linear regression on the posterior's draws, as in Bay
 the device-seconds that the measurement takes.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,6 +18,8 @@ from largebatch.search.plan import NextMeasurement, PlanRow
 
 TIMED_STEPS = 50
 """Steps that timing one number of workers takes, warm-up and repeats in all."""
+MAX_ROWS = 64
+"""Rows of the plan over which gains are averaged; of more, as many evenly spread."""
 WORTH = 0.02
 """A measurement that narrows the intervals by less than this share is not worth telling."""
 FARTHER = (2, 4, 8)
@@ -27,6 +30,7 @@ def next_measurements(rows: Sequence[PlanRow], laws: FittedLaws, step_time: Step
     """Candidates worth their cost, the most narrowing a device-second first."""
     if laws.steps.verdict == "no-law":
         return []
+    rows = rows[:: math.ceil(len(rows) / MAX_ROWS)]
     workers_W = np.array([float(row.num_workers) for row in rows])
     batch_W = np.array([float(row.global_batch_size) for row in rows])
     steps_DW = laws.steps.curve_logs(batch_W)

@@ -39,6 +39,8 @@ class PlanRow:
     cost: float | None
     measured: bool
     micro_batch_size: int | None = None
+    tolerated_learning_rates: tuple[float, float] | None = None
+    """Between these the steps are less than 10 % more than at the best rate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -159,13 +159,18 @@ def _rows(
     time_2W = np.quantile(steps_DW * seconds_DW * single_D[:, None], INTERVAL, axis=0)
     rate_W = None if laws.learning_rate.verdict == "no-law" else laws.learning_rate.predict(sizes_W).value
     timed, tried = {time.num_workers for time in profile.steps} | {1}, set(_sizes(laws))
+    rates = [None] * len(sizes_W) if rate_W is None else rate_W.tolist()
+    recipes = [
+        _recipe(size, count, trials, laws, rate)
+        for size, count, rate in zip(sizes_W.tolist(), workers_W.tolist(), rates, strict=True)
+    ]
     rows = []
     for w, (count, size) in enumerate(zip(workers_W.tolist(), sizes_W.tolist(), strict=True)):
         steps, seconds, local = float(steps_3W[1, w]), float(seconds_3W[1, w]), int(local_W[w])
         rows.append(
             PlanRow(
                 num_workers=count, global_batch_size=size, local_batch_size=local,
-                recipe=_recipe(size, count, trials, laws, None if rate_W is None else float(rate_W[w])),
+                recipe=recipes[w],
                 steps=steps, steps_low=float(steps_3W[0, w]), steps_high=float(steps_3W[2, w]),
                 examples=steps * size,
                 step_seconds=seconds, step_seconds_low=float(seconds_3W[0, w]),
@@ -175,6 +180,7 @@ def _rows(
                 seconds_high=max(float(time_2W[1, w]), steps * seconds),
                 speedup=1.0, efficiency=1.0, device_hours=steps * seconds * count / 3600, cost=None,
                 measured=count in timed and size in tried,
+                tolerated_learning_rates=_tolerated(size, recipes[w]["learning_rate"], laws),
                 micro_batch_size=min(local, profile.micro_batch_size) if profile.micro_batch_size else None,
             )
         )  # fmt: skip
@@ -207,6 +213,15 @@ def _recipe(
             rate *= (1 - recipe.momentum) / laws.found.damping
     changed = {"learning_rate": rate, "num_workers": num_workers, "global_batch_size": size}
     return recipe.model_copy(update=changed).model_dump()
+
+
+def _tolerated(size: int, rate: float, laws: FittedLaws) -> tuple[float, float]:
+    """The range of rates of the nearest measured batch size, moved to the planned rate."""
+    nearest = min(_known(laws), key=lambda optimum: abs(np.log(optimum.global_batch_size / size)))
+    return (
+        rate * nearest.tolerated_low / nearest.learning_rate,
+        rate * nearest.tolerated_high / nearest.learning_rate,
+    )
 
 
 def _known(laws: FittedLaws) -> list[BatchOptimum]:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy.optimize import least_squares, nnls
+from scipy.stats import wilcoxon
 
 from largebatch.studies.own_fit import Asked, fit_table
 from largebatch.studies.own_numbers import OwnRow, OwnTable
@@ -138,7 +139,7 @@ def main() -> None:
     arguments.add_argument("--least", type=int, default=4, help="numbers of devices that make a family")
     options = arguments.parse_args()
     found = results(options.rounds)
-    errors, simple, inside, two_points = [], [], [], []
+    errors, simple, inside, two_points, logs = [], [], [], [], []
     for family, members in families(found, options.least).items():
         fitted, held = split(members)
         limit = max(MOST_FITTED, max(r.count for r in fitted))
@@ -155,6 +156,7 @@ def main() -> None:
             hit = low <= result.seconds <= high
             errors.append(abs(value / result.seconds - 1))
             simple.append(abs(other / result.seconds - 1))
+            logs.append((abs(np.log(value / result.seconds)), abs(np.log(other / result.seconds))))
             inside.append(hit)
             if len(counts) == 2:
                 two_points.append(hit)
@@ -167,6 +169,12 @@ def main() -> None:
         f"{len(errors)} predictions: median absolute error {100 * np.median(errors):.1f} % (baseline "
         f"{100 * np.median(simple):.1f} %), {sum(inside)} in their 90 % intervals; of two fitted sizes "
         f"{sum(two_points)} of {len(two_points)}"
+    )
+    ours, theirs = np.array(logs).T
+    test = wilcoxon(ours, theirs)
+    print(
+        f"|log error|: mean {ours.mean():.3f}, baseline {theirs.mean():.3f}; nearer than the baseline in "
+        f"{(ours < theirs).sum()} of {len(ours)}, Wilcoxon's signed-rank p = {test.pvalue:.2f}"
     )
 
 

@@ -91,16 +91,13 @@ def fit(
     from largebatch.studies.own_fit import Asked, fit_table, print_fit
     from largebatch.studies.own_numbers import read_table
 
-    found = fit_table(
-        read_table(file),
-        Asked(
-            batch_sizes=counts("--predict", predict) or [],
-            workers=listed("--predict-workers", predict_workers) or [],
-            batches=listed("--predict-batch", predict_batch),
-        ),
-        network=Network(workers_per_node=workers_per_node, interconnect=interconnect),
-        gradient_bytes=gradient_bytes,
+    asked = Asked(
+        batch_sizes=counts("--predict", predict) or [],
+        workers=listed("--predict-workers", predict_workers) or [],
+        batches=listed("--predict-batch", predict_batch),
     )
+    network = Network(workers_per_node=workers_per_node, interconnect=interconnect)
+    found = fit_table(read_table(file), asked, network=network, gradient_bytes=gradient_bytes)
     if as_json:
         print(json.dumps(found, indent=1))
     else:

@@ -138,6 +138,8 @@ def test_a_plan_s_rows_hold_together(make_trials) -> None:  # type: ignore[no-un
         assert row.efficiency == pytest.approx(row.speedup / row.num_workers)
         assert row.device_hours == pytest.approx(row.num_workers * row.seconds_to_target / 3600)
         assert row.recipe["num_workers"] == row.num_workers
+        assert row.tolerated_learning_rates is not None
+        assert row.tolerated_learning_rates[0] < row.recipe["learning_rate"] < row.tolerated_learning_rates[1]
         assert row.measured == (row.num_workers <= 2)
     rates = {row.global_batch_size: row.recipe["learning_rate"] for row in answer.rows}
     assert [rates[size] for size in sorted(rates)] == sorted(rates.values())
