@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from largebatch.search.laws.law import Array, Law, quantile_interval
 from largebatch.search.laws.posterior import NUM_DRAWS
 from largebatch.search.laws.step_time.interconnects import Network
 from largebatch.search.laws.step_time.step_time_law import StepTimeLaw
-from largebatch.search.laws.withheld import withhold_batch_size, withhold_workers
+from largebatch.search.laws.withheld import Withheld, withhold_batch_size, withhold_workers
 from largebatch.search.own_laws import (
     TYPICAL_GRADIENT_BYTES,
     TYPICAL_NOISE,
@@ -105,7 +105,12 @@ class _Group:
         timed = [row for row in self.rows if not row.censored and "num_workers" in row.values and self._seconds(row)]
         if timed:
             step_law, scale, found = self._time_law(timed)
-            withheld["step_seconds"] = found
+            withheld["step_seconds"] = None if found is None else self._in_seconds(found, scale, timed)
+            if scale != 1.0:
+                assumed = f"{TYPICAL_STEP_SECONDS} s"
+                answer.setdefault("notes", []).append(
+                    f"a step's own seconds are not known; the step-time law is told as if the first took {assumed}"
+                )
             answer["step_seconds"] = step_law.to_json()
             if self.points is None:
                 answer |= _law_entry(step_law) | {"unit": None}
@@ -170,7 +175,7 @@ class _Group:
     def _batch(self, row: OwnRow) -> float:
         return row.values.get("global_batch_size", ASSUMED_BATCH)
 
-    def _time_law(self, timed: Sequence[OwnRow]) -> tuple[StepTimeLaw, float, Any]:
+    def _time_law(self, timed: Sequence[OwnRow]) -> tuple[StepTimeLaw, float, Withheld | None]:
         """The law of a step's seconds, and what to multiply its seconds by to have the file's."""
         if self.unit is None and len({self._batch(row) for row in timed}) > 1 and "step_seconds" not in timed[0].values:
             raise UserMistake(
@@ -185,6 +190,13 @@ class _Group:
         timings = time_steps(workers, batches, seconds / scale, self.num_bytes)
         law, found = withhold_workers(timings, self.network, self.rng)
         return law, scale, found
+
+    def _in_seconds(self, found: Withheld, scale: float, timed: Sequence[OwnRow]) -> Withheld:
+        """Told as the file tells times: of a step, or to the target in the steps that the withheld row took."""
+        rows = [row for row in timed if row.values["num_workers"] == found.at]
+        factor = scale * float(np.median([self._steps(row) for row in rows]))
+        told = {name: factor * getattr(found, name) for name in ("measured", "predicted", "low", "high")}
+        return replace(found, **told)
 
     def _at_workers(
         self, law: StepTimeLaw, scale: float, timed: Sequence[OwnRow], asked: Asked

@@ -122,7 +122,8 @@ def fit_steps_law(
         facts["noise_scale"] = noise_scale
     num_known = int(points.known.sum())
     if num_known < min_points:
-        reason = f"{unit} to target are known at {_sizes(num_known)}; a law needs {min_points}"
+        known = f"{unit} to target are known at {_sizes(num_known)}; a law needs {min_points}"
+        reason = f"{known}: only what was measured can be answered for"
         return no_law("hyperbola", reason, facts)
     bend = None if noise_scale is None else Bend(middle=math.log(noise_scale), spread=NOISE_LOOSENESS)
     family = fit_family(CURVES, points, misfit=MISFIT, rng=rng, bend=bend)
