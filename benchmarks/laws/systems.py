@@ -4,7 +4,7 @@ Rows of MLCommons' training results. A family is a submitter, accelerator and be
 four numbers of devices. Its rows of up to 64 devices (of the smaller half, where fewer than two are) are fitted with
 `largebatch fit`, beside the epochs of other submitters' rows of that size; the time of each larger row is predicted at
 its batch size. Developed on rounds 0.7 and 1.0; round 1.1 was run once, at the end.
-The baseline is that of `laws.md`, section 5: a hyperbola of epochs, and step seconds a + c b + d log2 N, least squares.
+The baseline: a hyperbola of epochs, and step seconds a + c b + d log2 N, by least squares.
 Seconds include start-up and evaluation, epochs are rounded up to an evaluation, settings are borrowed between
 submitters. Nothing here is an MLPerf score.
 """
