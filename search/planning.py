@@ -202,7 +202,7 @@ def _recipe(
     size: int, num_workers: int, trials: Sequence[Trial], laws: FittedLaws, law_rate: float | None
 ) -> dict[str, Any]:
     """The best trial's recipe at the nearest measured batch size, with the law's learning rate where there is one."""
-    nearest = min(_known(laws), key=lambda optimum: abs(np.log(optimum.global_batch_size / size)))
+    nearest = _nearest(size, laws)
     assert nearest.best_trial is not None
     recipe = next(trial for trial in trials if trial.number == nearest.best_trial).recipe
     recipe = apply_laws(recipe, laws.others, size)
@@ -217,15 +217,17 @@ def _recipe(
 
 def _tolerated(size: int, rate: float, laws: FittedLaws) -> tuple[float, float]:
     """The range of rates of the nearest measured batch size, moved to the planned rate."""
-    nearest = min(_known(laws), key=lambda optimum: abs(np.log(optimum.global_batch_size / size)))
+    nearest = _nearest(size, laws)
     return (
         rate * nearest.tolerated_low / nearest.learning_rate,
         rate * nearest.tolerated_high / nearest.learning_rate,
     )
 
 
-def _known(laws: FittedLaws) -> list[BatchOptimum]:
-    return [optimum for optimum in laws.optima if optimum.best_trial is not None]
+def _nearest(size: int, laws: FittedLaws) -> BatchOptimum:
+    """The optimum of the measured batch size that is nearest in log."""
+    known = [optimum for optimum in laws.optima if optimum.best_trial is not None]
+    return min(known, key=lambda optimum: abs(np.log(optimum.global_batch_size / size)))
 
 
 def _compared(row: PlanRow, first: PlanRow, device_hour_cost: float | None) -> PlanRow:

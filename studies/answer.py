@@ -17,6 +17,7 @@ from largebatch.studies.record.curves import read_curve, read_curves
 from largebatch.studies.record.directory import StudyDirectory, write_atomically
 from largebatch.studies.record.ledger import Ledger
 from largebatch.studies.report.page import write_report
+from largebatch.studies.report.trial_words import best_trials
 from largebatch.studies.study import Study
 
 
@@ -69,13 +70,8 @@ def measured_noise_scales(directory: StudyDirectory, trials: Sequence[Trial]) ->
 
     For optimizers that scale each gradient, that of the scaled gradients. Trials that could not measure it are absent.
     """
-    best: dict[int, Trial] = {}
-    for trial in trials:
-        size, steps = trial.recipe.global_batch_size, trial.steps_to_target
-        if steps is not None and (size not in best or steps < (best[size].steps_to_target or math.inf)):
-            best[size] = trial
     found: dict[int, float] = {}
-    for trial in best.values():
+    for trial in best_trials(trials).values():
         for measurement in read_curve(directory.curves, trial.number):
             values = measurement.values
             scale = values.get("scaled_noise_scale", values.get("noise_scale", math.nan))

@@ -210,24 +210,31 @@ class _Group:
         given = list(asked.batches or [int(batches[0])])
         sizes = given * len(asked.workers) if len(given) == 1 else given
         is_step = "step_seconds" in timed[0].values
+        steps_law = self._steps_law() if asked.workers and not is_step else None
         entries = []
         for count, size in zip(asked.workers, sizes, strict=True):
             draws = scale * law.draws(count, size / count)
             if not is_step:
-                draws = draws * self._steps_draws(float(size))
+                draws = draws * self._steps_draws(steps_law, float(size))
             low, high = quantile_interval(draws)
             told_size = size if "global_batch_size" in timed[0].values else None
             place = {"num_workers": count, "global_batch_size": told_size}
             entries.append({**place, "value": float(np.median(draws)), "low": low, "high": high})
         return entries
 
-    def _steps_draws(self, size: float) -> Array:
-        """Steps of one training; with few batch sizes mostly the priors', and so wide."""
+    def _steps_law(self) -> Law | None:
+        """Of few batch sizes, too: then its intervals are mostly the priors', and so wide."""
         if self.points is None:
-            return np.full(NUM_DRAWS, 1.0 / size)
+            return None
         law = fit_steps_law(self.points, rng=self.rng, unit=self.kind, min_points=1)
         if law.verdict == "no-law":
             raise UserMistake(f"times cannot be predicted: {law.reason}")
+        return law
+
+    def _steps_draws(self, law: Law | None, size: float) -> Array:
+        """Steps of one training."""
+        if law is None or self.points is None:
+            return np.full(NUM_DRAWS, 1.0 / size)
         run = np.exp(self.points.noise * self.rng.standard_normal(NUM_DRAWS))
         return law.draws(size) * run
 

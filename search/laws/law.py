@@ -21,6 +21,16 @@ def quantile_interval(draws_D: Array) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def parameter_medians(draws: Mapping[str, Array]) -> dict[str, float]:
+    """The median of each parameter from its draws."""
+    return {name: float(np.median(values)) for name, values in draws.items()}
+
+
+def parameter_intervals(draws: Mapping[str, Array]) -> dict[str, tuple[float, float]]:
+    """The 90 % interval of each parameter from its draws."""
+    return {name: quantile_interval(values) for name, values in draws.items()}
+
+
 def law_json(law: Any) -> dict[str, Any]:
     """The form of ``plan --json``, of a ``Law`` or of a ``StepTimeLaw``, which has the same face."""
     return {

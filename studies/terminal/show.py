@@ -1,8 +1,6 @@
 """What a study directory says, for the terminal and as JSON."""
 
 import importlib.resources
-import math
-from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -14,6 +12,7 @@ from largebatch.spaces.rule import RULES
 from largebatch.spaces.trial import Trial
 from largebatch.studies.answer import Answer
 from largebatch.studies.report.answer import answer_sentence, plan_notes, plan_table
+from largebatch.studies.report.trial_words import best_trials
 from largebatch.studies.study import SCHEDULERS, SEARCHERS
 from largebatch.studies.terminal.progress import best_table
 from largebatch.trainers.tasks import TASKS
@@ -79,7 +78,7 @@ def study_json(answer: Answer) -> dict[str, Any]:
         "task": answer.study.task,
         "target": str(answer.target),
         "trials": [_trial_json(trial) for trial in answer.trials],
-        "best": _best(answer.trials),
+        "best": {str(size): trial.number for size, trial in best_trials(answer.trials).items()},
         "running": [trial.number for trial in answer.trials if trial.running],
         "laws": {name: law.to_json() for name, law in answer.plan.laws.items()} if answer.plan else {},
         "problem": answer.problem,
@@ -112,13 +111,3 @@ def _trial_json(trial: Trial) -> dict[str, Any]:
         "steps_to_target": trial.steps_to_target,
         "reason": ending.reason if ending is not None else "",
     }
-
-
-def _best(trials: Sequence[Trial]) -> dict[str, int]:
-    """The trial of fewest steps at each batch size that reached the target."""
-    best: dict[int, Trial] = {}
-    for trial in trials:
-        size, steps = trial.recipe.global_batch_size, trial.steps_to_target
-        if steps is not None and (size not in best or steps < (best[size].steps_to_target or math.inf)):
-            best[size] = trial
-    return {str(size): trial.number for size, trial in sorted(best.items())}

@@ -12,12 +12,13 @@ Notation: D draws, P coordinates of a curve, K points, L curves.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import log_ndtr, logsumexp
 
 from largebatch.search.laws.batch_size.points import AT_LEAST, Points
-from largebatch.search.laws.law import Array
+from largebatch.search.laws.law import Array, Law, Verdict, parameter_intervals, parameter_medians
 from largebatch.search.laws.posterior import NUM_DRAWS, draw_posterior
 
 MISFIT_SPREAD = 1.0
@@ -88,6 +89,27 @@ class FittedFamily:
     """The same without the misfit of single batch sizes, but with the drift beyond the data."""
     smooth_logs: Callable[[Array], Array]
     """The same with neither."""
+
+    @property
+    def misfit(self) -> float:
+        """The leader's, at the median."""
+        return float(np.median(self.leader.misfit_D))
+
+    @property
+    def shares(self) -> str:
+        """What predictions average, in words."""
+        averaged = sorted(self.weights.items(), key=lambda item: -item[1])
+        return ", ".join(f"{name} {100 * weight:.0f} %" for name, weight in averaged if weight >= 0.05)
+
+    def law(
+        self, name: str, draws: Mapping[str, Array], *, verdict: Verdict, reason: str, fitted_on: Mapping[str, Any]
+    ) -> Law:
+        """The average as a law, told by the name and the parameters' draws of one of its curves."""
+        return Law(
+            name=name, parameters=parameter_medians(draws), interval=parameter_intervals(draws),
+            draw_logs=self.draw_logs, curve_logs=self.curve_logs, misfit=self.misfit, weights=self.weights,
+            fitted_on=fitted_on, verdict=verdict, reason=reason,
+        )  # fmt: skip
 
 
 def fit_family(

@@ -19,7 +19,7 @@ import numpy as np
 
 from largebatch.search.laws.batch_size.family import Bend, Curve, fit_family
 from largebatch.search.laws.batch_size.points import MIN_POINTS, Points
-from largebatch.search.laws.law import Array, Law, no_law, quantile_interval
+from largebatch.search.laws.law import Array, Law, Verdict, no_law, quantile_interval
 
 MISFIT = 0.15
 """Prior median of the misfit of a rule at a batch size (standard deviation in log)."""
@@ -89,7 +89,7 @@ def fit_learning_rate_law(
         reason = f"the best rate is known at {known.sum()} batch sizes{edges}; a law needs {MIN_POINTS}"
         return no_law("saturating", reason, facts)
     family = fit_family(CURVES, points, misfit=MISFIT, rng=rng)
-    misfit = float(np.median(family.leader.misfit_D))
+    misfit = family.misfit
     if misfit > MAX_MISFIT:
         name = family.leader.curve.name
         reason = f"the best of {len(CURVES)} rules ({name}) misses the best rates by {100 * misfit:.0f} %"
@@ -102,26 +102,11 @@ def fit_learning_rate_law(
     is_flat = abs(change) < scatter or low < 0 < high
     leader = family.curves[0] if is_flat else family.leader
     draws = leader.parameters()
-    shares = ", ".join(
-        f"{name} {100 * weight:.0f} %"
-        for name, weight in sorted(family.weights.items(), key=lambda item: -item[1])
-        if weight >= 0.05
-    )
     reason = (
         f"the best rate does not move with the batch size within its scatter of {100 * scatter:.0f} %"
         if is_flat
         else f"the {leader.curve.name} rule fits {known.sum()} batch sizes to {100 * misfit:.0f} % beyond their own "
-        f"scatter ({power}); predictions average {shares}"
+        f"scatter ({power}); predictions average {family.shares}"
     )
-    return Law(
-        name=leader.curve.name,
-        parameters={key: float(np.median(values)) for key, values in draws.items()},
-        interval={key: quantile_interval(values) for key, values in draws.items()},
-        draw_logs=family.draw_logs,
-        curve_logs=family.curve_logs,
-        misfit=misfit,
-        weights=family.weights,
-        fitted_on=facts,
-        verdict="flat" if is_flat else "ok",
-        reason=reason,
-    )
+    verdict: Verdict = "flat" if is_flat else "ok"
+    return family.law(leader.curve.name, draws, verdict=verdict, reason=reason, fitted_on=facts)

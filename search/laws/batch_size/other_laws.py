@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from largebatch.search.laws.batch_size.optima import Optima
-from largebatch.search.laws.law import Array, Law, no_law, quantile_interval
+from largebatch.search.laws.law import Array, Law, no_law, parameter_intervals, parameter_medians, quantile_interval
 from largebatch.search.laws.posterior import draw_posterior
 from largebatch.spaces.recipe import Recipe
 
@@ -98,8 +98,8 @@ def _fit(name: str, log_T: Array, found: Optima, rng: np.random.Generator) -> La
     draws = {f"{name}_at_{math.exp(centre):.0f}": at_centre, "power": slope_D}
     return Law(
         name="parabola",
-        parameters={key: float(np.median(values)) for key, values in draws.items()},
-        interval={key: quantile_interval(values) for key, values in draws.items()},
+        parameters=parameter_medians(draws),
+        interval=parameter_intervals(draws),
         draw_logs=logs,
         curve_logs=logs,
         misfit=scatter,

@@ -20,7 +20,7 @@ import numpy as np
 
 from largebatch.search.laws.batch_size.family import Bend, Curve, FittedFamily, fit_family
 from largebatch.search.laws.batch_size.points import AT_LEAST, AT_MOST, MIN_POINTS, Points
-from largebatch.search.laws.law import Array, Law, no_law, quantile_interval
+from largebatch.search.laws.law import Array, Law, Verdict, no_law, quantile_interval
 
 MISFIT = 0.02
 """Prior median of the misfit of a law at a batch size (standard deviation in log)."""
@@ -127,7 +127,7 @@ def fit_steps_law(
         return no_law("hyperbola", reason, facts)
     bend = None if noise_scale is None else Bend(middle=math.log(noise_scale), spread=NOISE_LOOSENESS)
     family = fit_family(CURVES, points, misfit=MISFIT, rng=rng, bend=bend)
-    misfit = float(np.median(family.leader.misfit_D))
+    misfit = family.misfit
     if misfit > MAX_MISFIT:
         name = family.leader.curve.name
         reason = f"the best of {len(CURVES)} laws ({name}) misses the measured {unit} by {_percent(misfit)}"
@@ -145,24 +145,12 @@ def fit_steps_law(
             f"{_percent(scatter)}: no dependence on the batch size is seen"
         )
     else:
-        averaged = sorted(family.weights.items(), key=lambda item: -item[1])
-        shares = ", ".join(f"{name} {_percent(weight)}" for name, weight in averaged if weight >= 0.05)
         reason = (
             f"the {leader.curve.name} fits {_sizes(num_known)} to {_percent(misfit)} beyond their own scatter; "
-            f"predictions average {shares}"
+            f"predictions average {family.shares}"
         )
-    return Law(
-        name=leader.curve.name,
-        parameters={key: float(np.median(values)) for key, values in draws.items()},
-        interval={key: quantile_interval(values) for key, values in draws.items()},
-        draw_logs=family.draw_logs,
-        curve_logs=family.curve_logs,
-        misfit=misfit,
-        weights=family.weights,
-        fitted_on=facts,
-        verdict="flat" if is_flat else "ok",
-        reason=reason,
-    )
+    verdict: Verdict = "flat" if is_flat else "ok"
+    return family.law(leader.curve.name, draws, verdict=verdict, reason=reason, fitted_on=facts)
 
 
 def _change(family: FittedFamily, points: Points, unit: Unit) -> tuple[float, str]:

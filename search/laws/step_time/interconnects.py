@@ -1,6 +1,6 @@
 """What networks can do by their data sheets: priors of the step-time law where the user names one.
 
-Bytes a second are those of one device's share of a link at most, in one direction; latencies those of a message between
+Bytes a second are those of the link of a device, or of a node where it joins nodes, in one direction; latencies those of a message between
 two processes of a collective library, which are several times the wire's. Real sums reach a half to all of it, which
 ``SPREAD`` allows for.
 """

@@ -14,7 +14,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit, ndtr
 
-from largebatch.search.laws.law import INTERVAL, Array, Prediction, Verdict, law_json, quantile_interval
+from largebatch.search.laws.law import (
+    INTERVAL,
+    Array,
+    Prediction,
+    Verdict,
+    law_json,
+    parameter_intervals,
+    parameter_medians,
+)
 from largebatch.search.laws.posterior import draw_posterior
 from largebatch.search.laws.step_time.interconnects import UNKNOWN, Interconnect
 from largebatch.search.laws.step_time.step_time_model import StepParts, StepTimeParameters, step_parts, sum_seconds
@@ -47,12 +55,12 @@ class StepTimeLaw:
     @property
     def parameters(self) -> dict[str, float]:
         """The median of each parameter."""
-        return {name: float(np.median(values)) for name, values in self._told().items()}
+        return parameter_medians(self._told())
 
     @property
     def interval(self) -> dict[str, tuple[float, float]]:
         """The 90 % interval of each parameter."""
-        return {name: quantile_interval(values) for name, values in self._told().items()}
+        return parameter_intervals(self._told())
 
     def middle_parts(self, num_workers: ArrayLike, local_batch_size: ArrayLike) -> StepParts:
         """The parts of a step at the medians of the parameters, shape (1, M): quick, for choosing among many."""
