@@ -1,8 +1,8 @@
 """What networks can do by their data sheets: priors of the step-time law where the user names one.
 
-Bytes a second are those of the link of a device, or of a node where it joins nodes, in one direction; latencies those of a message between
-two processes of a collective library, which are several times the wire's. Real sums reach a half to all of it, which
-``SPREAD`` allows for.
+Bytes a second are those of the link of a device, or of a node where it joins nodes, in one direction; latencies those
+of a message between two processes of a collective library, which are several times the wire's. Real sums reach a half
+to all of it, which ``SPREAD`` allows for.
 """
 
 from dataclasses import dataclass
