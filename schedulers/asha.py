@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
+from largebatch.schedulers.scheduler import GO_ON, Decision
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Trial
 
@@ -41,18 +42,28 @@ class Asha:
     def rebuild(self, trials: Sequence[Trial]) -> None:
         """See ``Scheduler``."""
         for trial in trials:
-            for examples, value in sorted(trial.intermediate.items()):
-                self.decide(trial.number, trial.recipe.global_batch_size, examples, self._target.sign * value)
+            for examples in sorted(trial.intermediate):
+                self._stops(trial, examples)
 
-    def decide(self, number: int, global_batch_size: int, examples: int, value: float) -> bool:
+    def decide(self, trial: Trial, trials: Sequence[Trial]) -> Decision:
         """See ``Scheduler``."""
-        if global_batch_size not in self._halvings:
-            self._halvings[global_batch_size] = AsyncHyperBandScheduler(**self._arguments, stop_last_trials=False)
-        halving = self._halvings[global_batch_size]
-        trial = SimpleNamespace(trial_id=str(number))
-        if number not in self._known:
-            self._known.add(number)
-            halving.on_trial_add(None, trial)
+        del trials
+        examples = max(trial.intermediate)
+        if not self._stops(trial, examples):
+            return GO_ON
+        best = f"the best 1/{self._arguments['reduction_factor']}"
+        size = trial.recipe.global_batch_size
+        return Decision(stop=True, why=f"not among {best} of batch size {size} after {examples:,} examples")
+
+    def _stops(self, trial: Trial, examples: int) -> bool:
+        size, value = trial.recipe.global_batch_size, self._target.sign * trial.intermediate[examples]
+        if size not in self._halvings:
+            self._halvings[size] = AsyncHyperBandScheduler(**self._arguments, stop_last_trials=False)
+        halving = self._halvings[size]
+        tune_trial = SimpleNamespace(trial_id=str(trial.number))
+        if trial.number not in self._known:
+            self._known.add(trial.number)
+            halving.on_trial_add(None, tune_trial)
         finite = value if math.isfinite(value) else math.inf
-        decision = halving.on_trial_result(None, trial, {"examples": examples, "value": finite})
+        decision = halving.on_trial_result(None, tune_trial, {"examples": examples, "value": finite})
         return bool(decision == TrialScheduler.STOP)

@@ -1,9 +1,21 @@
 """What every trial scheduler is."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from largebatch.spaces.trial import Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether a trial is to stop, and why in a few words."""
+
+    stop: bool
+    why: str = ""
+
+
+GO_ON = Decision(stop=False)
 
 
 class Scheduler(Protocol):
@@ -12,8 +24,8 @@ class Scheduler(Protocol):
     def rebuild(self, trials: Sequence[Trial]) -> None:
         """Take in the measurements of all recorded trials, in the order of their numbers."""
 
-    def decide(self, number: int, global_batch_size: int, examples: int, value: float) -> bool:
-        """Whether to stop trial ``number``, whose metric is ``value`` (smaller is better) after ``examples``."""
+    def decide(self, trial: Trial, trials: Sequence[Trial]) -> Decision:
+        """What becomes of ``trial``, whose last measurement is new; ``trials`` are all so far, itself among them."""
 
 
 class NoScheduler:
@@ -23,7 +35,7 @@ class NoScheduler:
         """See ``Scheduler``."""
         del trials
 
-    def decide(self, number: int, global_batch_size: int, examples: int, value: float) -> bool:
+    def decide(self, trial: Trial, trials: Sequence[Trial]) -> Decision:
         """See ``Scheduler``."""
-        del number, global_batch_size, examples, value
-        return False
+        del trial, trials
+        return GO_ON

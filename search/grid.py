@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from largebatch.spaces.recipe import Recipe
+from largebatch.search.searcher import Proposal
 from largebatch.spaces.space import Space
 from largebatch.spaces.trial import Trial
 
@@ -15,7 +15,8 @@ class Grid:
 
     points_per_range: int
 
-    def ask(self, space: Space, trials: Sequence[Trial], seed: int) -> Recipe | None:
+    def ask(self, space: Space, trials: Sequence[Trial], seed: int) -> Proposal | None:
         """See ``Searcher``; None after the last combination."""
         del seed
-        return next(islice(space.grid(self.points_per_range), len(trials), None), None)
+        recipe = next(islice(space.grid(self.points_per_range), len(trials), None), None)
+        return None if recipe is None else Proposal(recipe, f"combination {len(trials)} of the grid")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from scipy.stats import qmc
 
-from largebatch.spaces.recipe import Recipe
+from largebatch.search.searcher import Proposal
 from largebatch.spaces.space import Space
 from largebatch.spaces.trial import Trial
 
@@ -16,9 +16,10 @@ from largebatch.spaces.trial import Trial
 class Halton:
     """Point ``len(trials)`` of the sequence; what was measured does not matter."""
 
-    def ask(self, space: Space, trials: Sequence[Trial], seed: int) -> Recipe:
+    def ask(self, space: Space, trials: Sequence[Trial], seed: int) -> Proposal:
         """See ``Searcher``."""
         sequence = qmc.Halton(d=len(space.root), scramble=True, rng=seed)
         sequence.fast_forward(len(trials))
         (point,) = sequence.random(1)
-        return space.from_unit(dict(zip(space.root, point.tolist(), strict=True)))
+        recipe = space.from_unit(dict(zip(space.root, point.tolist(), strict=True)))
+        return Proposal(recipe, f"point {len(trials)} of the Halton sequence")

@@ -1,6 +1,7 @@
 """What every searcher is: one pure function."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -10,10 +11,18 @@ from largebatch.spaces.space import Space
 from largebatch.spaces.trial import Trial
 
 
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A recipe to try and, in a sentence, why."""
+
+    recipe: Recipe
+    why: str
+
+
 class Searcher(Protocol):
     """Proposes the next recipe. ``ask`` changes nothing: the same arguments give the same answer, on any machine."""
 
-    def ask(self, space: Space, trials: Sequence[Trial], seed: int) -> Recipe | None:
+    def ask(self, space: Space, trials: Sequence[Trial], seed: int) -> Proposal | None:
         """The recipe of trial ``len(trials)``, or None where the searcher has no more to propose.
 
         Args:

@@ -17,7 +17,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import TrialState
 
 from largebatch.search.halton import Halton
-from largebatch.search.searcher import next_batch_size
+from largebatch.search.searcher import Proposal, next_batch_size
 from largebatch.spaces.domain import Choice, Domain, Range, Value
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.rule import RULES
@@ -39,7 +39,7 @@ class OptunaTPE:
     target: Target
     learning_rate_rule: str
 
-    def ask(self, space: Space, trials: Sequence[Trial], seed: int) -> Recipe:
+    def ask(self, space: Space, trials: Sequence[Trial], seed: int) -> Proposal:
         """See ``Searcher``. The first trials, two for each batch size, are Halton's."""
         if len(trials) < 2 * len(space.batch_sizes):
             return Halton().ask(space, trials, seed)
@@ -56,8 +56,10 @@ class OptunaTPE:
             if space.root["learning_rate"].contains(values["learning_rate"]):
                 moved = moved or space.recipe(values)
                 if taken:
-                    return space.recipe(values)
-        return moved or Halton().ask(space, trials, seed)
+                    return Proposal(space.recipe(values), f"TPE's proposal at batch size {size}, whose turn it is")
+        if moved is not None:
+            return Proposal(moved, f"TPE's proposal at another batch size, moved to {size}, whose turn it is")
+        return Halton().ask(space, trials, seed)
 
     def _study(self, coordinates: "_Coordinates", trials: Sequence[Trial], seed: int) -> optuna.Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)

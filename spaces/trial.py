@@ -52,7 +52,7 @@ class Ending:
 class Trial:
     """A numbered recipe with its measurements of the target's metric; ``ending`` is None while it waits or runs.
 
-    ``intermediate`` maps examples to the target's metric at the evaluations so far.
+    ``intermediate`` maps examples to the target's metric at the evaluations so far. ``why`` says why it was proposed.
     """
 
     number: int
@@ -61,6 +61,7 @@ class Trial:
     running: bool
     intermediate: Mapping[int, float]
     ending: Ending | None = None
+    why: str = ""
 
     @property
     def reached(self) -> bool:

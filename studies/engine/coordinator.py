@@ -44,7 +44,6 @@ class Coordinator:
     owner: str
     _requeued: list[Trial] = field(default_factory=list)
     _live: dict[int, list[Measurement]] = field(default_factory=dict)
-    _batch_sizes: dict[int, int] = field(default_factory=dict)
     _stopped: dict[int, str] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -103,17 +102,19 @@ class Coordinator:
             limit = self.study.budget.trials
             if limit is not None and len(trials) >= limit:
                 return None
-            recipe = self.searcher.ask(self.study.space, trials, self.study.search.seed)
-            if recipe is None:
+            proposal = self.searcher.ask(self.study.space, trials, self.study.search.seed)
+            if proposal is None:
                 return None
+            recipe = proposal.recipe
             if "seed" not in self.study.space.root:
                 recipe = recipe.model_copy(update={"seed": self.study.search.seed * 1_000_000 + len(trials)})
-            trial = self.ledger.create(self.study.space, recipe, num_devices=self.num_devices, owner=self.owner)
+            trial = self.ledger.create(
+                self.study.space, recipe, num_devices=self.num_devices, owner=self.owner, why=proposal.why
+            )
             return self._launch(trial, [])
 
     def _launch(self, trial: Trial, curve: list[Measurement]) -> Trial:
         self._live[trial.number] = curve
-        self._batch_sizes[trial.number] = trial.recipe.global_batch_size
         return trial
 
     def measure(self, number: int, measurement: Measurement) -> bool:
@@ -136,9 +137,10 @@ class Coordinator:
             self.ledger.measure(number, measurement, self.target.metric)
             if self.target.reached(value) or measurement.step == 0:
                 return False
-            size = self._batch_sizes[number]
-            if self.scheduler.decide(number, size, measurement.examples, self.target.sign * value):
-                self._stopped[number] = "stopped by the scheduler"
+            trials = self.ledger.trials()
+            decision = self.scheduler.decide(trials[number], trials)
+            if decision.stop:
+                self._stopped[number] = decision.why
             elif self.budget_spent:
                 self._stopped[number] = "the study's budget is spent"
             return number in self._stopped

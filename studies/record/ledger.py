@@ -64,15 +64,15 @@ class Ledger:
             trials.append(trial)
         return trials
 
-    def create(self, space: Space, recipe: Recipe, *, num_devices: int, owner: str) -> Trial:
-        """Append a running trial."""
+    def create(self, space: Space, recipe: Recipe, *, num_devices: int, owner: str, why: str = "") -> Trial:
+        """Append a running trial; ``why`` says why it was proposed."""
         values = recipe.model_dump()
         searched = {name: domain for name, domain in space.root.items() if name in space.active(values)}
         template = optuna.trial.create_trial(
             state=TrialState.RUNNING,
             params={name: values[name] for name in searched},
             distributions={name: _distribution(domain) for name, domain in searched.items()},
-            user_attrs={"recipe": values, "num_devices": num_devices, "owner": owner},
+            user_attrs={"recipe": values, "num_devices": num_devices, "owner": owner, "why": why},
         )
         trial_id = self._storage.create_new_trial(self._study, template_trial=template)
         number = self._storage.get_trial_number_from_id(trial_id)
@@ -120,6 +120,7 @@ class Ledger:
             running=frozen.state is TrialState.RUNNING,
             intermediate=dict(frozen.intermediate_values),
             ending=_ending_from_json(ending) if frozen.state.is_finished() and ending is not None else None,
+            why=frozen.user_attrs.get("why", ""),
         )
 
 

@@ -110,4 +110,5 @@ def _trial_json(trial: Trial) -> dict[str, Any]:
         "seconds": ending.seconds if ending is not None else None,
         "steps_to_target": trial.steps_to_target,
         "reason": ending.reason if ending is not None else "",
+        "why": trial.why,
     }

@@ -3,7 +3,7 @@
 import numpy as np
 
 from largebatch.schedulers.asha import Asha
-from largebatch.schedulers.scheduler import NoScheduler
+from largebatch.schedulers.scheduler import NoScheduler, Scheduler
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Trial
@@ -14,29 +14,37 @@ def asha() -> Asha:
     return Asha(target=target, grace_examples=100, reduction_factor=2, max_examples=1_000)
 
 
+def decide(scheduler: Scheduler, number: int, size: int, examples: int, signed: float) -> bool:
+    """The decision on a trial of which only the last measurement matters; ``signed`` is better where smaller."""
+    recipe = Recipe(global_batch_size=size, learning_rate=0.1)
+    measured = {examples: -signed}
+    trial = Trial(number=number, recipe=recipe, num_devices=1, running=True, intermediate=measured)
+    return scheduler.decide(trial, [trial]).stop
+
+
 def test_the_worse_half_stops_at_a_rung() -> None:
     scheduler = asha()
-    assert not scheduler.decide(0, 32, 100, -0.8)
-    assert scheduler.decide(1, 32, 100, -0.5)
-    assert not scheduler.decide(2, 32, 120, -0.9)
+    assert not decide(scheduler, 0, 32, 100, -0.8)
+    assert decide(scheduler, 1, 32, 100, -0.5)
+    assert not decide(scheduler, 2, 32, 120, -0.9)
 
 
 def test_nothing_stops_before_the_first_rung() -> None:
     scheduler = asha()
-    scheduler.decide(0, 32, 100, -0.9)
-    assert not scheduler.decide(1, 32, 99, -0.1)
+    decide(scheduler, 0, 32, 100, -0.9)
+    assert not decide(scheduler, 1, 32, 99, -0.1)
 
 
 def test_batch_sizes_do_not_compete() -> None:
     scheduler = asha()
-    assert not scheduler.decide(0, 32, 100, -0.8)
-    assert not scheduler.decide(1, 1024, 100, -0.1)
+    assert not decide(scheduler, 0, 32, 100, -0.8)
+    assert not decide(scheduler, 1, 1024, 100, -0.1)
 
 
 def test_non_finite_values_are_the_worst() -> None:
     scheduler = asha()
-    scheduler.decide(0, 32, 100, -0.1)
-    assert scheduler.decide(1, 32, 100, float("nan"))
+    decide(scheduler, 0, 32, 100, -0.1)
+    assert decide(scheduler, 1, 32, 100, float("nan"))
 
 
 def test_rebuilt_from_the_record_it_decides_alike() -> None:
@@ -51,7 +59,7 @@ def test_rebuilt_from_the_record_it_decides_alike() -> None:
         seen = {}
         for examples, value in curves[number].items():
             seen[examples] = value
-            if went_on.decide(number, 32, examples, -value):
+            if decide(went_on, number, 32, examples, -value):
                 break
         recipe = Recipe(global_batch_size=32, learning_rate=0.1)
         trials.append(Trial(number=number, recipe=recipe, num_devices=1, running=False, intermediate=seen))
@@ -59,8 +67,8 @@ def test_rebuilt_from_the_record_it_decides_alike() -> None:
     rebuilt.rebuild(trials)
     for number in range(20, 30):
         for examples, value in curves[number].items():
-            decision = went_on.decide(number, 32, examples, -value)
-            assert rebuilt.decide(number, 32, examples, -value) == decision
+            decision = decide(went_on, number, 32, examples, -value)
+            assert decide(rebuilt, number, 32, examples, -value) == decision
             if decision:
                 break
 
@@ -68,4 +76,4 @@ def test_rebuilt_from_the_record_it_decides_alike() -> None:
 def test_no_scheduler_never_stops() -> None:
     scheduler = NoScheduler()
     scheduler.rebuild([])
-    assert not scheduler.decide(0, 32, 10**9, float("inf"))
+    assert not decide(scheduler, 0, 32, 10**9, float("inf"))

@@ -63,8 +63,9 @@ def trial(number: int, recipe: Recipe) -> Trial:
 
 def history(searcher: Searcher, space: Space, count: int, seed: int = 0) -> list[Trial]:
     trials: list[Trial] = []
-    while len(trials) < count and (recipe := searcher.ask(space, trials, seed)) is not None:
-        trials.append(trial(len(trials), recipe))
+    while len(trials) < count and (proposal := searcher.ask(space, trials, seed)) is not None:
+        assert proposal.why
+        trials.append(trial(len(trials), proposal.recipe))
     return trials
 
 
@@ -77,7 +78,8 @@ def test_conformance(name: str, space_name: str) -> None:
     for one in trials:
         assert space.contains(one.recipe)
     again = searcher.ask(space, trials[:-1], 0)
-    assert again == trials[-1].recipe, "ask must be pure: the same history and seed, the same answer"
+    assert again is not None
+    assert again.recipe == trials[-1].recipe, "ask must be pure: the same history and seed, the same answer"
     if len(trials) == 30 and name != "grid":
         assert {one.recipe.global_batch_size for one in trials} == set(space.batch_sizes)
 
