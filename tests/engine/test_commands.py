@@ -14,7 +14,7 @@ from largebatch.spaces.trial import Trial
 from largebatch.studies.record.ledger import Ledger
 
 
-def command(*arguments: str | Path, cwd: Path | None = None, timeout: float = 180) -> subprocess.CompletedProcess[str]:
+def command(*arguments: str | Path, cwd: Path | None = None, timeout: float = 600) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "largebatch", *map(str, arguments)],
         capture_output=True,
@@ -125,7 +125,7 @@ def start(study: Path, out: Path) -> subprocess.Popen[str]:
     )
 
 
-def wait_for(condition: object, process: subprocess.Popen[str], seconds: float = 120) -> None:
+def wait_for(condition: object, process: subprocess.Popen[str], seconds: float = 400) -> None:
     deadline = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]
         assert process.poll() is None, process.communicate()[0]
@@ -170,7 +170,7 @@ def test_killed_interrupted_and_bereaved_a_study_with_ray_loses_no_trial(tmp_pat
     count = len(finished)
     wait_for(lambda: sum(trial.ending is not None for trial in trials(out)) > count + 1, process)
     os.killpg(process.pid, signal.SIGINT)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=120)
     assert process.returncode == 130, output
     assert "Resume with: largebatch run" in output
 
