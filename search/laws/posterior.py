@@ -17,8 +17,9 @@ MAX_TEMPERATURES = 200
 
 
 def draw_posterior(
-    log_likelihood: Callable[[Array], Array], num_parameters: int, rng: np.random.Generator, num_draws: int = NUM_DRAWS
-) -> Array:
+    log_likelihood: Callable[[Array], Array], num_parameters: int, rng: np.random.Generator,
+    num_draws: int = NUM_DRAWS, num_moves: int = NUM_MOVES,
+) -> Array:  # fmt: skip
     """Draws, shape (D, P), of parameters with a standard normal prior and ``log_likelihood((D, P)) -> (D,)``."""
     draws = rng.standard_normal((num_draws, num_parameters))
     likelihood = log_likelihood(draws)
@@ -28,7 +29,7 @@ def draw_posterior(
         heat = 1.0 if rise >= 1 - heat else heat + rise
         chosen = _resample(np.exp(rise * (likelihood - likelihood.max())), rng)
         draws, likelihood = draws[chosen], likelihood[chosen]
-        draws, likelihood = _move(draws, likelihood, log_likelihood, heat, rng)
+        draws, likelihood = _move(draws, likelihood, log_likelihood, heat, num_moves, rng)
         if heat == 1.0:
             break
     return draws
@@ -58,13 +59,14 @@ def _resample(weight: Array, rng: np.random.Generator) -> np.ndarray:
 
 
 def _move(
-    draws: Array, likelihood: Array, log_likelihood: Callable[[Array], Array], heat: float, rng: np.random.Generator
-) -> tuple[Array, Array]:
+    draws: Array, likelihood: Array, log_likelihood: Callable[[Array], Array], heat: float, num_moves: int,
+    rng: np.random.Generator,
+) -> tuple[Array, Array]:  # fmt: skip
     """Random walks as wide as the draws are spread (Roberts, Rosenthal 2001), each move shorter or longer by chance."""
     num_draws, num_parameters = draws.shape
     spread = np.cov(draws.T).reshape(num_parameters, num_parameters) + 1e-9 * np.eye(num_parameters)
     root = np.linalg.cholesky(spread).T * 2.38 / np.sqrt(num_parameters)
-    for _ in range(NUM_MOVES):
+    for _ in range(num_moves):
         proposed = draws + rng.standard_normal(draws.shape) @ root * np.exp(0.5 * rng.standard_normal())
         new_likelihood = log_likelihood(proposed)
         gain = heat * (new_likelihood - likelihood) - 0.5 * ((proposed**2).sum(axis=1) - (draws**2).sum(axis=1))

@@ -57,7 +57,7 @@ class Valley:
 
     def predict(self, x_T: Array, group_T: np.ndarray) -> Array:
         """log(steps) of the valley at the batch sizes ``group_T``."""
-        rise = self.slope_G[group_T] * _linex(x_T - self.place_G[group_T], self.lean_G[group_T])
+        rise = self.slope_G[group_T] * linex(x_T - self.place_G[group_T], self.lean_G[group_T])
         return np.asarray(self.floor_G[group_T] + rise)
 
     def width(self, group: int, loss: float = 0.1) -> tuple[float, float]:
@@ -65,7 +65,7 @@ class Valley:
         aim = math.log1p(loss)
 
         def excess(offset: float) -> float:
-            return float(self.slope_G[group] * _linex(np.array(offset), self.lean_G[group])) - aim
+            return float(self.slope_G[group] * linex(np.array(offset), self.lean_G[group])) - aim
 
         return math.exp(brentq(excess, -20.0, 0.0)), math.exp(brentq(excess, 0.0, 20.0))
 
@@ -111,7 +111,7 @@ def fit_valley(
     )  # fmt: skip
 
 
-def _linex(offset: Array, lean: float | Array) -> Array:
+def linex(offset: Array, lean: float | Array) -> Array:
     """(exp(c u) - c u - 1) / c, near 0 the parabola c u^2 / 2."""
     bent = np.clip(lean * offset, -60, 60)
     return np.asarray(np.where(np.abs(bent) < 1e-4, bent**2 / 2, np.expm1(bent) - bent) / lean)
@@ -169,7 +169,7 @@ class _Fit:
         inside = np.clip(place_DG, low, high)
         slope_DG = np.exp(parameters_DP[:, 0:1] + parameters_DP[:, 1:2] * self.log_batch_G)
         lean_DG = np.exp(parameters_DP[:, 2:3] + parameters_DP[:, 3:4] * self.log_batch_G)
-        rise = slope_DG * _linex(inside - place_DG, lean_DG)
+        rise = slope_DG * linex(inside - place_DG, lean_DG)
         return np.asarray(floor_DG + np.minimum(rise, 3.0)), np.asarray(inside)
 
     def _floors(self, p: Array) -> Array:
@@ -190,7 +190,7 @@ class _Fit:
     def _predict(self, p: Array) -> Array:
         offset = self.x_T - self._places(p)[self.group_T]
         log_batch = self.log_batch_G[self.group_T] + self.middle
-        rise = self.slope(p, log_batch) * _linex(offset, self.lean(p, log_batch))
+        rise = self.slope(p, log_batch) * linex(offset, self.lean(p, log_batch))
         return np.asarray(self._floors(p)[self.group_T] + rise)
 
     def _misses(self, p: Array, noise: float) -> Array:
@@ -210,7 +210,7 @@ class _Fit:
         slope, lean = self.slope(p, centred + self.middle), self.lean(p, centred + self.middle)
         offset = self.x_T - self._places(p)[group]
         bent = np.clip(lean * offset, -60, 60)
-        shape, steep = _linex(offset, lean), np.expm1(bent)
+        shape, steep = linex(offset, lean), np.expm1(bent)
         slopes = np.zeros((len(self.x_T), len(p)))
         slopes[:, 0] = slope * shape
         slopes[:, 1] = slopes[:, 0] * centred

@@ -1,0 +1,1 @@
+"""The searcher that learns the laws while it searches."""

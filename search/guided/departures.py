@@ -1,0 +1,83 @@
+"""Where log(steps) departs from the law, and what other hyper-parameters add: a Gaussian process on the law's misses.
+
+Its kernel is the product of squared exponentials along log(batch size), log(effective rate) and each other range's unit
+coordinate, and of a constant for each choice that differs; its size is the likeliest of ``SIZES`` (Rasmussen, Williams
+2006, sections 2.2 and 5.4.1).
+Notation: T trials, C candidates, E extra hyper-parameters.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+
+from largebatch.spaces.domain import Choice, Domain
+from largebatch.spaces.recipe import Recipe
+
+Array = NDArray[np.float64]
+
+SIZES = (0.05, 0.1, 0.2, 0.4)
+LENGTH, BATCH_LENGTH, RATE_LENGTH, ALIKE = 0.5, math.log(8), 1.0, 0.4
+"""Length scales of a unit range, of log(batch size) and log(rate); the correlation of two choices."""
+TYPICAL = 0.1
+"""The size that is the likeliest before any trial, within a factor of e."""
+MAX_TRIALS = 200
+"""Trials that are looked at: those of the fewest steps above the law's valley floor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Departures:
+    """Mean and standard deviation of the departures at candidates, shape (C,)."""
+
+    mean_C: Array
+    spread_C: Array
+
+
+def coordinates(recipes: Sequence[Recipe], extras: dict[str, Domain]) -> Array:
+    """Shape (T, 2 + E): logs of batch size and rate, and each extra's unit coordinate, its middle where it is not."""
+    rows = []
+    for recipe in recipes:
+        row = [math.log(recipe.global_batch_size), math.log(recipe.effective_learning_rate)]
+        for name, domain in extras.items():
+            exists = all(getattr(recipe, parent) in allowed for parent, allowed in (domain.when or {}).items())
+            value = getattr(recipe, name)
+            row.append(domain.to_unit(value) if exists and value is not None and domain.contains(value) else 0.5)
+        rows.append(row)
+    return np.array(rows, dtype=float).reshape(len(recipes), 2 + len(extras))
+
+
+def fit_departures(at_T: Array, miss_T: Array, noise_T: Array, at_C: Array, extras: dict[str, Domain]) -> Departures:
+    """Condition on the misses (log steps less the law's) of trials at ``at_T``."""
+    if not len(miss_T):
+        return Departures(np.zeros(len(at_C)), np.full(len(at_C), TYPICAL))
+    few = np.argsort(noise_T)[:MAX_TRIALS]
+    at_T, miss_T, noise_T = at_T[few], miss_T[few], noise_T[few]
+    alike_TT, alike_CT = _alike(at_T, at_T, extras), _alike(at_C, at_T, extras)
+    best = (-math.inf, SIZES[0], None)
+    for size in SIZES:
+        factor = cho_factor(size**2 * alike_TT + np.diag(noise_T**2), lower=True)
+        weights = cho_solve(factor, miss_T)
+        fit = -0.5 * float(miss_T @ weights) - float(np.log(np.diag(factor[0])).sum())
+        fit -= 0.5 * math.log(size / TYPICAL) ** 2
+        if fit > best[0]:
+            best = (fit, size, factor)
+    _, size, factor = best
+    shared_CT = size**2 * alike_CT
+    mean_C = shared_CT @ cho_solve(factor, miss_T)
+    variance_C = size**2 - np.einsum("ct,tc->c", shared_CT, cho_solve(factor, shared_CT.T))
+    return Departures(np.asarray(mean_C), np.sqrt(np.maximum(variance_C, 0.0)))
+
+
+def _alike(first: Array, second: Array, extras: dict[str, Domain]) -> Array:
+    logs = -0.5 * ((first[:, None, 0] - second[None, :, 0]) / BATCH_LENGTH) ** 2
+    logs = logs - 0.5 * ((first[:, None, 1] - second[None, :, 1]) / RATE_LENGTH) ** 2
+    for column, domain in enumerate(extras.values(), start=2):
+        apart = first[:, None, column] - second[None, :, column]
+        if isinstance(domain, Choice):
+            logs = logs + np.where(np.abs(apart) > 1e-9, math.log(ALIKE), 0.0)
+        else:
+            logs = logs - 0.5 * (apart / LENGTH) ** 2
+    return np.asarray(np.exp(logs))

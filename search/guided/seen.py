@@ -1,0 +1,59 @@
+"""From trials to what the surrogate is told: steps to target, projections of them, and bounds."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from largebatch.search.guided.candidates import WILD
+from largebatch.search.guided.surrogate import Seen
+from largebatch.spaces.first_passage import project
+from largebatch.spaces.recipe import Recipe
+from largebatch.spaces.target import Target
+from largebatch.spaces.trial import Outcome, Trial
+
+FAR_SPREAD = 0.15
+"""The law need not hold far above the valley's floor: a trial's own uncertainty for each factor of e above the best."""
+
+
+def kind_of(recipe: Recipe) -> tuple[str, str]:
+    """What has a valley of its own: the optimizer, and whether rate or batch adapt."""
+    return recipe.optimizer, recipe.adaptive
+
+
+def see(
+    kept: Sequence[Trial], reached: Sequence[Trial], sizes: Sequence[int], target: Target, max_examples: int
+) -> Seen:
+    """What ``kept`` trials say of their valley; projections go along the curves of ``reached`` ones.
+
+    A trial that diverged or failed would at best reach the target with all the examples that a trial may take.
+    """
+    best: dict[int, float] = {}
+    for trial in reached:
+        size = trial.recipe.global_batch_size
+        best[size] = min(best.get(size, math.inf), math.log(max(trial.steps_to_target or 1.0, 1.0)))
+    rows = [_row(trial, best, reached, target, max_examples) for trial in kept]
+    return Seen(
+        x_T=np.array([math.log(trial.recipe.effective_learning_rate) for trial in kept], dtype=float),
+        group_T=np.array([list(sizes).index(trial.recipe.global_batch_size) for trial in kept], dtype=np.int64),
+        y_T=np.array([row[0] for row in rows], dtype=float),
+        spread_T=np.array([row[1] for row in rows], dtype=float),
+        bound_T=np.array([row[2] for row in rows], dtype=bool),
+    )
+
+
+def _row(
+    trial: Trial, best: dict[int, float], reached: Sequence[Trial], target: Target, max_examples: int
+) -> tuple[float, float, bool]:
+    """log(steps), its uncertainty, and whether it is a lower bound."""
+    size = trial.recipe.global_batch_size
+    if trial.steps_to_target is not None:
+        y = math.log(max(trial.steps_to_target, 1.0))
+        return y, FAR_SPREAD * max(y - best.get(size, y), 0.0), False
+    if trial.ending is not None and trial.ending.outcome in WILD:
+        return math.log(max(max_examples / size, 1.0)), 0.0, True
+    trained = math.log(max(trial.examples / size, 1.0))
+    projection = project(trial, reached, target)
+    if projection is None or (trial.ending is not None and trial.ending.outcome is Outcome.EXHAUSTED):
+        return trained, 0.0, True
+    return max(projection.log_examples - math.log(size), trained), projection.spread, False

@@ -1,0 +1,84 @@
+"""``projection`` stops what can be the best at no worker count, and nothing else."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from largebatch.schedulers.projection import Projection
+from largebatch.spaces.recipe import Recipe
+from largebatch.spaces.target import Target
+from largebatch.spaces.trial import Ending, Outcome, Trial
+
+TARGET = Target(metric="val_loss", below=0.1)
+
+
+@dataclass(frozen=True)
+class Seconds:
+    workers: tuple[int, ...] = (1, 8)
+
+    def log_seconds(self, global_batch_size: int) -> np.ndarray:
+        return np.array(
+            [math.log(global_batch_size), math.log(global_batch_size / 8) if global_batch_size >= 256 else math.inf]
+        )
+
+    def alone(self, global_batch_size: int) -> float:
+        return float(global_batch_size)
+
+
+SCHEDULER = Projection(TARGET, Seconds(), grace_examples=1_000)
+
+
+def trial(number: int, size: int, whole: float, share: float, *, reached: bool) -> Trial:
+    """A loss that falls as 1 / examples to the target at ``whole`` examples, seen up to a share of it."""
+    curve = {0: 2.0} | {round(k * whole / 20): min(2.0, 0.1 * 20 / k) for k in range(1, int(20 * share) + 1)}
+    end = max(curve)
+    steps = {"steps_to_target": whole / size, "examples_to_target": whole}
+    ending = Ending(outcome=Outcome.REACHED, step=end // size, examples=end, seconds=1.0, **steps) if reached else None
+    recipe = Recipe(global_batch_size=size, learning_rate=0.1)
+    return Trial(number=number, recipe=recipe, num_devices=1, running=not reached, intermediate=curve, ending=ending)
+
+
+BEST = trial(0, 32, 10_000, 1.0, reached=True)
+
+
+def test_a_trial_much_slower_than_the_best_stops_early() -> None:
+    slow = trial(1, 32, 60_000, 0.3, reached=False)
+    decision = SCHEDULER.decide(slow, [BEST, slow])
+    assert decision.stop
+    assert "at least" in decision.why
+
+
+def test_nothing_stops_before_the_grace_or_before_any_trial_reached_the_target() -> None:
+    slow = trial(1, 32, 1e6, 0.05, reached=False)
+    assert not SCHEDULER.decide(slow, [slow]).stop
+    early = Trial(number=2, recipe=slow.recipe, num_devices=1, running=True, intermediate={0: 2.0, 999: 1.9})
+    assert not SCHEDULER.decide(early, [BEST, early]).stop
+
+
+def test_a_batch_size_that_alone_serves_a_worker_count_goes_on() -> None:
+    """At 8 workers only 256 examples a step can be dealt out, so a slow trial still is the best known there."""
+    slow = trial(1, 256, 60_000, 0.3, reached=False)
+    assert not SCHEDULER.decide(slow, [BEST, slow]).stop
+    assert SCHEDULER.decide(slow, [BEST, trial(2, 256, 20_000, 1.0, reached=True), slow]).stop
+
+
+@given(whole=st.floats(3_000, 10_000), share=st.floats(0.1, 0.95))
+def test_a_trial_that_will_be_the_best_is_never_stopped(whole: float, share: float) -> None:
+    better = trial(1, 32, whole, share, reached=False)
+    assert not SCHEDULER.decide(better, [BEST, better]).stop
+
+
+@given(share=st.floats(0.1, 1.0), more=st.floats(0.0, 0.5))
+def test_what_has_trained_longer_than_the_best_took_is_stopped(share: float, more: float) -> None:
+    """Without a projection (no better than at its start), the examples themselves decide."""
+    stuck = Trial(
+        number=1, recipe=BEST.recipe, num_devices=1, running=True, intermediate={0: 2.0, int(10_001 * (1 + more)): 2.5}
+    )
+    assert SCHEDULER.decide(stuck, [BEST, stuck]).stop
+    fresh = Trial(
+        number=1, recipe=BEST.recipe, num_devices=1, running=True, intermediate={0: 2.0, int(9_000 * share): 2.5}
+    )
+    assert not SCHEDULER.decide(fresh, [BEST, fresh]).stop
