@@ -52,7 +52,8 @@ class Ending:
 class Trial:
     """A numbered recipe with its measurements of the target's metric; ``ending`` is None while it waits or runs.
 
-    ``intermediate`` maps examples to the target's metric at the evaluations so far. ``why`` says why it was proposed.
+    ``intermediate`` maps examples to the target's metric at the evaluations so far. ``why`` says why it was proposed,
+    ``repeat_of`` which trial it repeats with another seed.
     """
 
     number: int
@@ -62,6 +63,7 @@ class Trial:
     intermediate: Mapping[int, float]
     ending: Ending | None = None
     why: str = ""
+    repeat_of: int | None = None
 
     @property
     def reached(self) -> bool:

@@ -12,6 +12,7 @@ from largebatch.spaces.target import Target
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.answer import Answer, write_answer
 from largebatch.studies.engine.coordinator import Coordinator
+from largebatch.studies.makers import make_scheduler, make_searcher, make_step_seconds, needs_step_seconds
 from largebatch.studies.record.checkpoint_store import CheckpointStore
 from largebatch.studies.record.directory import StudyDirectory, fingerprint, set_aside
 from largebatch.studies.record.lease import Lease
@@ -19,8 +20,6 @@ from largebatch.studies.record.ledger import Ledger
 from largebatch.studies.study import Study
 
 if TYPE_CHECKING:
-    from largebatch.schedulers.scheduler import Scheduler
-    from largebatch.search.searcher import Searcher
     from largebatch.trainers.task import Task
 
 Watch = Callable[[Coordinator], AbstractContextManager[None]]
@@ -37,7 +36,7 @@ def run_study(
     fresh: bool = False,
     budget_trials: int | None = None,
 ) -> Answer:
-    """Run or resume a study in the directory ``out``, then time steps, fit the laws, write plan and report.
+    """Run or resume a study in the directory ``out``, time steps, fit the laws, write plan and report.
 
     Args:
         study: The question.
@@ -62,11 +61,11 @@ def run_study(
                 if budget_trials is not None:
                     budget = study.budget.model_copy(update={"trials": budget_trials})
                     study = study.model_copy(update={"budget": budget})
+                if needs_step_seconds(study):
+                    _time_steps(study, directory, in_process=in_process)
                 coordinator = _coordinator(study, task, target, directory, lease)
-                if in_process:
-                    _run_in_process(coordinator, task, directory, watch)
-                else:
-                    _run_with_ray(coordinator, directory, watch)
+                _run(coordinator, task, watch, in_process=in_process)
+                _time_steps(study, directory, in_process=in_process)
                 return write_answer(directory)
 
 
@@ -108,6 +107,7 @@ def _open(directory: StudyDirectory, study: Study, task: "Task", target: Target)
 
 def _coordinator(study: Study, task: "Task", target: Target, directory: StudyDirectory, lease: Lease) -> Coordinator:
     max_examples = study.budget.examples_per_trial or task.max_examples
+    seconds = make_step_seconds(study, directory.profile() if needs_step_seconds(study) else None)
     return Coordinator(
         study=study,
         target=target,
@@ -116,8 +116,9 @@ def _coordinator(study: Study, task: "Task", target: Target, directory: StudyDir
         curves=directory.curves,
         checkpoints=CheckpointStore(directory.checkpoints, study.resources.checkpoint_bytes),
         checkpoint_bytes=_checkpoint_bytes(task, study),
-        searcher=_searcher(study, target),
-        scheduler=_scheduler(study, target, max_examples),
+        searcher=make_searcher(study, target, max_examples, seconds),
+        scheduler=make_scheduler(study, target, max_examples, seconds),
+        seconds=seconds,
         num_devices=study.resources.devices_per_trial,
         owner=lease.owner,
     )
@@ -129,36 +130,6 @@ def _checkpoint_bytes(task: "Task", study: Study) -> int:
 
     model = task.model()
     return max(checkpoint_bytes(model, recipe) for recipe in study.space.grid(1))
-
-
-def _searcher(study: Study, target: Target) -> "Searcher":
-    if study.search.name == "grid":
-        from largebatch.search.grid import Grid
-
-        return Grid(study.search.points_per_range)
-    if study.search.name == "halton":
-        from largebatch.search.halton import Halton
-
-        return Halton()
-    from largebatch.search.tpe import OptunaTPE
-
-    return OptunaTPE(target, study.search.learning_rate_rule)
-
-
-def _scheduler(study: Study, target: Target, max_examples: int) -> "Scheduler":
-    if study.scheduler.name == "none":
-        from largebatch.schedulers.scheduler import NoScheduler
-
-        return NoScheduler()
-    from largebatch.schedulers.asha import Asha
-
-    factor = study.scheduler.reduction_factor
-    return Asha(
-        target=target,
-        grace_examples=study.scheduler.grace_examples or max(1, max_examples // factor**2),
-        reduction_factor=factor,
-        max_examples=max_examples,
-    )
 
 
 def _check_start(task: "Task", study: Study, target: Target) -> None:
@@ -198,38 +169,46 @@ def _own_directory(out: Path, *, fresh: bool) -> StudyDirectory:
     return directory
 
 
-def _run_in_process(coordinator: Coordinator, task: "Task", directory: StudyDirectory, watch: Watch) -> None:
-    from largebatch.studies.engine.in_process import profile_in_process, run_in_process
-    from largebatch.studies.record.directory import write_atomically
-
+def _run(coordinator: Coordinator, task: "Task", watch: Watch, *, in_process: bool) -> None:
     with watch(coordinator):
-        run_in_process(coordinator, task)
-    if not directory.profile_file.exists():
-        recipe, sizes = _profile_question(coordinator)
-        profile = profile_in_process(coordinator.study.task, recipe, sizes, coordinator.study.execution)
+        if in_process:
+            from largebatch.studies.engine.in_process import run_in_process
+
+            run_in_process(coordinator, task)
+        else:
+            from largebatch.studies.engine.tune_engine import run_trials
+
+            run_trials(coordinator)
+
+
+def _time_steps(study: Study, directory: StudyDirectory, *, in_process: bool) -> None:
+    """Time steps of real workers, as many as the trials have, unless that was done."""
+    if directory.profile_file.exists():
+        return
+    recipe, sizes = _profile_question(study)
+    if in_process:
+        from largebatch.studies.engine.in_process import profile_in_process
+        from largebatch.studies.record.directory import write_atomically
+
+        profile = profile_in_process(study.task, recipe, sizes, study.execution)
         write_atomically(directory.profile_file, profile.model_dump_json(indent=1))
+        return
+    from largebatch.studies.engine.tune_engine import group_shape, run_profile, threads_per_worker
+
+    num_groups, num_devices = group_shape(study)
+    workers = num_groups * num_devices
+    threads = threads_per_worker(1, workers)
+    run_profile(study.task, recipe, sizes, workers, threads, study.execution, directory.profile_file)
 
 
-def _run_with_ray(coordinator: Coordinator, directory: StudyDirectory, watch: Watch) -> None:
-    from largebatch.studies.engine.tune_engine import run_profile, run_trials, threads_per_worker
-
-    with watch(coordinator):
-        num_devices = run_trials(coordinator)
-    if not directory.profile_file.exists():
-        recipe, sizes = _profile_question(coordinator)
-        study = coordinator.study
-        threads = threads_per_worker(1, num_devices)
-        run_profile(study.task, recipe, sizes, num_devices, threads, study.execution, directory.profile_file)
-
-
-def _profile_question(coordinator: Coordinator) -> tuple[Recipe, list[int]]:
+def _profile_question(study: Study) -> tuple[Recipe, list[int]]:
     """A recipe of the space to time, and the local batches that the plan may ask for."""
-    space = coordinator.study.space
+    space = study.space
     recipe = space.from_unit(dict.fromkeys(space.root, 0.5)).model_copy(update={"learning_rate": 1e-9})  # any would do
     local = {
         size // count
         for size in space.batch_sizes
-        for count in coordinator.study.workers
+        for count in study.workers
         if recipe.model_copy(update={"global_batch_size": size}).num_groups % count == 0
     }
     return recipe, sorted(local)

@@ -21,13 +21,10 @@ from largebatch.spaces.rule import RULES
 from largebatch.spaces.space import Space
 from largebatch.spaces.target import Target
 
-SEARCHERS = ("grid", "halton", "optuna-tpe")
-SEARCHERS_NOT_BUILT = ("guided", "optuna-gp", "optuna-cmaes", "deephyper-cbo")
-SCHEDULERS = ("none", "asha")
-SCHEDULERS_NOT_BUILT = ("hyperband", "median", "pbt", "projection")
-MAX_REPEATS = 1
-"""Seeds for the finalists of each batch size that this version can run."""
-
+SEARCHERS = ("guided", "grid", "halton", "optuna-tpe")
+SEARCHERS_NOT_BUILT = ("optuna-gp", "optuna-cmaes", "deephyper-cbo")
+SCHEDULERS = ("none", "asha", "projection")
+SCHEDULERS_NOT_BUILT = ("hyperband", "median", "pbt")
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 """Small enough for every generator that it reaches, the number of trials added."""
 
@@ -119,6 +116,7 @@ class Study(_Section):
     resources: Resources = Resources()
     execution: Execution = Execution()
     repeats: PositiveInt = 1
+    """Up to so many seeds for the finalists of each batch size; 1: none is repeated."""
 
     @field_validator("name")
     @classmethod
@@ -151,13 +149,6 @@ class Study(_Section):
                 f"add larger batch sizes, lower norm_batch_size, or drop the count"
             )
         return tuple(sorted(set(workers)))
-
-    @field_validator("repeats")
-    @classmethod
-    def _once(cls, repeats: int) -> int:
-        if repeats > MAX_REPEATS:
-            raise ValueError(f"{repeats} repeats are not built yet; built: {MAX_REPEATS}")
-        return repeats
 
     def to_dict(self) -> dict[str, Any]:
         """The study as plain values, what was left out included; a single choice is its value."""

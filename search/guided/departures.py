@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_solve
 
 from largebatch.spaces.domain import Choice, Domain
 from largebatch.spaces.recipe import Recipe
@@ -24,15 +24,13 @@ LENGTH, BATCH_LENGTH, RATE_LENGTH, ALIKE = 0.5, math.log(8), 1.0, 0.4
 """Length scales of a unit range, of log(batch size) and log(rate); the correlation of two choices."""
 TYPICAL = 0.1
 """The size that is the likeliest before any trial, within a factor of e."""
-MAX_TRIALS = 200
-"""Trials that are looked at: those of the fewest steps above the law's valley floor."""
 
 
 @dataclass(frozen=True, slots=True)
 class Departures:
-    """Mean and standard deviation of the departures at candidates, shape (C,)."""
+    """Departures at candidates: weighted sums of the misses of trials, and their standard deviation."""
 
-    mean_C: Array
+    weight_CT: Array
     spread_C: Array
 
 
@@ -52,23 +50,20 @@ def coordinates(recipes: Sequence[Recipe], extras: dict[str, Domain]) -> Array:
 def fit_departures(at_T: Array, miss_T: Array, noise_T: Array, at_C: Array, extras: dict[str, Domain]) -> Departures:
     """Condition on the misses (log steps less the law's) of trials at ``at_T``."""
     if not len(miss_T):
-        return Departures(np.zeros(len(at_C)), np.full(len(at_C), TYPICAL))
-    few = np.argsort(noise_T)[:MAX_TRIALS]
-    at_T, miss_T, noise_T = at_T[few], miss_T[few], noise_T[few]
+        return Departures(np.zeros((len(at_C), 0)), np.full(len(at_C), TYPICAL))
     alike_TT, alike_CT = _alike(at_T, at_T, extras), _alike(at_C, at_T, extras)
-    best = (-math.inf, SIZES[0], None)
+    best, chosen = -math.inf, (SIZES[0], np.eye(len(miss_T)))
     for size in SIZES:
-        factor = cho_factor(size**2 * alike_TT + np.diag(noise_T**2), lower=True)
-        weights = cho_solve(factor, miss_T)
-        fit = -0.5 * float(miss_T @ weights) - float(np.log(np.diag(factor[0])).sum())
+        root = np.linalg.cholesky(size**2 * alike_TT + np.diag(noise_T**2))
+        fit = -0.5 * float(np.sum(np.linalg.solve(root, miss_T) ** 2)) - float(np.log(np.diag(root)).sum())
         fit -= 0.5 * math.log(size / TYPICAL) ** 2
-        if fit > best[0]:
-            best = (fit, size, factor)
-    _, size, factor = best
+        if fit > best:
+            best, chosen = fit, (size, root)
+    size, root = chosen
     shared_CT = size**2 * alike_CT
-    mean_C = shared_CT @ cho_solve(factor, miss_T)
-    variance_C = size**2 - np.einsum("ct,tc->c", shared_CT, cho_solve(factor, shared_CT.T))
-    return Departures(np.asarray(mean_C), np.sqrt(np.maximum(variance_C, 0.0)))
+    weight_CT = cho_solve((root, True), shared_CT.T).T
+    variance_C = size**2 - np.einsum("ct,ct->c", shared_CT, weight_CT)
+    return Departures(np.asarray(weight_CT), np.sqrt(np.maximum(variance_C, 0.0)))
 
 
 def _alike(first: Array, second: Array, extras: dict[str, Domain]) -> Array:

@@ -94,7 +94,7 @@ class Guided:
         recipes = self._candidates(space, kinds, fits, reached, sizes, rng)
         num_new = len(recipes)
         recipes += [trial.recipe for trial in (*reached, *running)]
-        logs_DC = self._logs(space, recipes, fits, reached, sizes, rng)
+        logs_DC = self._logs(space, recipes, fits, trials, sizes, rng)
         by_size = {size: (self.seconds.log_seconds(size), self.seconds.alone(size)) for size in sizes}
         step_logs_CW = np.array([by_size[recipe.global_batch_size][0] for recipe in recipes])
         alone_C = np.array([by_size[recipe.global_batch_size][1] for recipe in recipes])
@@ -157,7 +157,7 @@ class Guided:
         for trial in sorted(reached, key=lambda one: -(one.steps_to_target or math.inf)):
             best[trial.recipe.global_batch_size] = trial
         known = [trial.recipe for trial in best.values()]
-        found = []
+        found: list[Recipe] = []
         for kind, values in kinds.items():
             for combination in combinations(space, values, known, rng):
                 for size in space.batch_sizes:
@@ -166,10 +166,11 @@ class Guided:
         return found
 
     def _logs(
-        self, space: Space, recipes: Sequence[Recipe], fits: Mapping[Kind, Surrogate], reached: Sequence[Trial],
+        self, space: Space, recipes: Sequence[Recipe], fits: Mapping[Kind, Surrogate], trials: Sequence[Trial],
         sizes: Sequence[int], rng: np.random.Generator,
     ) -> Array:  # fmt: skip
         """Draws of log(steps) of recipes: the law's, and what departs from it."""
+        reached = [trial for trial in trials if trial.reached]
         extras = extras_of(space)
         logs_DC = np.empty((NUM_DRAWS, len(recipes)))
         for kind, surrogate in fits.items():
@@ -177,16 +178,19 @@ class Guided:
             if not len(here):
                 continue
             of = [recipes[c] for c in here]
-            own = [trial for trial in reached if kind_of(trial.recipe) == kind]
+            own = [trial for trial in trials if kind_of(trial.recipe) == kind and trial.intermediate]
             seen = see(own, reached, sizes, self.target, self.max_examples)
-            miss_T = seen.y_T - _law([trial.recipe for trial in own], surrogate, sizes).mean(axis=0)
-            near = np.abs(miss_T) < MAX_MISS
+            miss_DT = seen.y_T - _law([trial.recipe for trial in own], surrogate, sizes)
+            miss_T = miss_DT.mean(axis=0)
+            # A bound tells something where the law expects less: then it is taken at its word.
+            tells = (np.abs(miss_T) < MAX_MISS) & (~seen.bound_T | (miss_T > 0))
             departures = fit_departures(
-                coordinates([trial.recipe for trial in own], extras)[near], miss_T[near],
-                np.hypot(surrogate.noise, seen.spread_T[near]), coordinates(of, extras), extras,
+                coordinates([trial.recipe for trial in own], extras)[tells], miss_T[tells],
+                np.hypot(surrogate.noise, seen.spread_T[tells]), coordinates(of, extras), extras,
             )  # fmt: skip
             spread_DC = departures.spread_C * rng.standard_normal((NUM_DRAWS, 1))
-            logs_DC[:, here] = _law(of, surrogate, sizes) + departures.mean_C + spread_DC
+            told_DC = np.clip(miss_DT[:, tells], -MAX_MISS, MAX_MISS) @ departures.weight_CT.T
+            logs_DC[:, here] = _law(of, surrogate, sizes) + told_DC + spread_DC
         return logs_DC
 
 

@@ -4,13 +4,18 @@ It knows nothing of Ray. An engine asks it for trials and tells it of measuremen
 before it is answered.
 """
 
+import math
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from largebatch.schedulers.scheduler import Scheduler
+from largebatch.schedulers.scheduler import GO_ON, Scheduler
+from largebatch.search.repeats import repeat_seed, wanted_repeats
 from largebatch.search.searcher import Searcher
+from largebatch.spaces.recipe import Recipe
+from largebatch.spaces.step_seconds import StepSeconds
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Ending, Measurement, Outcome, Trial
 from largebatch.spaces.user_mistake import UserMistake
@@ -19,6 +24,8 @@ from largebatch.studies.record.curves import read_curve, write_curve
 from largebatch.studies.record.ledger import Ledger
 from largebatch.studies.study import Study
 
+REPEATS_SHARE = 1 / 3
+"""Of the budget, the most that goes to repeats of finalists."""
 MAX_FAILURES = 3
 """So many failed trials in a row end a study: the task is broken, not the recipe."""
 
@@ -28,7 +35,7 @@ class Coordinator:
     """Owns the ledger and the curves of a running study.
 
     ``max_examples`` is where a trial gives up, ``checkpoint_bytes`` what one may need on disk; ``owner`` names this
-    process in the ledger.
+    process in the ledger. ``seconds`` are of a step at the plan's worker counts, where the study needs them.
     """
 
     study: Study
@@ -39,6 +46,7 @@ class Coordinator:
     checkpoints: CheckpointStore
     searcher: Searcher
     scheduler: Scheduler
+    seconds: StepSeconds | None
     num_devices: int
     checkpoint_bytes: int
     owner: str
@@ -102,16 +110,46 @@ class Coordinator:
             limit = self.study.budget.trials
             if limit is not None and len(trials) >= limit:
                 return None
+            repeats = wanted_repeats(trials, self.study.repeats, self.seconds)
+            if repeats and self._is_time_for(repeats, trials):
+                return self._repeat(repeats[0], trials)
             proposal = self.searcher.ask(self.study.space, trials, self.study.search.seed)
             if proposal is None:
-                return None
+                return self._repeat(repeats[0], trials) if repeats else None
             recipe = proposal.recipe
             if "seed" not in self.study.space.root:
                 recipe = recipe.model_copy(update={"seed": self.study.search.seed * 1_000_000 + len(trials)})
-            trial = self.ledger.create(
-                self.study.space, recipe, num_devices=self.num_devices, owner=self.owner, why=proposal.why
-            )
-            return self._launch(trial, [])
+            return self._create(recipe, proposal.why)
+
+    def _is_time_for(self, repeats: Sequence[Trial], trials: Sequence[Trial]) -> bool:
+        """Whether what is left of the budget should go to repeats: as much as they need, at most ``REPEATS_SHARE``."""
+        left, spent = self._left(trials), sum(trial.examples for trial in trials)
+        return left <= min(sum(trial.examples for trial in repeats), REPEATS_SHARE * (left + spent))
+
+    def _left(self, trials: Sequence[Trial]) -> float:
+        """About how many examples the budget leaves, running trials counted as if they took what others took."""
+        budget, ended = self.study.budget, [trial for trial in trials if trial.ending is not None]
+        spent = sum(trial.examples for trial in trials)
+        mean = spent / max(len(ended), 1)
+        left = math.inf
+        if budget.trials is not None:
+            left = min(left, mean * (budget.trials - len(trials)))
+        if budget.examples is not None:
+            left = min(left, budget.examples - spent)
+        if budget.minutes is not None:
+            left = min(left, spent * (60 * budget.minutes / max(self.elapsed_seconds, 1e-9) - 1))
+        return left
+
+    def _repeat(self, finalist: Trial, trials: Sequence[Trial]) -> Trial:
+        recipe = finalist.recipe.model_copy(update={"seed": repeat_seed(trials, finalist)})
+        why = f"trial {finalist.number} again with another seed: it is among the best of its batch size"
+        return self._create(recipe, why, repeat_of=finalist.number)
+
+    def _create(self, recipe: Recipe, why: str, repeat_of: int | None = None) -> Trial:
+        trial = self.ledger.create(
+            self.study.space, recipe, num_devices=self.num_devices, owner=self.owner, why=why, repeat_of=repeat_of
+        )
+        return self._launch(trial, [])
 
     def _launch(self, trial: Trial, curve: list[Measurement]) -> Trial:
         self._live[trial.number] = curve
@@ -138,7 +176,8 @@ class Coordinator:
             if self.target.reached(value) or measurement.step == 0:
                 return False
             trials = self.ledger.trials()
-            decision = self.scheduler.decide(trials[number], trials)
+            # Repeats run to their end: to stop the unlucky ones would leave the lucky ones to be averaged.
+            decision = GO_ON if trials[number].repeat_of is not None else self.scheduler.decide(trials[number], trials)
             if decision.stop:
                 self._stopped[number] = decision.why
             elif self.budget_spent:

@@ -24,6 +24,7 @@ from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.engine.coordinator import Coordinator
 from largebatch.studies.engine.relay_trial import RelayTrial
+from largebatch.studies.study import Study
 from largebatch.trainers.failure import failed
 from largebatch.trainers.mailbox import Event, Job, Mailbox
 from largebatch.trainers.step_timing import serve_profile
@@ -40,15 +41,15 @@ _NEXT_TO_NOTHING = {"memory": 1}
 """Tune insists on a resource; a byte of memory is on every node and keeps the CPUs for the groups."""
 
 
-def run_trials(coordinator: Coordinator) -> int:
-    """Run trials on warm groups until the coordinator has no more; return the number of devices that they held.
+def run_trials(coordinator: Coordinator) -> None:
+    """Run trials on warm groups until the coordinator has no more.
 
     Must be called inside ``ray_cluster``.
 
     Raises:
         UserMistake: that the coordinator raised.
     """
-    num_groups, num_devices = group_shape(coordinator)
+    num_groups, num_devices = group_shape(coordinator.study)
     coordinator.refuse_what_cannot_fit(num_groups)
     mailbox = ray.remote(num_cpus=0)(Mailbox).remote(num_groups)
     with storage_folder() as storage:
@@ -81,7 +82,6 @@ def run_trials(coordinator: Coordinator) -> int:
         ray.get(mailbox.close.remote())
         for group in groups:
             group.wait()
-    return num_groups * num_devices
 
 
 def run_profile(
@@ -109,18 +109,18 @@ def run_profile(
             ) from error
 
 
-def group_shape(coordinator: Coordinator) -> tuple[int, int]:
+def group_shape(study: Study) -> tuple[int, int]:
     """How many trials run at once, and on how many devices each; by default they fill the machine.
 
     Raises:
         UserMistake: if a trial asks for more devices than there are.
     """
-    resources = coordinator.study.resources
+    resources = study.resources
     num_devices = resources.devices_per_trial
     total = num_devices_at_hand()
     if num_devices > total:
         raise UserMistake(f"resources.devices_per_trial: {num_devices} devices are asked for; there are {total}")
-    filling = min(total // num_devices, coordinator.study.budget.trials or MAX_GROUPS, MAX_GROUPS)
+    filling = min(total // num_devices, study.budget.trials or MAX_GROUPS, MAX_GROUPS)
     wanted = resources.concurrent_trials or filling
     if wanted * num_devices > total:
         raise UserMistake(

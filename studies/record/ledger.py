@@ -64,15 +64,23 @@ class Ledger:
             trials.append(trial)
         return trials
 
-    def create(self, space: Space, recipe: Recipe, *, num_devices: int, owner: str, why: str = "") -> Trial:
-        """Append a running trial; ``why`` says why it was proposed."""
+    def create(
+        self, space: Space, recipe: Recipe, *, num_devices: int, owner: str, why: str = "", repeat_of: int | None = None
+    ) -> Trial:
+        """Append a running trial; ``why`` says why it was proposed, ``repeat_of`` which trial it repeats."""
         values = recipe.model_dump()
         searched = {name: domain for name, domain in space.root.items() if name in space.active(values)}
         template = optuna.trial.create_trial(
             state=TrialState.RUNNING,
             params={name: values[name] for name in searched},
-            distributions={name: _distribution(domain) for name, domain in searched.items()},
-            user_attrs={"recipe": values, "num_devices": num_devices, "owner": owner, "why": why},
+            distributions={name: _distribution(domain, values[name]) for name, domain in searched.items()},
+            user_attrs={
+                "recipe": values,
+                "num_devices": num_devices,
+                "owner": owner,
+                "why": why,
+                "repeat_of": repeat_of,
+            },
         )
         trial_id = self._storage.create_new_trial(self._study, template_trial=template)
         number = self._storage.get_trial_number_from_id(trial_id)
@@ -121,16 +129,19 @@ class Ledger:
             intermediate=dict(frozen.intermediate_values),
             ending=_ending_from_json(ending) if frozen.state.is_finished() and ending is not None else None,
             why=frozen.user_attrs.get("why", ""),
+            repeat_of=frozen.user_attrs.get("repeat_of"),
         )
 
 
-def _distribution(domain: Domain) -> BaseDistribution:
+def _distribution(domain: Domain, value: Any) -> BaseDistribution:
+    """What Optuna is told of a domain: wide enough for a value beyond it, for a searcher may move a range."""
     if isinstance(domain, Choice):
         return CategoricalDistribution(domain.choices)
     values = domain.values()
     if values is not None:
         return CategoricalDistribution(tuple(int(value) for value in values))
-    return FloatDistribution(domain.low, domain.high, log=domain.scale == "log")
+    low, high = min(domain.low, value), max(domain.high, value)
+    return FloatDistribution(low, high, log=domain.scale == "log")
 
 
 def _ending_to_json(ending: Ending) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
+from largebatch.search.repeats import winner
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Outcome, Trial
 from largebatch.studies.report.answer import format_number, format_seconds
@@ -101,10 +102,7 @@ def drawn(trials: Sequence[Trial], limit: int, keep: Callable[[Trial], bool] = l
 
 
 def best_trials(trials: Sequence[Trial]) -> dict[int, Trial]:
-    """For each batch size the trial that reached the target in the fewest steps, ascending by batch size."""
-    best: dict[int, Trial] = {}
-    for trial in trials:
-        size, steps = trial.recipe.global_batch_size, trial.steps_to_target
-        if steps is not None and (size not in best or steps < (best[size].steps_to_target or steps)):
-            best[size] = trial
-    return dict(sorted(best.items()))
+    """For each batch size its best trial (see ``winner``), ascending by batch size."""
+    sizes = sorted({trial.recipe.global_batch_size for trial in trials})
+    found = {size: winner([trial for trial in trials if trial.recipe.global_batch_size == size]) for size in sizes}
+    return {size: trial for size, trial in found.items() if trial is not None}

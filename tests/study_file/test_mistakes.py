@@ -199,25 +199,27 @@ def test_what_does_not_fit_together(old: str, new: str, expected: str) -> None:
             "halton, learning_rate_rule: liner}",
             "7: search.learning_rate_rule: unknown rule 'liner'; did you mean 'linear'?",
         ),
-        ("none", "zebra", "8: scheduler.name: unknown scheduler 'zebra'; valid: asha, none"),
+        ("none", "zebra", "8: scheduler.name: unknown scheduler 'zebra'; valid: asha, none, projection"),
         ("search:", "  optimizer: sdg\nsearch:", "7: space.optimizer: unknown optimizer 'sdg'; did you mean 'sgd'?"),
-        ("budget:", "repeats: 3\nbudget:", "9: repeats: 3 repeats are not built yet; built: 1"),
+        ("budget:", "repeats: 0\nbudget:", "9: repeats: must be greater than 0; got 0"),
     ],
 )
 def test_unknown_names_differ_from_what_is_not_built(old: str, new: str, expected: str) -> None:
     assert changed(old, new) == f"study.yaml:{expected}"
 
 
-@pytest.mark.parametrize("name", ["guided", "optuna-gp", "optuna-cmaes", "deephyper-cbo"])
+@pytest.mark.parametrize("name", ["optuna-gp", "optuna-cmaes", "deephyper-cbo"])
 def test_searchers_that_are_not_built(name: str) -> None:
     found = changed("halton", name)
-    assert found == f"study.yaml:7: search.name: searcher {name} is not built yet; built: grid, halton, optuna-tpe"
+    assert (
+        found == f"study.yaml:7: search.name: searcher {name} is not built yet; built: guided, grid, halton, optuna-tpe"
+    )
 
 
-@pytest.mark.parametrize("name", ["hyperband", "median", "pbt", "projection"])
+@pytest.mark.parametrize("name", ["hyperband", "median", "pbt"])
 def test_schedulers_that_are_not_built(name: str) -> None:
     found = changed("none", name)
-    assert found == f"study.yaml:8: scheduler.name: scheduler {name} is not built yet; built: none, asha"
+    assert found == f"study.yaml:8: scheduler.name: scheduler {name} is not built yet; built: none, asha, projection"
 
 
 def test_an_empty_space_lacks_both_keys() -> None:
@@ -235,7 +237,9 @@ def test_a_key_that_stands_twice() -> None:
 
 
 def test_all_mistakes_are_told_at_once_in_the_order_of_their_lines() -> None:
-    text = VALID.replace("high: 256", "high: 200").replace("halton", "guided").replace("digits", "7") + "repeats: 2\n"
+    text = (
+        VALID.replace("high: 256", "high: 200").replace("halton", "optuna-gp").replace("digits", "7") + "repeats: 0\n"
+    )
     lines = [line.split(":")[1:3] for line in message(text + "serach: 1\n").splitlines()]
     assert lines == [
         ["2", " task"],
@@ -246,9 +250,8 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_their_lines() -> None:
     ]
 
 
-def test_the_example_of_the_design_names_each_thing_that_is_not_built() -> None:
+def test_the_example_of_the_design_is_a_study_but_for_the_group_size() -> None:
+    """At the default ``norm_batch_size`` of 32 a batch of 1,024 cannot be dealt to 64 workers."""
     text = (Path(__file__).parent / "gw-small.yaml").read_text()
-    assert message(text.replace("16, 32, 64]", "16, 32]")).splitlines() == [
-        "study.yaml:11: search.name: searcher guided is not built yet; built: grid, halton, optuna-tpe",
-        "study.yaml:15: repeats: 3 repeats are not built yet; built: 1",
-    ]
+    assert "can be divided among 64 workers in whole groups of 32" in message(text)
+    assert parse_study(text.replace("16, 32, 64]", "16, 32]"), "study.yaml").repeats == 3

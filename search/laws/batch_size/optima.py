@@ -10,6 +10,7 @@ import numpy as np
 from largebatch.search.laws.batch_size.points import AT_LEAST, AT_MOST, VALUE, Points
 from largebatch.search.laws.batch_size.valley import WINDOW, Valley, fit_valley
 from largebatch.search.laws.law import Array, quantile_interval
+from largebatch.search.repeats import winner
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Outcome, Trial
 
@@ -152,7 +153,7 @@ def _typical_momentum(trials: Sequence[Trial]) -> float:
 
 def _optimum(size: int, trials: Sequence[Trial], valley: Valley, group: int, damping: float) -> BatchOptimum:
     reached = [trial for trial in trials if trial.reached]
-    best = min(reached, key=lambda trial: trial.steps_to_target or math.inf, default=None)
+    best = winner(trials)
     tried = [math.log(trial.recipe.effective_learning_rate) for trial in trials]
     if best is None:
         bound = float(max((trial.ending.step for trial in trials if trial.ending is not None), default=0))
