@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from largebatch.schedulers.scheduler import GO_ON, Decision
-from largebatch.spaces.first_passage import project
+from largebatch.spaces.first_passage import passages, project
 from largebatch.spaces.step_seconds import StepSeconds
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Trial
@@ -40,7 +40,7 @@ class Projection:
         examples = max(trial.intermediate)
         if not reached or examples < self.grace_examples:
             return GO_ON
-        projection = project(trial, reached, self.target)
+        projection = project(trial, passages(reached, self.target), self.target)
         low = float(examples)
         if projection is not None:
             low = max(low, math.exp(projection.log_examples - OPTIMISM * projection.spread))

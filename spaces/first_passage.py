@@ -1,8 +1,8 @@
 """When will a training that has not reached its target reach it? Projected along the curves of those that did.
 
 Trainings of one task pass through the same metrics, some faster than others: a training that took ``e`` examples to a
-metric that another one passed after ``f`` of its ``F`` examples to the target is projected to take ``e F / f``. The
-median over the others is the projection; it is as uncertain as they disagree, and the more the farther the target is.
+metric that another one passed after ``f`` of its ``F`` examples to the target is projected to take ``e F / f``. Their
+mean is the projection, nearer batch sizes weighing more; it is as uncertain as they disagree, and more so far away.
 Curves of the same task as a guide: Chandrashekaran, Lane (2017), Speeding up hyper-parameter optimization by
 extrapolation of learning curves using previous builds, ECML PKDD.
 """
@@ -17,10 +17,16 @@ from numpy.typing import NDArray
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Trial
 
+Array = NDArray[np.float64]
+
 SPREAD, SPREAD_PER_LOG = 0.05, 0.35
 """Standard deviation of the projection's logarithm: at the target itself, and for each factor of e still to go."""
 NEARBY = math.log(4)
 """Curves of batch sizes apart by this factor weigh 1/e as much as those of the same."""
+
+
+NUM_REFERENCES = 16
+"""Curves that a projection goes along: those of the nearest batch sizes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +37,51 @@ class Projection:
     spread: float
 
 
-def project(trial: Trial, reached: Sequence[Trial], target: Target) -> Projection | None:
-    """The projection of a trial along the curves of trials that reached the target.
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """The curve of a trial that reached the target: the best metric so far (smaller is better) at examples."""
+
+    number: int
+    log_batch: float
+    examples_to_target: float
+    examples: Array
+    best: Array
+
+    def at(self, value: float) -> float | None:
+        """Examples at which the best metric first was ``value``; None where it began with it."""
+        after = int(np.argmax(self.best <= value)) if self.best[-1] <= value else len(self.best) - 1
+        if after == 0:
+            return None
+        fallen = self.best[after - 1] - self.best[after]
+        share = min(max((self.best[after - 1] - value) / fallen, 0.0), 1.0) if 0 < fallen < math.inf else 1.0
+        first, last = self.examples[after - 1], self.examples[after]
+        return max(float(first + share * (last - first)), 1.0)
+
+
+def passages(trials: Sequence[Trial], target: Target) -> list[Passage]:
+    """The curves of those of ``trials`` that reached the target."""
+    found = []
+    for trial in trials:
+        if trial.examples_to_target is not None and trial.intermediate:
+            examples, best = _running_best(trial.intermediate, target)
+            found.append(Passage(trial.number, _log_batch(trial), trial.examples_to_target, examples, best))
+    return found
+
+
+def project(trial: Trial, references: Sequence[Passage], target: Target) -> Projection | None:
+    """The projection of a trial along the curves of others.
 
     None where there are none, or the trial is no better than they were at their start.
     """
     examples, best = _running_best(trial.intermediate, target)
     if not len(examples) or examples[-1] <= 0 or not math.isfinite(best[-1]):
         return None
-    logs, weights = [], []
-    for other in reached:
-        passed = _passed_at(best[-1], other, target)
-        if other.number == trial.number or passed is None or other.examples_to_target is None:
-            continue
-        logs.append(math.log(max(other.examples_to_target / passed, 1.0)))
-        weights.append(math.exp(-abs(_log_batch(other) - _log_batch(trial)) / NEARBY))
+    here = _log_batch(trial)
+    others = [passage for passage in references if passage.number != trial.number]
+    others = sorted(others, key=lambda passage: abs(passage.log_batch - here))[:NUM_REFERENCES]
+    passed = [(passage, passage.at(float(best[-1]))) for passage in others]
+    logs = [math.log(max(one.examples_to_target / at, 1.0)) for one, at in passed if at is not None]
+    weights = [math.exp(-abs(one.log_batch - here) / NEARBY) for one, at in passed if at is not None]
     if not logs:
         return None
     share = np.array(weights) / np.sum(weights)
@@ -59,19 +95,8 @@ def _log_batch(trial: Trial) -> float:
     return math.log(trial.recipe.global_batch_size)
 
 
-def _running_best(intermediate: Mapping[int, float], target: Target) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _running_best(intermediate: Mapping[int, float], target: Target) -> tuple[Array, Array]:
     """Examples and the best metric so far, smaller is better."""
-    examples = np.array(sorted(intermediate), dtype=float)
-    values = np.array([target.sign * intermediate[int(at)] for at in examples])
-    return examples, np.minimum.accumulate(np.where(np.isfinite(values), values, np.inf))
-
-
-def _passed_at(value: float, trial: Trial, target: Target) -> float | None:
-    """Examples at which a trial's best metric first was ``value``; None where it began with it."""
-    examples, best = _running_best(trial.intermediate, target)
-    after = int(np.argmax(best <= value)) if (best <= value).any() else len(best) - 1
-    if after == 0:
-        return None
-    fallen = best[after - 1] - best[after]
-    share = min(max((best[after - 1] - value) / fallen, 0.0), 1.0) if 0 < fallen < math.inf else 1.0
-    return max(float(examples[after - 1] + share * (examples[after] - examples[after - 1])), 1.0)
+    examples = sorted(intermediate)
+    values = np.array([target.sign * intermediate[at] for at in examples])
+    return np.array(examples, dtype=float), np.minimum.accumulate(np.where(np.isfinite(values), values, np.inf))

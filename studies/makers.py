@@ -39,16 +39,29 @@ def make_searcher(study: Study, target: Target, max_examples: int, seconds: Step
         assert seconds is not None, "steps are timed before a guided study"
         return Guided(target, seconds, max_examples)
     if name == "grid":
-        from largebatch.search.grid import Grid
+        from largebatch.search.samplers.grid import Grid
 
         return Grid(study.search.points_per_range)
     if name == "halton":
-        from largebatch.search.halton import Halton
+        from largebatch.search.samplers.halton import Halton
 
         return Halton()
-    from largebatch.search.tpe import OptunaTPE
+    rule = study.search.learning_rate_rule
+    if name == "optuna-gp":
+        from largebatch.search.samplers.gaussian_process import OptunaGP
 
-    return OptunaTPE(target, study.search.learning_rate_rule)
+        return OptunaGP(target, rule)
+    if name == "optuna-cmaes":
+        from largebatch.search.samplers.cma_es import CmaEs
+
+        return CmaEs(target, rule)
+    if name == "deephyper-cbo":
+        from largebatch.search.samplers.deephyper_cbo import DeepHyperCBO
+
+        return DeepHyperCBO(target, rule)
+    from largebatch.search.samplers.tpe import OptunaTPE
+
+    return OptunaTPE(target, rule)
 
 
 def make_scheduler(study: Study, target: Target, max_examples: int, seconds: StepSeconds | None) -> "Scheduler":

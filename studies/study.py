@@ -21,8 +21,7 @@ from largebatch.spaces.rule import RULES
 from largebatch.spaces.space import Space
 from largebatch.spaces.target import Target
 
-SEARCHERS = ("guided", "grid", "halton", "optuna-tpe")
-SEARCHERS_NOT_BUILT = ("optuna-gp", "optuna-cmaes", "deephyper-cbo")
+SEARCHERS = ("guided", "grid", "halton", "optuna-tpe", "optuna-gp", "optuna-cmaes", "deephyper-cbo")
 SCHEDULERS = ("none", "asha", "projection")
 SCHEDULERS_NOT_BUILT = ("hyperband", "median", "pbt")
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -42,7 +41,7 @@ class _Section(BaseModel):
 
 
 class Search(_Section):
-    """Which searcher proposes recipes. ``points_per_range`` is for ``grid``, the rule for ``optuna-tpe``."""
+    """Which searcher proposes recipes. ``points_per_range`` is for ``grid``, the rule for Optuna's and DeepHyper's."""
 
     name: str = "optuna-tpe"
     seed: Seed = 0
@@ -52,7 +51,7 @@ class Search(_Section):
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        return _built("searcher", name, SEARCHERS, SEARCHERS_NOT_BUILT)
+        return _built("searcher", name, SEARCHERS)
 
     @field_validator("learning_rate_rule")
     @classmethod

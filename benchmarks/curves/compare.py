@@ -24,9 +24,9 @@ from replay import FOLDER, SPACE, WORKERS, Cluster, Replay, Table, best_observed
 from largebatch.schedulers.projection import Projection
 from largebatch.schedulers.scheduler import GO_ON, Decision
 from largebatch.search.guided.guided import Guided
-from largebatch.search.halton import Halton
+from largebatch.search.samplers.halton import Halton
+from largebatch.search.samplers.tpe import OptunaTPE
 from largebatch.search.searcher import Searcher
-from largebatch.search.tpe import OptunaTPE
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Trial
 

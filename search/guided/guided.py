@@ -52,7 +52,7 @@ from largebatch.spaces.trial import Trial
 Array = NDArray[np.float64]
 Kind = tuple[str, str]
 
-MAX_TRIALS = 150
+MAX_TRIALS = 80
 """Trials that a surrogate is fitted to: those nearest to the best of their batch size."""
 OTHER_LEVEL, OTHER_CRITICAL = 0.5, 0.7
 """How far another optimizer's steps and critical batch size may be from those of the one best known, in log."""
@@ -90,11 +90,12 @@ class Guided:
         reached = [trial for trial in trials if trial.reached]
         running = [trial for trial in trials if trial.running]
         sizes = sorted({*space.batch_sizes, *(trial.recipe.global_batch_size for trial in trials)})
-        fits = self._fits(space, kinds, trials, sizes, rng)
+        told = {kind: self._told(kind, trials, reached, sizes) for kind in kinds}
+        fits = self._fits(space, kinds, told, sizes, rng)
         recipes = self._candidates(space, kinds, fits, reached, sizes, rng)
         num_new = len(recipes)
         recipes += [trial.recipe for trial in (*reached, *running)]
-        logs_DC = self._logs(space, recipes, fits, trials, sizes, rng)
+        logs_DC = self._logs(space, recipes, fits, told, sizes, rng)
         by_size = {size: (self.seconds.log_seconds(size), self.seconds.alone(size)) for size in sizes}
         step_logs_CW = np.array([by_size[recipe.global_batch_size][0] for recipe in recipes])
         alone_C = np.array([by_size[recipe.global_batch_size][1] for recipe in recipes])
@@ -118,19 +119,29 @@ class Guided:
         after = f"; none of {len(trials)} trials has reached the target yet" if trials else ""
         return Proposal(recipe, f"the middle of the untried rates at a middle batch size{after}")
 
+    def _told(
+        self, kind: Kind, trials: Sequence[Trial], reached: Sequence[Trial], sizes: Sequence[int]
+    ) -> tuple[list[Trial], Seen]:
+        """The trials of a kind and what they say; of very many, those nearest to the best of their batch size."""
+        kept = [trial for trial in trials if kind_of(trial.recipe) == kind and trial.intermediate]
+        seen = see(kept, reached, sizes, self.target, self.max_examples)
+        if len(kept) <= MAX_TRIALS:
+            return kept, seen
+        best = {group: float(seen.y_T[seen.group_T == group].min()) for group in set(seen.group_T.tolist())}
+        excess_T = seen.y_T - np.array([best[group] for group in seen.group_T.tolist()])
+        keep = np.sort(np.argsort(excess_T, kind="stable")[:MAX_TRIALS])
+        return [kept[t] for t in keep], seen.of(keep)
+
     def _fits(
-        self, space: Space, kinds: Mapping[Kind, dict[str, Value]], trials: Sequence[Trial], sizes: Sequence[int],
-        rng: np.random.Generator,
+        self, space: Space, kinds: Mapping[Kind, dict[str, Value]], told: Mapping[Kind, tuple[list[Trial], Seen]],
+        sizes: Sequence[int], rng: np.random.Generator,
     ) -> dict[Kind, Surrogate]:  # fmt: skip
         """A surrogate of each kind, the best known first: it tells the others what to expect."""
-        reached = [trial for trial in trials if trial.reached]
         log_batch_G = np.log(np.array(sizes, dtype=float))
         fits: dict[Kind, Surrogate] = {}
-        for kind in sorted(kinds, key=lambda one: -sum(kind_of(trial.recipe) == one for trial in reached)):
-            kept = [trial for trial in trials if kind_of(trial.recipe) == kind and trial.intermediate]
-            seen = _nearest(see(kept, reached, sizes, self.target, self.max_examples))
+        for kind in sorted(kinds, key=lambda one: -sum(trial.reached for trial in told[one][0])):
             prior = self._prior(space, kinds[kind], log_batch_G, next(iter(fits.values()), None))
-            fits[kind] = fit_surrogate(seen, log_batch_G, prior, rng)
+            fits[kind] = fit_surrogate(told[kind][1], log_batch_G, prior, rng)
         return fits
 
     def _prior(
@@ -166,11 +177,10 @@ class Guided:
         return found
 
     def _logs(
-        self, space: Space, recipes: Sequence[Recipe], fits: Mapping[Kind, Surrogate], trials: Sequence[Trial],
-        sizes: Sequence[int], rng: np.random.Generator,
+        self, space: Space, recipes: Sequence[Recipe], fits: Mapping[Kind, Surrogate],
+        told: Mapping[Kind, tuple[list[Trial], Seen]], sizes: Sequence[int], rng: np.random.Generator,
     ) -> Array:  # fmt: skip
         """Draws of log(steps) of recipes: the law's, and what departs from it."""
-        reached = [trial for trial in trials if trial.reached]
         extras = extras_of(space)
         logs_DC = np.empty((NUM_DRAWS, len(recipes)))
         for kind, surrogate in fits.items():
@@ -178,8 +188,7 @@ class Guided:
             if not len(here):
                 continue
             of = [recipes[c] for c in here]
-            own = [trial for trial in trials if kind_of(trial.recipe) == kind and trial.intermediate]
-            seen = see(own, reached, sizes, self.target, self.max_examples)
+            own, seen = told[kind]
             miss_DT = seen.y_T - _law([trial.recipe for trial in own], surrogate, sizes)
             miss_T = miss_DT.mean(axis=0)
             # A bound tells something where the law expects less: then it is taken at its word.
@@ -189,8 +198,8 @@ class Guided:
                 np.hypot(surrogate.noise, seen.spread_T[tells]), coordinates(of, extras), extras,
             )  # fmt: skip
             spread_DC = departures.spread_C * rng.standard_normal((NUM_DRAWS, 1))
-            told_DC = np.clip(miss_DT[:, tells], -MAX_MISS, MAX_MISS) @ departures.weight_CT.T
-            logs_DC[:, here] = _law(of, surrogate, sizes) + told_DC + spread_DC
+            learned_DC = np.clip(miss_DT[:, tells], -MAX_MISS, MAX_MISS) @ departures.weight_CT.T
+            logs_DC[:, here] = _law(of, surrogate, sizes) + learned_DC + spread_DC
         return logs_DC
 
 
@@ -202,12 +211,3 @@ def _law(recipes: Sequence[Recipe], surrogate: Surrogate, sizes: Sequence[int]) 
     x = np.array([math.log(recipe.effective_learning_rate) for recipe in recipes], dtype=float)
     group = np.array([list(sizes).index(recipe.global_batch_size) for recipe in recipes], dtype=np.int64)
     return surrogate.draws(x, group)
-
-
-def _nearest(seen: Seen) -> Seen:
-    """Of very many trials those nearest to the best of their batch size."""
-    if len(seen.y_T) <= MAX_TRIALS:
-        return seen
-    best = {group: float(seen.y_T[seen.group_T == group].min()) for group in set(seen.group_T.tolist())}
-    excess_T = seen.y_T - np.array([best[group] for group in seen.group_T.tolist()])
-    return seen.of(np.sort(np.argsort(excess_T, kind="stable")[:MAX_TRIALS]))

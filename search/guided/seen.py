@@ -7,7 +7,7 @@ import numpy as np
 
 from largebatch.search.guided.candidates import WILD
 from largebatch.search.guided.surrogate import Seen
-from largebatch.spaces.first_passage import project
+from largebatch.spaces.first_passage import Passage, passages, project
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Outcome, Trial
@@ -32,7 +32,8 @@ def see(
     for trial in reached:
         size = trial.recipe.global_batch_size
         best[size] = min(best.get(size, math.inf), math.log(max(trial.steps_to_target or 1.0, 1.0)))
-    rows = [_row(trial, best, reached, target, max_examples) for trial in kept]
+    references = passages(reached, target)
+    rows = [_row(trial, best, references, target, max_examples) for trial in kept]
     return Seen(
         x_T=np.array([math.log(trial.recipe.effective_learning_rate) for trial in kept], dtype=float),
         group_T=np.array([list(sizes).index(trial.recipe.global_batch_size) for trial in kept], dtype=np.int64),
@@ -43,7 +44,7 @@ def see(
 
 
 def _row(
-    trial: Trial, best: dict[int, float], reached: Sequence[Trial], target: Target, max_examples: int
+    trial: Trial, best: dict[int, float], references: Sequence[Passage], target: Target, max_examples: int
 ) -> tuple[float, float, bool]:
     """log(steps), its uncertainty, and whether it is a lower bound."""
     size = trial.recipe.global_batch_size
@@ -53,7 +54,7 @@ def _row(
     if trial.ending is not None and trial.ending.outcome in WILD:
         return math.log(max(max_examples / size, 1.0)), 0.0, True
     trained = math.log(max(trial.examples / size, 1.0))
-    projection = project(trial, reached, target)
+    projection = project(trial, references, target)
     if projection is None or (trial.ending is not None and trial.ending.outcome is Outcome.EXHAUSTED):
         return trained, 0.0, True
     return max(projection.log_examples - math.log(size), trained), projection.spread, False

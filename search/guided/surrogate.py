@@ -22,7 +22,7 @@ from largebatch.search.laws.posterior import draw_posterior
 
 Array = NDArray[np.float64]
 
-NUM_DRAWS, NUM_MOVES = 256, 8
+NUM_DRAWS, NUM_MOVES = 256, 6
 POWER, POWER_SPREAD, BEND_SPREAD = 0.6, 0.35, 0.05
 """Prior of the best rate's power of B, and of its change with b."""
 FLOOR_DEPARTURE, PLACE_DEPARTURE, SIZE_SPREAD = 0.1, 0.25, 0.8
@@ -87,7 +87,7 @@ class Surrogate:
 def fit_surrogate(seen: Seen, log_batch_G: Array, prior: Prior, rng: np.random.Generator) -> Surrogate:
     """Fit the trials of one kind; without any it is the prior."""
     b_G = log_batch_G - (log_batch_G[0] + log_batch_G[-1]) / 2
-    num = len(b_G)
+    num, known_T = len(b_G), ~seen.bound_T
 
     def laws(z: Array) -> tuple[Array, Array, Array]:
         law = prior.mean + prior.spread * z[:, :NUM_LAW]
@@ -106,8 +106,8 @@ def fit_surrogate(seen: Seen, log_batch_G: Array, prior: Prior, rng: np.random.G
         told = _valley(law, floor[:, seen.group_T], place[:, seen.group_T], seen.x_T)
         width = np.hypot(noise(z), seen.spread_T)
         miss = (seen.y_T - told) / width
-        known = -0.5 * (TAIL + 1) * np.log1p(miss**2 / TAIL) - np.log(width)
-        return np.asarray(np.where(seen.bound_T, log_ndtr(-miss), known).sum(axis=1))
+        known = -0.5 * (TAIL + 1) * np.log1p(miss[:, known_T] ** 2 / TAIL) - np.log(width[:, known_T])
+        return np.asarray(known.sum(axis=1) + log_ndtr(-miss[:, seen.bound_T]).sum(axis=1))
 
     z = draw_posterior(log_likelihood, NUM_LAW + NUM_SIZES + 2 * num, rng, NUM_DRAWS, NUM_MOVES)
     law, floor, place = laws(z)

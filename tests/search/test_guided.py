@@ -9,7 +9,7 @@ import pytest
 from largebatch.schedulers.projection import Projection
 from largebatch.schedulers.scheduler import NoScheduler
 from largebatch.search.guided.guided import Guided
-from largebatch.search.halton import Halton
+from largebatch.search.samplers.halton import Halton
 from largebatch.spaces.space import Space
 from largebatch.spaces.trial import Outcome
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from largebatch.spaces.first_passage import project
+from largebatch.spaces.first_passage import passages, project
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Ending, Outcome, Trial
@@ -31,7 +31,7 @@ def trial(number: int, pace: float, until: float, *, reached: bool, size: int = 
 
 @given(pace=st.floats(0.1, 10.0), until=st.floats(0.2, 0.95))
 def test_a_curve_of_another_pace_is_projected_exactly(pace: float, until: float) -> None:
-    found = project(trial(1, pace, until, reached=False), [trial(0, 1.0, 1.0, reached=True)], TARGET)
+    found = project(trial(1, pace, until, reached=False), passages([trial(0, 1.0, 1.0, reached=True)], TARGET), TARGET)
     assert found is not None
     assert found.log_examples == pytest.approx(math.log(10_000 / pace), abs=0.03)
 
@@ -39,8 +39,8 @@ def test_a_curve_of_another_pace_is_projected_exactly(pace: float, until: float)
 @given(first=st.floats(0.2, 0.5), more=st.floats(0.1, 0.4))
 def test_the_nearer_the_target_the_surer(first: float, more: float) -> None:
     reference = [trial(0, 1.0, 1.0, reached=True)]
-    early = project(trial(1, 2.0, first, reached=False), reference, TARGET)
-    late = project(trial(1, 2.0, first + more, reached=False), reference, TARGET)
+    early = project(trial(1, 2.0, first, reached=False), passages(reference, TARGET), TARGET)
+    late = project(trial(1, 2.0, first + more, reached=False), passages(reference, TARGET), TARGET)
     assert early is not None
     assert late is not None
     assert late.spread < early.spread
@@ -48,11 +48,11 @@ def test_the_nearer_the_target_the_surer(first: float, more: float) -> None:
 
 def test_nothing_is_projected_without_a_curve_to_go_along() -> None:
     running = trial(1, 1.0, 0.5, reached=False)
-    assert project(running, [], TARGET) is None
+    assert project(running, passages([], TARGET), TARGET) is None
     untouched = Trial(number=2, recipe=running.recipe, num_devices=1, running=True, intermediate={0: 2.0, 500: 2.1})
-    assert project(untouched, [trial(0, 1.0, 1.0, reached=True)], TARGET) is None
+    assert project(untouched, passages([trial(0, 1.0, 1.0, reached=True)], TARGET), TARGET) is None
     wild = Trial(number=2, recipe=running.recipe, num_devices=1, running=True, intermediate={0: math.nan})
-    assert project(wild, [trial(0, 1.0, 1.0, reached=True)], TARGET) is None
+    assert project(wild, passages([trial(0, 1.0, 1.0, reached=True)], TARGET), TARGET) is None
 
 
 def test_curves_that_disagree_widen_the_projection() -> None:
@@ -67,8 +67,8 @@ def test_curves_that_disagree_widen_the_projection() -> None:
         number=9, recipe=Recipe(global_batch_size=32, learning_rate=0.2), num_devices=1, running=True,
         intermediate={0: 2.0, 1_000: 0.4},
     )  # fmt: skip
-    alike = project(running, [flat(0, 3_000), flat(1, 3_000)], TARGET)
-    apart = project(running, [flat(0, 1_000), flat(1, 9_000)], TARGET)
+    alike = project(running, passages([flat(0, 3_000), flat(1, 3_000)], TARGET), TARGET)
+    apart = project(running, passages([flat(0, 1_000), flat(1, 9_000)], TARGET), TARGET)
     assert alike is not None
     assert apart is not None
     assert apart.spread > alike.spread

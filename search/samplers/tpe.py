@@ -16,20 +16,18 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from largebatch.search.halton import Halton
+from largebatch.search.samplers.coordinates import objectives
+from largebatch.search.samplers.halton import Halton
 from largebatch.search.searcher import Proposal, next_batch_size
 from largebatch.spaces.domain import Choice, Domain, Range, Value
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.rule import RULES
 from largebatch.spaces.space import Space
 from largebatch.spaces.target import Target
-from largebatch.spaces.trial import Outcome, Trial
+from largebatch.spaces.trial import Trial
 
 MAX_PROPOSALS = 20
 """Proposals drawn before one at another batch size is moved to the one whose turn it is."""
-
-NOT_REACHED, DIVERGED = 10.0, 100.0
-"""Objectives of censored trials: worse than any that reached the target, whose objective is a log ratio of steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,31 +65,17 @@ class OptunaTPE:
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # group: for conditional spaces
             sampler = optuna.samplers.TPESampler(seed=seed + len(trials), n_startup_trials=0, group=True)
         study = optuna.create_study(sampler=sampler)
-        fewest: dict[int, float] = {}
-        for trial in trials:
-            if trial.steps_to_target is not None:
-                size = trial.recipe.global_batch_size
-                fewest[size] = min(fewest.get(size, math.inf), trial.steps_to_target)
-        study.add_trials([self._frozen(coordinates, trial, fewest) for trial in trials])
+        values = objectives(trials, self.target)
+        told = zip(trials, values, strict=True)
+        inside = [(trial, value) for trial, value in told if coordinates.holds(trial.recipe)]
+        study.add_trials([self._frozen(coordinates, trial, value) for trial, value in inside])
         return study
 
-    def _frozen(self, coordinates: "_Coordinates", trial: Trial, fewest: dict[int, float]) -> optuna.trial.FrozenTrial:
+    def _frozen(self, coordinates: "_Coordinates", trial: Trial, value: float | None) -> optuna.trial.FrozenTrial:
         parameters, distributions = coordinates.of(trial.recipe)
-        if trial.ending is None:
+        if value is None:
             return optuna.trial.create_trial(state=TrialState.RUNNING, params=parameters, distributions=distributions)
-        return optuna.trial.create_trial(
-            value=self._objective(trial, fewest), params=parameters, distributions=distributions
-        )
-
-    def _objective(self, trial: Trial, fewest: dict[int, float]) -> float:
-        if trial.steps_to_target is not None:
-            return math.log(trial.steps_to_target / fewest[trial.recipe.global_batch_size])
-        assert trial.ending is not None
-        if trial.ending.outcome in (Outcome.DIVERGED, Outcome.FAILED) or not trial.intermediate:
-            return DIVERGED
-        last = trial.intermediate[max(trial.intermediate)]
-        gap = self.target.sign * (last - self.target.bound)
-        return NOT_REACHED + math.atan(gap) if math.isfinite(gap) else DIVERGED
+        return optuna.trial.create_trial(value=value, params=parameters, distributions=distributions)
 
 
 class _Coordinates:
@@ -145,6 +129,10 @@ class _Coordinates:
         assert isinstance(distribution, FloatDistribution)
         at = proposal.suggest_float(name, distribution.low, distribution.high)
         return at if name == "learning_rate" and self._departs else domain.from_unit(at)
+
+    def holds(self, recipe: Recipe) -> bool:
+        """Whether a recipe has coordinates: those of a human's own may lie outside of the space."""
+        return self._space.contains(recipe)
 
     def of(self, recipe: Recipe) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
         """The coordinates of a recipe and their distributions."""

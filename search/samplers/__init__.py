@@ -1,0 +1,1 @@
+"""Searchers that others devised, one file each."""
