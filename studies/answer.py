@@ -2,9 +2,10 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from largebatch.search.laws.fitting import FittedLaws, fit_laws
 from largebatch.search.laws.step_time.interconnects import Network
@@ -31,6 +32,8 @@ class Answer:
     laws: FittedLaws | None
     plan: Plan | None
     problem: str | None
+    requests: Sequence[Mapping[str, Any]] = ()
+    """What people asked of the study while it ran, in the order of asking."""
 
 
 def read_answer(
@@ -44,7 +47,8 @@ def read_answer(
     """Fit the laws to the record and make the plan, for other worker counts than the study's if given."""
     study = directory.study()
     target = study.target or Target.model_validate_json(directory.provenance()["target"])
-    trials = Ledger(directory.ledger, study.name, create=False).trials()
+    ledger = Ledger(directory.ledger, study.name, create=False)
+    trials = ledger.trials()
     profile = directory.profile()
     laws, plan, problem = None, None, None
     try:
@@ -62,7 +66,10 @@ def read_answer(
         )
     except UserMistake as mistake:
         problem = str(mistake)
-    return Answer(study=study, target=target, trials=trials, laws=laws, plan=plan, problem=problem)
+    return Answer(
+        study=study, target=target, trials=trials, laws=laws, plan=plan, problem=problem,
+        requests=list(ledger.requests().values()),
+    )  # fmt: skip
 
 
 def measured_noise_scales(directory: StudyDirectory, trials: Sequence[Trial]) -> dict[int, float]:

@@ -5,10 +5,10 @@ import sys
 import typer
 
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.commands import answers, trainings
+from largebatch.studies.commands import answers, steering, trainings
 
 NOT_BUILT = (
-    *("dashboard", "prepare", "enqueue", "stop", "narrow", "export", "import"),
+    *("dashboard", "prepare", "export", "import"),
     *("history", "benchmark", "new", "check", "cluster", "doctor"),
 )
 """Commands of the design that this version refuses by name."""
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.add_typer(trainings.app)
 app.add_typer(answers.app)
+app.add_typer(steering.app)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from largebatch.spaces.target import Target
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.answer import Answer, write_answer
 from largebatch.studies.engine.coordinator import Coordinator
+from largebatch.studies.engine.steering import Steering
 from largebatch.studies.makers import make_scheduler, make_searcher, make_step_seconds, needs_step_seconds
 from largebatch.studies.record.checkpoint_store import CheckpointStore
 from largebatch.studies.record.directory import StudyDirectory, fingerprint, set_aside
@@ -108,11 +109,13 @@ def _open(directory: StudyDirectory, study: Study, task: "Task", target: Target)
 def _coordinator(study: Study, task: "Task", target: Target, directory: StudyDirectory, lease: Lease) -> Coordinator:
     max_examples = study.budget.examples_per_trial or task.max_examples
     seconds = make_step_seconds(study, directory.profile() if needs_step_seconds(study) else None)
+    ledger = Ledger(directory.ledger, study.name, create=True)
     return Coordinator(
         study=study,
         target=target,
         max_examples=max_examples,
-        ledger=Ledger(directory.ledger, study.name, create=True),
+        ledger=ledger,
+        steering=Steering(ledger=ledger, folder=directory.requests),
         curves=directory.curves,
         checkpoints=CheckpointStore(directory.checkpoints, study.resources.checkpoint_bytes),
         checkpoint_bytes=_checkpoint_bytes(task, study),

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from largebatch.search.searcher import Proposal
 from largebatch.spaces.space import Space
@@ -11,12 +10,15 @@ from largebatch.spaces.trial import Trial
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Combination ``len(trials)`` of the grid; the seed does not matter."""
+    """The first combination that no trial has; the seed does not matter."""
 
     points_per_range: int
 
     def ask(self, space: Space, trials: Sequence[Trial], seed: int) -> Proposal | None:
         """See ``Searcher``; None after the last combination."""
         del seed
-        recipe = next(islice(space.grid(self.points_per_range), len(trials), None), None)
-        return None if recipe is None else Proposal(recipe, f"combination {len(trials)} of the grid")
+        tried = {trial.recipe.model_copy(update={"seed": 0}) for trial in trials}
+        for number, recipe in enumerate(space.grid(self.points_per_range)):
+            if recipe.model_copy(update={"seed": 0}) not in tried:
+                return Proposal(recipe, f"combination {number} of the grid")
+        return None

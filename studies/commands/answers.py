@@ -24,12 +24,18 @@ app = typer.Typer()
 
 
 @app.command(epilog="Example: largebatch show runs/quickstart --json")
-def show(directory: DirectoryArgument, as_json: JsonOption = False) -> None:
+def show(
+    directory: DirectoryArgument,
+    trial: Annotated[int | None, typer.Option(help="Show that trial alone, and why it was proposed.")] = None,
+    as_json: JsonOption = False,
+) -> None:
     """Show trials, the best recipe for each batch size, the laws, and what is running."""
-    from largebatch.studies.terminal.show import print_study, study_json
+    from largebatch.studies.terminal.show import print_study, print_trial, study_json
 
     answer = _read(directory)
-    if as_json:
+    if trial is not None:
+        print_trial(answer, trial, as_json=as_json)
+    elif as_json:
         print(json.dumps(study_json(answer), indent=1))
     else:
         print_study(answer)

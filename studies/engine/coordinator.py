@@ -19,6 +19,7 @@ from largebatch.spaces.step_seconds import StepSeconds
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Ending, Measurement, Outcome, Trial
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.engine.steering import Steering
 from largebatch.studies.record.checkpoint_store import CheckpointStore
 from largebatch.studies.record.curves import read_curve, write_curve
 from largebatch.studies.record.ledger import Ledger
@@ -46,6 +47,7 @@ class Coordinator:
     checkpoints: CheckpointStore
     searcher: Searcher
     scheduler: Scheduler
+    steering: Steering
     seconds: StepSeconds | None
     num_devices: int
     checkpoint_bytes: int
@@ -110,16 +112,24 @@ class Coordinator:
             limit = self.study.budget.trials
             if limit is not None and len(trials) >= limit:
                 return None
+            self.steering.poll()
+            if (asked := self.steering.next_recipe()) is not None:
+                name, request = asked
+                return self._create(
+                    self._seeded(request.recipe, len(trials)), f"asked for by {request.by}", request=name
+                )
             repeats = wanted_repeats(trials, self.study.repeats, self.seconds)
             if repeats and self._is_time_for(repeats, trials):
                 return self._repeat(repeats[0], trials)
-            proposal = self.searcher.ask(self.study.space, trials, self.study.search.seed)
+            proposal = self.searcher.ask(self.steering.space(self.study.space), trials, self.study.search.seed)
             if proposal is None:
                 return self._repeat(repeats[0], trials) if repeats else None
-            recipe = proposal.recipe
-            if "seed" not in self.study.space.root:
-                recipe = recipe.model_copy(update={"seed": self.study.search.seed * 1_000_000 + len(trials)})
-            return self._create(recipe, proposal.why)
+            return self._create(self._seeded(proposal.recipe, len(trials)), proposal.why)
+
+    def _seeded(self, recipe: Recipe, number: int) -> Recipe:
+        if "seed" in self.study.space.root or recipe.seed:  # searched, or somebody's own
+            return recipe
+        return recipe.model_copy(update={"seed": self.study.search.seed * 1_000_000 + number})
 
     def _is_time_for(self, repeats: Sequence[Trial], trials: Sequence[Trial]) -> bool:
         """Whether what is left of the budget should go to repeats: as much as they need, at most ``REPEATS_SHARE``."""
@@ -145,10 +155,11 @@ class Coordinator:
         why = f"trial {finalist.number} again with another seed: it is among the best of its batch size"
         return self._create(recipe, why, repeat_of=finalist.number)
 
-    def _create(self, recipe: Recipe, why: str, repeat_of: int | None = None) -> Trial:
+    def _create(self, recipe: Recipe, why: str, repeat_of: int | None = None, request: str | None = None) -> Trial:
         trial = self.ledger.create(
-            self.study.space, recipe, num_devices=self.num_devices, owner=self.owner, why=why, repeat_of=repeat_of
-        )
+            self.study.space, recipe, num_devices=self.num_devices, owner=self.owner, why=why, repeat_of=repeat_of,
+            request=request,
+        )  # fmt: skip
         return self._launch(trial, [])
 
     def _launch(self, trial: Trial, curve: list[Measurement]) -> Trial:
@@ -178,7 +189,10 @@ class Coordinator:
             trials = self.ledger.trials()
             # Repeats run to their end: to stop the unlucky ones would leave the lucky ones to be averaged.
             decision = GO_ON if trials[number].repeat_of is not None else self.scheduler.decide(trials[number], trials)
-            if decision.stop:
+            self.steering.poll()
+            if (why := self.steering.stops(number)) is not None:
+                self._stopped[number] = why
+            elif decision.stop:
                 self._stopped[number] = decision.why
             elif self.budget_spent:
                 self._stopped[number] = "the study's budget is spent"

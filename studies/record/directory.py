@@ -32,6 +32,7 @@ class StudyDirectory:
         self.ledger = path / LEDGER
         self.curves = path / "curves"
         self.checkpoints = path / "checkpoints"
+        self.requests = path / "requests"
         self.profile_file = path / "profile.json"
         self.plan_file = path / "plan.json"
         self.report_file = path / "report.html"

@@ -22,6 +22,7 @@ from largebatch.spaces.space import Space
 from largebatch.spaces.trial import Ending, Measurement, Outcome, Trial
 
 FILE_NAME = "ledger.log"
+_REQUEST = "request "
 
 _STATES = {Outcome.REACHED: TrialState.COMPLETE, Outcome.FAILED: TrialState.FAIL}
 
@@ -65,11 +66,21 @@ class Ledger:
         return trials
 
     def create(
-        self, space: Space, recipe: Recipe, *, num_devices: int, owner: str, why: str = "", repeat_of: int | None = None
-    ) -> Trial:
-        """Append a running trial; ``why`` says why it was proposed, ``repeat_of`` which trial it repeats."""
+        self, space: Space, recipe: Recipe, *, num_devices: int, owner: str, why: str = "",
+        repeat_of: int | None = None, request: str | None = None,
+    ) -> Trial:  # fmt: skip
+        """Append a running trial.
+
+        ``why`` says why it was proposed, ``repeat_of`` which trial it repeats, ``request`` what asked for it.
+        """
         values = recipe.model_dump()
-        searched = {name: domain for name, domain in space.root.items() if name in space.active(values)}
+        active = space.active(values)
+        # Optuna's categories are the same in all trials: a human's own value is in the recipe alone.
+        searched = {
+            name: domain
+            for name, domain in space.root.items()
+            if name in active and (domain.values() is None or domain.contains(values[name]))
+        }
         template = optuna.trial.create_trial(
             state=TrialState.RUNNING,
             params={name: values[name] for name in searched},
@@ -80,6 +91,7 @@ class Ledger:
                 "owner": owner,
                 "why": why,
                 "repeat_of": repeat_of,
+                "request": request,
             },
         )
         trial_id = self._storage.create_new_trial(self._study, template_trial=template)
@@ -104,6 +116,22 @@ class Ledger:
         state = _STATES.get(ending.outcome, TrialState.PRUNED)
         values = None if examples is None else [examples]
         self._storage.set_trial_state_values(trial_id, state, values)
+
+    def record_request(self, name: str, request: Mapping[str, Any]) -> None:
+        """Record what somebody asked of the study."""
+        self._storage.set_study_user_attr(self._study, _REQUEST + name, dict(request))
+
+    def requests(self) -> dict[str, dict[str, Any]]:
+        """All that was asked, by name, in the order of asking."""
+        attributes = self._storage.get_study_user_attrs(self._study)
+        return {
+            name.removeprefix(_REQUEST): attributes[name] for name in sorted(attributes) if name.startswith(_REQUEST)
+        }
+
+    def taken_requests(self) -> set[str]:
+        """Names of the requests that have become trials."""
+        trials = self._storage.get_all_trials(self._study, deepcopy=False)
+        return {trial.user_attrs["request"] for trial in trials if trial.user_attrs.get("request") is not None}
 
     def set_elapsed_seconds(self, seconds: float) -> None:
         """Record how long the study has run, all its sessions together."""

@@ -1,6 +1,10 @@
 """What a study directory says, for the terminal and as JSON."""
 
 import importlib.resources
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
@@ -8,11 +12,14 @@ from rich.table import Table
 
 from largebatch.search.laws.step_time.interconnects import INTERCONNECTS
 from largebatch.search.plan import Plan
+from largebatch.search.repeats import Comparison, compare_finalists
+from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.rule import RULES
 from largebatch.spaces.trial import Trial
+from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.answer import Answer
 from largebatch.studies.report.answer import answer_sentence, plan_notes, plan_table
-from largebatch.studies.report.trial_words import best_trials
+from largebatch.studies.report.trial_words import best_trials, outcome_words
 from largebatch.studies.study import SCHEDULERS, SEARCHERS
 from largebatch.studies.terminal.progress import best_table
 from largebatch.trainers.tasks import TASKS
@@ -67,8 +74,67 @@ def print_study(answer: Answer) -> None:
             console.print(f"{name} law: {law.name} ({law.verdict}): {law.reason}", soft_wrap=True)
         if answer.plan.next_measurements:
             console.print(f"Measure next: {answer.plan.next_measurements[0]}.", soft_wrap=True)
+    for comparison in compare_finalists(answer.trials):
+        console.print(comparison_words(comparison), soft_wrap=True)
+    for request in answer.requests:
+        console.print(request_words(request), soft_wrap=True)
+    if answer.trials and answer.trials[-1].why:
+        last = answer.trials[-1]
+        console.print(f"Trial {last.number} was proposed because: {last.why}.", soft_wrap=True)
     if answer.problem is not None:
         console.print(f"No plan: {answer.problem}", soft_wrap=True)
+
+
+def print_trial(answer: Answer, number: int, *, as_json: bool) -> None:
+    """All that is known of one trial.
+
+    Raises:
+        UserMistake: if there is no such trial.
+    """
+    trial = next((one for one in answer.trials if one.number == number), None)
+    if trial is None:
+        raise UserMistake(f"there is no trial {number}; the study has {len(answer.trials)}, from 0 on")
+    if as_json:
+        print(json.dumps(_trial_json(trial), indent=1))
+        return
+    console = Console(highlight=False)
+    told = [f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in _given(trial)]
+    console.print(f"trial {number}: {outcome_words(trial)}", soft_wrap=True)
+    console.print(f"recipe: {', '.join(told)}", soft_wrap=True)
+    if trial.ending is not None:
+        reached = f", the target after {trial.steps_to_target:.4g}" if trial.steps_to_target is not None else ""
+        console.print(f"trained {trial.ending.step:,} steps, {trial.ending.examples:,} examples{reached}")
+        if trial.ending.reason:
+            console.print(f"ended: {trial.ending.reason}", soft_wrap=True)
+    console.print(f"why: {trial.why or 'not recorded'}", soft_wrap=True)
+
+
+def _given(trial: Trial) -> list[tuple[str, Any]]:
+    """The recipe's values that are not the default, batch size and rate first."""
+    defaults = {name: field.default for name, field in Recipe.model_fields.items()}
+    return [(name, value) for name, value in trial.recipe.model_dump().items() if value != defaults[name]]
+
+
+def comparison_words(found: Comparison) -> str:
+    """A comparison of two finalists in a sentence."""
+    interval = f"90 % interval {found.low:.3g} to {found.high:.3g}" if math.isfinite(found.high) else "one pair alone"
+    return (
+        f"Batch size {found.global_batch_size}: the recipe of trial {found.second} takes {found.ratio:.3g} times the "
+        f"steps of that of trial {found.first} ({interval}, {found.num_seeds} seeds in pairs)."
+    )
+
+
+def request_words(request: Mapping[str, Any]) -> str:
+    """What somebody asked of the study."""
+    of = {
+        "enqueue": lambda: (
+            f"to train batch size {request['recipe']['global_batch_size']} at learning rate "
+            f"{request['recipe']['learning_rate']:g}"
+        ),
+        "stop": lambda: f"to stop trial {request['trial']}",
+        "narrow": lambda: f"to search {request['name']} in {request['domain']}",
+    }
+    return f"{request['by']} asked {of[request['kind']]()} ({request['at']}): {request['became']}"
 
 
 def study_json(answer: Answer) -> dict[str, Any]:
@@ -81,6 +147,8 @@ def study_json(answer: Answer) -> dict[str, Any]:
         "best": {str(size): trial.number for size, trial in best_trials(answer.trials).items()},
         "running": [trial.number for trial in answer.trials if trial.running],
         "laws": {name: law.to_json() for name, law in answer.plan.laws.items()} if answer.plan else {},
+        "comparisons": [asdict(found) for found in compare_finalists(answer.trials)],
+        "requests": list(answer.requests),
         "problem": answer.problem,
     }
 
@@ -111,4 +179,5 @@ def _trial_json(trial: Trial) -> dict[str, Any]:
         "steps_to_target": trial.steps_to_target,
         "reason": ending.reason if ending is not None else "",
         "why": trial.why,
+        "repeat_of": trial.repeat_of,
     }

@@ -1,0 +1,64 @@
+"""What people asked of the running study: taken from their files, recorded in the ledger, then obeyed."""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from largebatch.spaces.space import Space
+from largebatch.spaces.trial import Trial
+from largebatch.studies.record.ledger import Ledger
+from largebatch.studies.record.requests import Enqueue, Stop, narrowed, parse_request, read_requests
+
+POLL_SECONDS = 0.5
+
+
+@dataclass(kw_only=True)
+class Steering:
+    """The requests of one study. ``folder`` need not exist."""
+
+    ledger: Ledger
+    folder: Path
+    _asked: float = field(default=-POLL_SECONDS)
+    _stops: dict[int, str] = field(default_factory=dict)
+
+    def poll(self) -> None:
+        """Record the requests that wait, at most twice a second."""
+        if time.monotonic() - self._asked < POLL_SECONDS:
+            return
+        self._asked = time.monotonic()
+        known = self.ledger.requests()
+        for path, request in read_requests(self.folder).items():
+            if path.stem not in known:
+                became = self._outcome(request)
+                self.ledger.record_request(path.stem, {**request.model_dump(mode="json"), "became": became})
+            path.unlink(missing_ok=True)
+
+    def stops(self, number: int) -> str | None:
+        """Why somebody wants trial ``number`` to stop; None where nobody does."""
+        return self._stops.get(number)
+
+    def space(self, whole: Space) -> Space:
+        """Where to search now."""
+        return narrowed(whole, [parse_request(_plain(one)) for one in self.ledger.requests().values()])
+
+    def next_recipe(self) -> tuple[str, Enqueue] | None:
+        """The oldest recipe that was asked for and has no trial yet, and the request's name."""
+        taken = self.ledger.taken_requests()
+        for name, one in sorted(self.ledger.requests().items()):
+            request = parse_request(_plain(one))
+            if isinstance(request, Enqueue) and name not in taken:
+                return name, request
+        return None
+
+    def _outcome(self, request: object) -> str:
+        if not isinstance(request, Stop):
+            return "taken"
+        trial: Trial | None = next((one for one in self.ledger.trials() if one.number == request.trial), None)
+        if trial is None or not trial.running:
+            return "refused: it does not run"
+        self._stops[request.trial] = f"stopped by {request.by}"
+        return "taken"
+
+
+def _plain(recorded: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in recorded.items() if name != "became"}

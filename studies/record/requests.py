@@ -1,0 +1,99 @@
+"""What people ask of a study from other processes: a file each, for only the coordinator writes the ledger.
+
+``requests/TIME-RANDOM.json`` is written whole or not at all, recorded in the ledger by its name, and only then removed:
+a coordinator that is killed in between finds the record and the file, and takes neither twice.
+"""
+
+import getpass
+import json
+import os
+import secrets
+import socket
+import time
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from largebatch.spaces.domain import Domain
+from largebatch.spaces.recipe import Recipe
+from largebatch.spaces.space import Space
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    by: str
+    at: str
+
+
+class Enqueue(_Request):
+    """Train this recipe next."""
+
+    kind: Literal["enqueue"] = "enqueue"
+    recipe: Recipe
+
+
+class Stop(_Request):
+    """End that running trial."""
+
+    kind: Literal["stop"] = "stop"
+    trial: int
+
+
+class Narrow(_Request):
+    """Search only there from now on; a later one for the same name replaces it."""
+
+    kind: Literal["narrow"] = "narrow"
+    name: str
+    domain: Domain
+
+
+Request = Annotated[Enqueue | Stop | Narrow, Field(discriminator="kind")]
+
+
+class _Read(BaseModel):
+    request: Request
+
+
+def asked() -> dict[str, str]:
+    """Who asks, from where, and when: the fields that every request has."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container without an entry for its user
+        user = str(os.getuid())
+    return {"by": f"{user}@{socket.gethostname()}", "at": time.strftime("%Y-%m-%d %H:%M:%S %z")}
+
+
+def write_request(folder: Path, request: Enqueue | Stop | Narrow) -> None:
+    """Leave a request for the coordinator."""
+    folder.mkdir(exist_ok=True)
+    name = f"{time.time_ns():020d}-{secrets.token_hex(4)}"
+    temporary = folder / f".{name}.tmp"
+    temporary.write_text(request.model_dump_json())
+    temporary.replace(folder / f"{name}.json")
+
+
+def read_requests(folder: Path) -> dict[Path, Enqueue | Stop | Narrow]:
+    """The requests that wait, oldest first; a file that is none is left alone."""
+    found = {}
+    for path in sorted(folder.glob("*.json")):
+        try:
+            found[path] = parse_request(json.loads(path.read_text()))
+        except (OSError, ValueError, ValidationError):
+            continue
+    return found
+
+
+def parse_request(data: Any) -> Enqueue | Stop | Narrow:
+    """A request from plain values."""
+    return _Read.model_validate({"request": data}).request
+
+
+def narrowed(space: Space, requests: list[Enqueue | Stop | Narrow]) -> Space:
+    """The space in which a study searches after these requests."""
+    domains = dict(space.root)
+    for request in requests:
+        if isinstance(request, Narrow) and request.name in domains:
+            domains[request.name] = request.domain
+    return Space.model_validate(domains)
