@@ -52,17 +52,16 @@ def fit_departures(at_T: Array, miss_T: Array, noise_T: Array, at_C: Array, extr
     if not len(miss_T):
         return Departures(np.zeros((len(at_C), 0)), np.full(len(at_C), TYPICAL))
     alike_TT, alike_CT = _alike(at_T, at_T, extras), _alike(at_C, at_T, extras)
-    best, chosen = -math.inf, (SIZES[0], np.eye(len(miss_T)))
+    best, size_of_best, root_of_best = -math.inf, SIZES[0], alike_TT
     for size in SIZES:
-        root = np.linalg.cholesky(size**2 * alike_TT + np.diag(noise_T**2))
+        root: Array = np.asarray(np.linalg.cholesky(size**2 * alike_TT + np.diag(noise_T**2)), dtype=float)
         fit = -0.5 * float(np.sum(np.linalg.solve(root, miss_T) ** 2)) - float(np.log(np.diag(root)).sum())
         fit -= 0.5 * math.log(size / TYPICAL) ** 2
         if fit > best:
-            best, chosen = fit, (size, root)
-    size, root = chosen
-    shared_CT = size**2 * alike_CT
-    weight_CT = cho_solve((root, True), shared_CT.T).T
-    variance_C = size**2 - np.einsum("ct,ct->c", shared_CT, weight_CT)
+            best, size_of_best, root_of_best = fit, size, root
+    shared_CT = size_of_best**2 * alike_CT
+    weight_CT = cho_solve((root_of_best, True), shared_CT.T).T
+    variance_C = size_of_best**2 - np.einsum("ct,ct->c", shared_CT, weight_CT)
     return Departures(np.asarray(weight_CT), np.sqrt(np.maximum(variance_C, 0.0)))
 
 
