@@ -146,19 +146,39 @@ def _searcher(study: Study, target: Target) -> "Searcher":
 
 
 def _scheduler(study: Study, target: Target, max_examples: int) -> "Scheduler":
-    if study.scheduler.name == "none":
-        from largebatch.schedulers.scheduler import NoScheduler
+    options, seed = study.scheduler, study.search.seed
+    grace_examples = options.grace_examples or max(1, max_examples // options.reduction_factor**2)
+    match options.name:
+        case "none":
+            from largebatch.schedulers.scheduler import NoScheduler
 
-        return NoScheduler()
-    from largebatch.schedulers.asha import Asha
+            return NoScheduler()
+        case "asha":
+            from largebatch.schedulers.asha import Asha
 
-    factor = study.scheduler.reduction_factor
-    return Asha(
-        target=target,
-        grace_examples=study.scheduler.grace_examples or max(1, max_examples // factor**2),
-        reduction_factor=factor,
-        max_examples=max_examples,
-    )
+            return Asha(
+                target=target, grace_examples=grace_examples, reduction_factor=options.reduction_factor,
+                max_examples=max_examples,
+            )  # fmt: skip
+        case "hyperband":
+            from largebatch.schedulers.hyperband import Hyperband
+
+            return Hyperband(
+                target=target, grace_examples=grace_examples, reduction_factor=options.reduction_factor,
+                max_examples=max_examples, seed=seed,
+            )  # fmt: skip
+        case "median":
+            from largebatch.schedulers.median import Median
+
+            return Median(target=target, grace_examples=grace_examples, min_samples=options.min_samples)
+        case "pbt":
+            from largebatch.schedulers.pbt import Pbt
+
+            return Pbt(
+                target=target, space=study.space, seed=seed, max_examples=max_examples,
+                perturbation_examples=options.perturbation_examples or max(1, max_examples // 8),
+            )  # fmt: skip
+    raise AssertionError(options.name)
 
 
 def _check_start(task: "Task", study: Study, target: Target) -> None:

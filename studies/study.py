@@ -23,8 +23,8 @@ from largebatch.spaces.target import Target
 
 SEARCHERS = ("grid", "halton", "optuna-tpe")
 SEARCHERS_NOT_BUILT = ("guided", "optuna-gp", "optuna-cmaes", "deephyper-cbo")
-SCHEDULERS = ("none", "asha")
-SCHEDULERS_NOT_BUILT = ("hyperband", "median", "pbt", "projection")
+SCHEDULERS = ("none", "asha", "hyperband", "median", "pbt")
+SCHEDULERS_NOT_BUILT = ("projection",)
 MAX_REPEATS = 1
 """Seeds for the finalists of each batch size that this version can run."""
 
@@ -64,11 +64,18 @@ class Search(_Section):
 
 
 class TrialScheduler(_Section):
-    """Which trials go on. ``grace_examples`` is ASHA's first rung, a ninth of a trial's limit if not given."""
+    """Which trials go on.
+
+    ``grace_examples`` is the first rung of ``asha`` and ``hyperband``, and where ``median`` begins; by default a trial's
+    limit over the square of ``reduction_factor``. ``median`` compares with at least ``min_samples`` trials. ``pbt``
+    compares its population whenever it has trained ``perturbation_examples``, an eighth of a trial's limit by default.
+    """
 
     name: str = "asha"
     grace_examples: PositiveInt | None = None
     reduction_factor: Annotated[int, Field(ge=2)] = 3
+    min_samples: PositiveInt = 3
+    perturbation_examples: PositiveInt | None = None
 
     @field_validator("name")
     @classmethod
@@ -151,6 +158,14 @@ class Study(_Section):
                 f"add larger batch sizes, lower norm_batch_size, or drop the count"
             )
         return tuple(sorted(set(workers)))
+
+    @field_validator("budget")
+    @classmethod
+    def _population(cls, budget: Budget, info: ValidationInfo) -> Budget:
+        scheduler: TrialScheduler | None = info.data.get("scheduler")
+        if scheduler is not None and scheduler.name == "pbt" and budget.trials is None:
+            raise ValueError("scheduler pbt needs trials, the size of its population; add trials: 20, say")
+        return budget
 
     @field_validator("repeats")
     @classmethod

@@ -101,10 +101,34 @@ def drawn(trials: Sequence[Trial], limit: int, keep: Callable[[Trial], bool] = l
 
 
 def best_trials(trials: Sequence[Trial]) -> dict[int, Trial]:
-    """For each batch size the trial that reached the target in the fewest steps, ascending by batch size."""
+    """For each batch size the trial that reached the target in the fewest steps, ascending by batch size.
+
+    Of those that kept their recipe: a branch trained under other batch sizes or rates before.
+    """
     best: dict[int, Trial] = {}
     for trial in trials:
         size, steps = trial.recipe.global_batch_size, trial.steps_to_target
-        if steps is not None and (size not in best or steps < (best[size].steps_to_target or steps)):
+        if trial.origin is None and steps is not None and (size not in best or steps < (best[size].steps_to_target or steps)):
             best[size] = trial
     return dict(sorted(best.items()))
+
+
+def branches_words(trials: Sequence[Trial]) -> str:
+    """How many trials branch from others, and the schedule of the one that took the fewest examples to the target."""
+    branches = [trial for trial in trials if trial.origin is not None]
+    if not branches:
+        return ""
+    words = f"{len(branches)} of the trials branch from others under another recipe; tables and laws leave them out."
+    best = min((trial for trial in branches if trial.reached), key=lambda one: one.examples_to_target or 0, default=None)
+    if best is None:
+        return f"{words} None of them reached the target."
+    steps, examples = format_number(best.steps_to_target), format_number(best.examples_to_target)
+    line, one = [best], best
+    while one.origin is not None:
+        one = trials[one.origin.parent]
+        line.insert(0, one)
+    stages = [
+        f"{recipe_words(one.recipe, ['global_batch_size', 'learning_rate'])} from {one.first_examples:,} examples on"
+        for one in line
+    ]
+    return f"{words} The best of them, trial {best.number}, took {steps} steps, {examples} examples: {'; '.join(stages)}."
