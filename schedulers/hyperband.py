@@ -1,6 +1,6 @@
 """Asynchronous Hyperband: several successive halvings at once that differ in how early they begin to stop trials.
 
-References: Li et al. (2018), arXiv 1603.06560, algorithm 1; asynchronous, Li et al. (2020), arXiv 1810.05934, section 3.
+References: Li et al. (2018), arXiv 1603.06560, algorithm 1; asynchronous, Li et al. (2020), arXiv 1810.05934.
 Each bracket is Ray Tune's asynchronous halving. Tune draws a trial's bracket from numpy's global random numbers; here
 it follows from the study's seed and the trial's number, so that a resumed study draws the same.
 """
@@ -48,4 +48,6 @@ class Hyperband:
         return self._bracket(trial).decide(trial, trials)
 
     def _bracket(self, trial: Trial) -> Asha:
-        return self._brackets[np.random.default_rng((self._seed, trial.number)).choice(len(self._shares), p=self._shares)]
+        return self._brackets[
+            np.random.default_rng((self._seed, trial.number)).choice(len(self._shares), p=self._shares)
+        ]

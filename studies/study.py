@@ -66,9 +66,9 @@ class Search(_Section):
 class TrialScheduler(_Section):
     """Which trials go on.
 
-    ``grace_examples`` is the first rung of ``asha`` and ``hyperband``, and where ``median`` begins; by default a trial's
-    limit over the square of ``reduction_factor``. ``median`` compares with at least ``min_samples`` trials. ``pbt``
-    compares its population whenever it has trained ``perturbation_examples``, an eighth of a trial's limit by default.
+    ``grace_examples`` is the first rung of ``asha`` and ``hyperband``, and where ``median`` begins; by default a
+    trial's limit over the square of ``reduction_factor``. ``median`` compares with at least ``min_samples`` trials.
+    ``pbt`` compares its population every ``perturbation_examples``, by default an eighth of a trial's limit.
     """
 
     name: str = "asha"

@@ -49,8 +49,8 @@ def run_to_target(
     """Train until the target, divergence, the limit of examples, or until ``on_measurement`` says to stop or pause.
 
     With ``checkpoint``, training goes on from that file if it exists; rank 0 writes it again whenever
-    ``checkpoint_seconds`` have passed and when the training is told to pause or leave, and keeps the best weights beside
-    it. ``past_target`` trains on to the limit.
+    ``checkpoint_seconds`` have passed and when the training is told to pause or leave, and keeps the best weights
+    beside it. ``past_target`` trains on to the limit.
     """
     run = _Run(training, target, on_measurement, checkpoint, checkpoint_seconds, past_target)
     try:

@@ -218,19 +218,21 @@ class Coordinator:
             if decision.action == "go on" or (decision.branch and not self._saved(decision.branch.parent)):
                 going.append(trial)
             elif decision.branch is not None:
-                going.append(self._replace(trial, decision.branch, decision.why))
+                going += self._replace(trial, decision.branch, decision.why)
         return going
 
     def _saved(self, number: int) -> bool:
         return self.checkpoints.last(number).exists()
 
-    def _replace(self, trial: Trial, branch: Branch, why: str) -> Trial:
-        """End a paused trial; begin a branch of another in its place."""
+    def _replace(self, trial: Trial, branch: Branch, why: str) -> list[Trial]:
+        """End a paused trial and return the branch in its place, unless a driver that died had begun that already."""
         trials = self.ledger.trials()
         parent = trials[branch.parent]
         assert parent.paused_at is not None
-        child = next((one for one in trials if one.origin and one.origin.replaces == trial.number), None)
-        if child is None:
+        begun = [one for one in trials if one.origin is not None and one.origin.replaces == trial.number]
+        if begun:
+            child = begun[0]
+        else:
             self.checkpoints.branch(parent.number, len(trials))
             origin = Origin(parent=parent.number, examples=parent.paused_at, replaces=trial.number)
             child = self.ledger.create(
@@ -238,7 +240,7 @@ class Coordinator:
                 why=f"branches from trial {parent.number} in the place of trial {trial.number}", origin=origin,
             )  # fmt: skip
         self._stop_paused(trial.number, f"replaced by trial {child.number}: {why}")
-        return child
+        return [] if begun else [child]
 
     def _stop_paused(self, number: int, why: str) -> None:
         self._live[number], self._stopped[number] = read_curve(self.curves, number), why

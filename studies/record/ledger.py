@@ -75,7 +75,10 @@ class Ledger:
             params={name: values[name] for name in searched},
             distributions={name: _distribution(domain) for name, domain in searched.items()},
             user_attrs={
-                "recipe": values, "num_devices": num_devices, "owner": owner, "why": why,
+                "recipe": values,
+                "num_devices": num_devices,
+                "owner": owner,
+                "why": why,
                 **({"origin": asdict(origin), "paused_at": origin.examples} if origin is not None else {}),
             },
         )

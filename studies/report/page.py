@@ -114,7 +114,7 @@ def _figures(
     steady = [trial for trial in trials if trial.origin is None]
     shown = drawn(steady, MAX_POINTS, lambda trial: trial.number in best)
     few = f" {len(shown):,} of {len(trials):,} trials are drawn." if len(shown) < len(trials) else ""
-    few += f" {safe(branches_words(trials))}" if len(steady) < len(trials) else ""
+    few += f" {html.escape(branches_words(trials))}" if len(steady) < len(trials) else ""
     planned = [row.global_batch_size for row in plan.rows] if plan is not None else []
     sections = [_HINT, _learning_rates(shown, laws, few), _steps(shown, laws, planned, few)]
     if plan is not None and positive(row.seconds_to_target for row in plan.rows):

@@ -108,7 +108,11 @@ def best_trials(trials: Sequence[Trial]) -> dict[int, Trial]:
     best: dict[int, Trial] = {}
     for trial in trials:
         size, steps = trial.recipe.global_batch_size, trial.steps_to_target
-        if trial.origin is None and steps is not None and (size not in best or steps < (best[size].steps_to_target or steps)):
+        if (
+            trial.origin is None
+            and steps is not None
+            and (size not in best or steps < (best[size].steps_to_target or steps))
+        ):
             best[size] = trial
     return dict(sorted(best.items()))
 
@@ -119,7 +123,9 @@ def branches_words(trials: Sequence[Trial]) -> str:
     if not branches:
         return ""
     words = f"{len(branches)} of the trials branch from others under another recipe; tables and laws leave them out."
-    best = min((trial for trial in branches if trial.reached), key=lambda one: one.examples_to_target or 0, default=None)
+    best = min(
+        (trial for trial in branches if trial.reached), key=lambda one: one.examples_to_target or 0, default=None
+    )
     if best is None:
         return f"{words} None of them reached the target."
     steps, examples = format_number(best.steps_to_target), format_number(best.examples_to_target)
@@ -131,4 +137,6 @@ def branches_words(trials: Sequence[Trial]) -> str:
         f"{recipe_words(one.recipe, ['global_batch_size', 'learning_rate'])} from {one.first_examples:,} examples on"
         for one in line
     ]
-    return f"{words} The best of them, trial {best.number}, took {steps} steps, {examples} examples: {'; '.join(stages)}."
+    return (
+        f"{words} The best of them, trial {best.number}, took {steps} steps, {examples} examples: {'; '.join(stages)}."
+    )

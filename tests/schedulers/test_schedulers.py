@@ -24,9 +24,7 @@ SPACE = Space.model_validate(
 SCHEDULERS: Mapping[str, Callable[[], Scheduler]] = {
     "none": NoScheduler,
     "asha": lambda: Asha(target=TARGET, grace_examples=GRACE, reduction_factor=3, max_examples=LIMIT),
-    "hyperband": lambda: Hyperband(
-        target=TARGET, grace_examples=GRACE, reduction_factor=3, max_examples=LIMIT, seed=7
-    ),
+    "hyperband": lambda: Hyperband(target=TARGET, grace_examples=GRACE, reduction_factor=3, max_examples=LIMIT, seed=7),
     "median": lambda: Median(target=TARGET, grace_examples=GRACE, min_samples=3),
     "pbt": lambda: Pbt(target=TARGET, space=SPACE, perturbation_examples=GRACE, max_examples=LIMIT, seed=7),
 }
@@ -129,7 +127,7 @@ def test_batch_sizes_do_not_compete(name: str) -> None:
     alone = history(name, count=30)
     beside = history(name, count=30)
     beside.curves = {
-        number: {at: 0.001 for at in curve} if number % 3 == 0 else curve for number, curve in beside.curves.items()
+        number: dict.fromkeys(curve, 0.001) if number % 3 == 0 else curve for number, curve in beside.curves.items()
     }
 
     def others(log: Log) -> Log:
@@ -161,9 +159,9 @@ def test_hyperband_gives_each_bracket_its_share() -> None:
     log = flat("hyperband", [0.9] * 500 + [0.1] * 200, [32] * 700).run()
     ends = {number: at for number, at, decision in log if decision.action == "stop"}
     shares = [sum(at == rung for at in ends.values()) / 200 for rung in (100, 300, 900)]
-    assert 9 / 17 == pytest.approx(shares[0], abs=0.1)
-    assert 5 / 17 == pytest.approx(shares[1], abs=0.1)
-    assert 3 / 17 == pytest.approx(shares[2], abs=0.1)
+    assert shares[0] == pytest.approx(9 / 17, abs=0.1)
+    assert shares[1] == pytest.approx(5 / 17, abs=0.1)
+    assert shares[2] == pytest.approx(3 / 17, abs=0.1)
 
 
 def test_the_median_needs_its_samples() -> None:

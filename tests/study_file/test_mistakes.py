@@ -217,7 +217,10 @@ def test_searchers_that_are_not_built(name: str) -> None:
 @pytest.mark.parametrize("name", ["projection"])
 def test_schedulers_that_are_not_built(name: str) -> None:
     found = changed("none", name)
-    assert found == f"study.yaml:8: scheduler.name: scheduler {name} is not built yet; built: none, asha, hyperband, median, pbt"
+    assert (
+        found
+        == f"study.yaml:8: scheduler.name: scheduler {name} is not built yet; built: none, asha, hyperband, median, pbt"
+    )
 
 
 def test_a_population_needs_its_size() -> None:

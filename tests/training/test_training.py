@@ -67,7 +67,9 @@ def test_divergence_is_an_outcome(digits: Task, rate: float) -> None:
 
 def test_stopped_when_told(digits: Task) -> None:
     recipe = Recipe(global_batch_size=64, learning_rate=1e-3)
-    _, ending, _ = trained(digits, recipe, on_measurement=lambda measurement: "stop" if measurement.examples > 2_000 else "go on")
+    _, ending, _ = trained(
+        digits, recipe, on_measurement=lambda measurement: "stop" if measurement.examples > 2_000 else "go on"
+    )
     assert ending.outcome is Outcome.STOPPED
     assert 2_000 < ending.examples < 3_000
 
