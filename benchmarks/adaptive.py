@@ -51,7 +51,7 @@ def examples_to_target(kind: str, rate: float, seed: int) -> tuple[float, float]
     """Examples and steps to the target; infinitely many steps where it was not reached."""
     recipe = Recipe.model_validate({**COMMON, **KINDS[kind], "learning_rate": rate, "seed": seed})
     training = Training(task(), recipe, max_examples=MAX_EXAMPLES, device=torch.device("cpu"))
-    ending = run_to_target(training, task().target, on_measurement=lambda _: False)
+    ending = run_to_target(training, task().target, on_measurement=lambda _: "go on")
     return ending.examples_to_target or float(ending.examples), ending.steps_to_target or math.inf
 
 

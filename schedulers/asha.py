@@ -5,13 +5,12 @@ examples a large batch has taken fewer steps and always looks worse. Tune forget
 (they are not part of its saved state), so they are rebuilt from the record.
 """
 
-import math
 from collections.abc import Sequence
-from types import SimpleNamespace
 
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
 from largebatch.schedulers.scheduler import GO_ON, Decision
+from largebatch.schedulers.told import tune_result, tune_trial
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Trial
 
@@ -37,7 +36,7 @@ class Asha:
             "max_t": max(max_examples, grace_examples),
         }
         self._halvings: dict[int, AsyncHyperBandScheduler] = {}
-        self._known: set[int] = set()
+        self._told: dict[int, int] = {}  # trial -> the examples up to which Tune knows its measurements
 
     def rebuild(self, trials: Sequence[Trial]) -> None:
         """See ``Scheduler``."""
@@ -53,17 +52,17 @@ class Asha:
             return GO_ON
         best = f"the best 1/{self._arguments['reduction_factor']}"
         size = trial.recipe.global_batch_size
-        return Decision(stop=True, why=f"not among {best} of batch size {size} after {examples:,} examples")
+        return Decision("stop", f"not among {best} of batch size {size} after {examples:,} examples")
 
     def _stops(self, trial: Trial, examples: int) -> bool:
-        size, value = trial.recipe.global_batch_size, self._target.sign * trial.intermediate[examples]
+        size = trial.recipe.global_batch_size
         if size not in self._halvings:
             self._halvings[size] = AsyncHyperBandScheduler(**self._arguments, stop_last_trials=False)
         halving = self._halvings[size]
-        tune_trial = SimpleNamespace(trial_id=str(trial.number))
-        if trial.number not in self._known:
-            self._known.add(trial.number)
-            halving.on_trial_add(None, tune_trial)
-        finite = value if math.isfinite(value) else math.inf
-        decision = halving.on_trial_result(None, tune_trial, {"examples": examples, "value": finite})
+        if trial.number not in self._told:
+            halving.on_trial_add(None, tune_trial(trial))
+        if examples <= self._told.get(trial.number, -1):
+            return False
+        self._told[trial.number] = examples
+        decision = halving.on_trial_result(None, tune_trial(trial), tune_result(trial, examples, self._target))
         return bool(decision == TrialScheduler.STOP)

@@ -49,10 +49,8 @@ class Projection:
         best_W = np.min([self._log_times(other) for other in reached], axis=0)
         if (soonest_W < best_W).any():
             return GO_ON
-        return Decision(
-            stop=True,
-            why=f"projected to take at least {low / size:.3g} steps, too many to be the best at any worker count",
-        )
+        why = f"projected to take at least {low / size:.3g} steps, too many to be the best at any worker count"
+        return Decision("stop", why)
 
     def _log_times(self, trial: Trial) -> np.ndarray:
         """log(time to target) at each worker count of a trial that reached it."""

@@ -4,8 +4,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal, get_args
 
 from largebatch.spaces.recipe import Recipe
+
+Action = Literal["go on", "pause", "stop"]
+"""What a training is told to do after a measurement; paused, it saves its state and goes on from it later."""
+ACTIONS: tuple[Action, ...] = get_args(Action)
 
 
 class Outcome(StrEnum):
@@ -49,11 +54,22 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """A trial that began from the state of ``parent`` after ``examples``, in the place of trial ``replaces``."""
+
+    parent: int
+    examples: int
+    replaces: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """A numbered recipe with its measurements of the target's metric; ``ending`` is None while it waits or runs.
 
     ``intermediate`` maps examples to the target's metric at the evaluations so far. ``why`` says why it was proposed,
-    ``repeat_of`` which trial it repeats with another seed.
+    ``repeat_of`` which trial it repeats with another seed. ``origin`` is None where it began untrained; else its steps
+    and examples count those of its ancestors, which had other recipes. ``paused_at`` are the examples after which it
+    waits to go on.
     """
 
     number: int
@@ -64,6 +80,8 @@ class Trial:
     ending: Ending | None = None
     why: str = ""
     repeat_of: int | None = None
+    origin: Origin | None = None
+    paused_at: int | None = None
 
     @property
     def reached(self) -> bool:
@@ -83,8 +101,18 @@ class Trial:
 
     @property
     def examples(self) -> int:
-        """Examples trained so far."""
-        return self.ending.examples if self.ending is not None else max(self.intermediate, default=0)
+        """Examples trained so far, those of its ancestors among them."""
+        return self.ending.examples if self.ending is not None else max(self.intermediate, default=self.first_examples)
+
+    @property
+    def first_examples(self) -> int:
+        """Examples that its ancestors trained, 0 where it has none."""
+        return self.origin.examples if self.origin is not None else 0
+
+    @property
+    def own_examples(self) -> int:
+        """Examples that it trained itself."""
+        return self.examples - self.first_examples
 
     @property
     def step_seconds(self) -> float:

@@ -52,12 +52,13 @@ def read_answer(
     profile = directory.profile()
     laws, plan, problem = None, None, None
     try:
-        scales = measured_noise_scales(directory, trials)
-        laws = fit_laws(trials, profile, noise_scales=scales, network=network)
+        steady = [trial for trial in trials if trial.origin is None]  # a branch's recipe changed on its way
+        scales = measured_noise_scales(directory, steady)
+        laws = fit_laws(steady, profile, noise_scales=scales, network=network)
         plan = make_plan(
             study=study.name,
             target=str(target),
-            trials=trials,
+            trials=steady,
             laws=laws,
             workers=workers or study.workers,
             profile=profile,

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from largebatch.schedulers.scheduler import Scheduler
     from largebatch.search.searcher import Searcher
 
-GRACE_SHARE, PROJECTION_GRACE_SHARE = 9, 50
-"""Unless the study says otherwise, no trial is stopped before this share of the examples at which it would give up; a
-projection is the vaguer the earlier, so it may decide early."""
+PROJECTION_GRACE_SHARE, PERTURBATION_SHARE = 50, 8
+"""Shares of the examples at which a trial would give up, unless the study says otherwise: before the first no
+projection stops a trial (a projection is the vaguer the earlier, so it may decide early), and after each such share a
+population is perturbed."""
 
 
 def needs_step_seconds(study: Study) -> bool:
@@ -66,21 +67,41 @@ def make_searcher(study: Study, target: Target, max_examples: int, seconds: Step
 
 def make_scheduler(study: Study, target: Target, max_examples: int, seconds: StepSeconds | None) -> "Scheduler":
     """The study's trial scheduler."""
-    name = study.scheduler.name
-    if name == "none":
-        from largebatch.schedulers.scheduler import NoScheduler
+    options, seed = study.scheduler, study.search.seed
+    grace_examples = options.grace_examples or max(1, max_examples // options.reduction_factor**2)
+    match options.name:
+        case "none":
+            from largebatch.schedulers.scheduler import NoScheduler
 
-        return NoScheduler()
-    if name == "projection":
-        from largebatch.schedulers.projection import Projection
+            return NoScheduler()
+        case "projection":
+            from largebatch.schedulers.projection import Projection
 
-        assert seconds is not None, "steps are timed before a study with projections"
-        return Projection(target, seconds, study.scheduler.grace_examples or max_examples // PROJECTION_GRACE_SHARE)
-    from largebatch.schedulers.asha import Asha
+            assert seconds is not None, "steps are timed before a study with projections"
+            return Projection(target, seconds, options.grace_examples or max_examples // PROJECTION_GRACE_SHARE)
+        case "asha":
+            from largebatch.schedulers.asha import Asha
 
-    return Asha(
-        target=target,
-        grace_examples=study.scheduler.grace_examples or max(1, max_examples // GRACE_SHARE),
-        reduction_factor=study.scheduler.reduction_factor,
-        max_examples=max_examples,
-    )
+            return Asha(
+                target=target, grace_examples=grace_examples, reduction_factor=options.reduction_factor,
+                max_examples=max_examples,
+            )  # fmt: skip
+        case "hyperband":
+            from largebatch.schedulers.hyperband import Hyperband
+
+            return Hyperband(
+                target=target, grace_examples=grace_examples, reduction_factor=options.reduction_factor,
+                max_examples=max_examples, seed=seed,
+            )  # fmt: skip
+        case "median":
+            from largebatch.schedulers.median import Median
+
+            return Median(target=target, grace_examples=grace_examples, min_samples=options.min_samples)
+        case "pbt":
+            from largebatch.schedulers.pbt import Pbt
+
+            return Pbt(
+                target=target, space=study.space, seed=seed, max_examples=max_examples,
+                perturbation_examples=options.perturbation_examples or max(1, max_examples // PERTURBATION_SHARE),
+            )  # fmt: skip
+    raise AssertionError(options.name)

@@ -22,15 +22,12 @@ from largebatch.spaces.space import Space
 from largebatch.spaces.target import Target
 
 SEARCHERS = ("guided", "grid", "halton", "optuna-tpe", "optuna-gp", "optuna-cmaes", "deephyper-cbo")
-SCHEDULERS = ("none", "asha", "projection")
-SCHEDULERS_NOT_BUILT = ("hyperband", "median", "pbt")
+SCHEDULERS = ("none", "asha", "hyperband", "median", "pbt", "projection")
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 """Small enough for every generator that it reaches, the number of trials added."""
 
 
-def _built(kind: str, name: str, built: tuple[str, ...], not_built: tuple[str, ...] = ()) -> str:
-    if name in not_built:
-        raise ValueError(f"{kind} {name} is not built yet; built: {', '.join(built)}")
+def _known_name(kind: str, name: str, built: tuple[str, ...]) -> str:
     if name not in built:
         raise ValueError(f"unknown {kind} {name!r}{nearest(name, built)}")
     return name
@@ -51,25 +48,32 @@ class Search(_Section):
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        return _built("searcher", name, SEARCHERS)
+        return _known_name("searcher", name, SEARCHERS)
 
     @field_validator("learning_rate_rule")
     @classmethod
     def _known_rule(cls, name: str) -> str:
-        return _built("rule", name, tuple(RULES))
+        return _known_name("rule", name, tuple(RULES))
 
 
 class TrialScheduler(_Section):
-    """Which trials go on. ``grace_examples`` is ASHA's first rung, a ninth of a trial's limit if not given."""
+    """Which trials go on.
+
+    ``grace_examples`` is the first rung of ``asha`` and ``hyperband``, and where ``median`` begins; by default a
+    trial's limit over the square of ``reduction_factor``. ``median`` compares with at least ``min_samples`` trials.
+    ``pbt`` compares its population every ``perturbation_examples``, by default an eighth of a trial's limit.
+    """
 
     name: str = "asha"
     grace_examples: PositiveInt | None = None
     reduction_factor: Annotated[int, Field(ge=2)] = 3
+    min_samples: PositiveInt = 3
+    perturbation_examples: PositiveInt | None = None
 
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        return _built("scheduler", name, SCHEDULERS, SCHEDULERS_NOT_BUILT)
+        return _known_name("scheduler", name, SCHEDULERS)
 
 
 class Budget(_Section):
@@ -148,6 +152,14 @@ class Study(_Section):
                 f"add larger batch sizes, lower norm_batch_size, or drop the count"
             )
         return tuple(sorted(set(workers)))
+
+    @field_validator("budget")
+    @classmethod
+    def _population(cls, budget: Budget, info: ValidationInfo) -> Budget:
+        scheduler: TrialScheduler | None = info.data.get("scheduler")
+        if scheduler is not None and scheduler.name == "pbt" and budget.trials is None:
+            raise ValueError("scheduler pbt needs trials, the size of its population; add trials: 20, say")
+        return budget
 
     def to_dict(self) -> dict[str, Any]:
         """The study as plain values, what was left out included; a single choice is its value."""

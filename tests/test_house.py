@@ -39,7 +39,16 @@ def test_imports_go_one_way(path: Path) -> None:
 @pytest.mark.parametrize(
     ("engine", "allowed"),
     [
-        ("ray", {"schedulers/asha.py", "trainers/warm_group.py", "trainers/step_timing.py", "studies/engine"}),
+        (
+            "ray",
+            {
+                "schedulers/asha.py",
+                "schedulers/median.py",
+                "trainers/warm_group.py",
+                "trainers/step_timing.py",
+                "studies/engine",
+            },
+        ),
         ("optuna", {"search/samplers", "studies/record/ledger.py"}),
         ("deephyper", {"search/samplers/deephyper_cbo.py"}),
         ("cmaes", {"search/samplers/cma_es.py"}),

@@ -9,7 +9,7 @@ import torch.distributed as dist
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
-from largebatch.spaces.trial import Ending, Measurement
+from largebatch.spaces.trial import Action, Ending, Measurement
 from largebatch.trainers.batches.micro_batch import MicroBatch, is_out_of_memory, release_memory
 from largebatch.trainers.run_to_target import run_to_target
 from largebatch.trainers.task import Task
@@ -25,7 +25,7 @@ def attempt(
     max_examples: int,
     device: torch.device,
     execution: Execution,
-    on_measurement: Callable[[Measurement], bool],
+    on_measurement: Callable[[Measurement], Action],
     checkpoint: Path | None,
     checkpoint_seconds: float,
     past_target: bool = False,

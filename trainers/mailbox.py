@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from largebatch.spaces.trial import Ending, Measurement
+from largebatch.spaces.trial import Action, Ending, Measurement
 from largebatch.trainers.failure import failed
 
 MAX_DEATHS = 3
@@ -50,6 +50,7 @@ class Mailbox:
         self._unfinished: dict[int, Job] = {}  # group -> job that it works on
         self._deaths: dict[int, int] = defaultdict(int)  # trial -> deaths of workers that had it
         self._cancelled: set[int] = set()
+        self._pausing: set[int] = set()
         self._measurements: dict[int, list[Measurement]] = defaultdict(list)
         self._endings: dict[int, Ending] = {}
         self._news: dict[int, asyncio.Event] = defaultdict(asyncio.Event)
@@ -60,6 +61,7 @@ class Mailbox:
     async def submit(self, job: Job) -> None:
         """Queue a trial."""
         self._cancelled.discard(job.number)
+        self._pausing.discard(job.number)
         if self._num_groups:
             await self._waiting.put(job)
         else:
@@ -68,6 +70,10 @@ class Mailbox:
     async def cancel(self, number: int) -> None:
         """Let the group that trains trial ``number`` leave it at its next measurement."""
         self._cancelled.add(number)
+
+    async def pause(self, number: int) -> None:
+        """Let the group that trains trial ``number`` save it at its next measurement and leave it."""
+        self._pausing.add(number)
 
     async def leave(self) -> None:
         """Let every group save what it trains and leave it."""
@@ -134,13 +140,13 @@ class Mailbox:
         for _ in range(self._num_groups):
             await self._waiting.put(None)
 
-    async def post(self, number: int, measurement: Measurement) -> bool:
-        """Take a measurement; True if the trial is to stop."""
+    async def post(self, number: int, measurement: Measurement) -> Action:
+        """Take a measurement and say what the training is to do."""
         if number in self._cancelled:
-            return True
+            return "stop"
         self._measurements[number].append(measurement)
         self._news[number].set()
-        return False
+        return "pause" if number in self._pausing else "go on"
 
     async def finish(self, group: int, number: int, ending: Ending) -> None:
         """Take the end of a trial; a cancelled trial's is not news."""

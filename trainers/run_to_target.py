@@ -15,7 +15,7 @@ import torch
 import torch.distributed as dist
 
 from largebatch.spaces.target import Target
-from largebatch.spaces.trial import Ending, Measurement, Outcome
+from largebatch.spaces.trial import ACTIONS, Action, Ending, Measurement, Outcome
 from largebatch.trainers.checkpoint import CheckpointWriter, copied, load_checkpoint
 from largebatch.trainers.checkpoint_path import best_path
 from largebatch.trainers.training import Training
@@ -41,16 +41,16 @@ def run_to_target(
     training: Training,
     target: Target,
     *,
-    on_measurement: Callable[[Measurement], bool],
+    on_measurement: Callable[[Measurement], Action],
     checkpoint: Path | None = None,
     checkpoint_seconds: float = 30.0,
     past_target: bool = False,
 ) -> Ending:
-    """Train until the target, divergence, the limit of examples, or until ``on_measurement`` returns True.
+    """Train until the target, divergence, the limit of examples, or until ``on_measurement`` says to stop or pause.
 
     With ``checkpoint``, training goes on from that file if it exists; rank 0 writes it again whenever
-    ``checkpoint_seconds`` have passed and when the training is told to leave, and keeps the best weights beside it.
-    ``past_target`` trains on to the limit.
+    ``checkpoint_seconds`` have passed and when the training is told to pause or leave, and keeps the best weights
+    beside it. ``past_target`` trains on to the limit.
     """
     run = _Run(training, target, on_measurement, checkpoint, checkpoint_seconds, past_target)
     try:
@@ -61,7 +61,7 @@ def run_to_target(
 
 class _Run:
     def __init__(
-        self, training: Training, target: Target, on_measurement: Callable[[Measurement], bool],
+        self, training: Training, target: Target, on_measurement: Callable[[Measurement], Action],
         checkpoint: Path | None, checkpoint_seconds: float, past_target: bool,
     ) -> None:  # fmt: skip
         self._training, self._target, self._on_measurement = training, target, on_measurement
@@ -102,14 +102,16 @@ class _Run:
                     f"training loss {mean_loss:.3g} at step {training.step}, {progress.initial_loss:.3g} at the first"
                 )
                 return self._ending(Outcome.DIVERGED, reason=reason)
-            stop = self._measure(mean_loss)
+            action = self._measure(mean_loss)
             loss = torch.zeros_like(loss)
             if progress.steps_to_target is not None and not self._past_target:
                 return self._ending(Outcome.REACHED)
-            if stop:
+            if action == "stop":
                 return self._ending(Outcome.STOPPED)
-            if self._due():
+            if action == "pause" or self._due():
                 self._save()
+            if action == "pause":
+                return self._ending(Outcome.PREEMPTED, reason="paused; the checkpoint goes on from here")
         return self._ending(Outcome.EXHAUSTED if progress.steps_to_target is None else Outcome.REACHED)
 
     def _begin(self) -> Ending | None:
@@ -122,10 +124,10 @@ class _Run:
             self._progress = _Progress(previous=previous, **state["progress"])
             return None
         self._progress = _Progress(previous=Measurement(step=0, examples=0, seconds=0.0, values={}))
-        return self._ending(Outcome.STOPPED) if self._measure(math.nan) else None
+        return self._ending(Outcome.STOPPED) if self._measure(math.nan) == "stop" else None
 
-    def _measure(self, train_loss: float) -> bool:
-        """Evaluate, tell, and return whether to stop."""
+    def _measure(self, train_loss: float) -> Action:
+        """Evaluate, tell, and return what to do."""
         training, progress = self._training, self._progress
         began = time.perf_counter()
         values = training.evaluate()
@@ -148,7 +150,7 @@ class _Run:
             progress.steps_to_target = _between(progress.previous.step, now.step, share)
             progress.examples_to_target = _between(progress.previous.examples, now.examples, share)
         progress.previous, progress.interval_loss, progress.interval_steps = now, 0.0, 0
-        return _agree(training, training.rank == 0 and self._on_measurement(now))
+        return _agree(training, self._on_measurement(now) if training.rank == 0 else "go on")
 
     def _due(self) -> bool:
         return self._checkpoint is not None and time.monotonic() - self._saved >= self._checkpoint_seconds
@@ -195,10 +197,10 @@ def _between(low: float, high: float, share: float) -> float:
     return low + share * (high - low)
 
 
-def _agree(training: Training, decision: bool) -> bool:
-    """Rank 0's decision, on every rank."""
+def _agree(training: Training, action: Action) -> Action:
+    """What rank 0 was told to do, on every rank."""
     if training.num_devices == 1:
-        return decision
-    flag = torch.tensor([float(decision)], device=training.device)
+        return action
+    flag = torch.tensor([float(ACTIONS.index(action))], device=training.device)
     dist.broadcast(flag, src=0)
-    return bool(flag.item())
+    return ACTIONS[int(flag.item())]

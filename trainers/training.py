@@ -20,7 +20,7 @@ from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
 from largebatch.trainers.averages.average import make_average
 from largebatch.trainers.batches.evaluation_batches import EvaluationBatches
-from largebatch.trainers.batches.example_random import ExampleRandom
+from largebatch.trainers.batches.example_random import ExampleRandom, model_generator
 from largebatch.trainers.batches.loader import Groups, Loader, num_examples
 from largebatch.trainers.batches.passes import Pass, Passes
 from largebatch.trainers.gradients.lagged_flag import LaggedFlag
@@ -199,7 +199,7 @@ class Training:
     def _accumulate(self, part: Pass) -> None:
         """Add the gradients of a pass."""
         self._statistics.begin_pass(part.num_groups)
-        generator = _generator(self.device)
+        generator = model_generator(self.device)
         if self._passes.draws_itself is not False:
             generator.manual_seed(part.seed)
         before = generator.get_state() if self._passes.draws_itself is None else None
@@ -278,7 +278,7 @@ class Training:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from ``state``; the place in the data and the random numbers follow from the examples so far."""
+        """Go on from ``state``, perhaps of another batch size: places in data and schedule follow from the examples."""
         self.model.load_state_dict(state["model"])
         if self.average is not None:
             self.average.model.load_state_dict(state["average"])
@@ -290,10 +290,7 @@ class Training:
         self._passes.draws_itself = state["draws_itself"]
         for name in _COUNTERS:
             setattr(self, name, state[name])
-
-
-def _generator(device: torch.device) -> torch.Generator:
-    """What a model's own random numbers come from."""
-    if device.type == "cuda":
-        return torch.cuda.default_generators[device.index or 0]
-    return torch.default_generator
+        if self.recipe.adaptive == "none":
+            self.position *= self.batch_size / self.recipe.global_batch_size
+        if self.recipe.adaptive != "noise-scale" or self.batch_size > self.recipe.global_batch_size:
+            self.batch_size = self.recipe.global_batch_size

@@ -16,7 +16,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
-from largebatch.spaces.trial import Ending, Measurement, Outcome
+from largebatch.spaces.trial import Action, Ending, Measurement, Outcome
 from largebatch.trainers.failure import describe, failed
 from largebatch.trainers.mailbox import Job
 
@@ -123,9 +123,9 @@ def _train(job: Job, task_name: str, task: Any, mailbox: Any, leaving: threading
 
     from largebatch.trainers.attempt import attempt
 
-    def on_measurement(measurement: Measurement) -> bool:
-        stop: bool = ray.get(mailbox.post.remote(job.number, measurement))
-        return stop
+    def on_measurement(measurement: Measurement) -> Action:
+        action: Action = ray.get(mailbox.post.remote(job.number, measurement))
+        return action
 
     try:
         return attempt(

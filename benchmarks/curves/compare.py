@@ -92,7 +92,7 @@ class _Halving:
         for passed in range(self.at + 1, min(resource, MAX_RESOURCE) + 1):
             stops = stops or self.peer.report(passed, finite(self.sign * trial.intermediate[examples]))
             self.at = passed
-        return Decision(stop=True, why="pruned") if stops else GO_ON
+        return Decision("stop", "pruned") if stops else GO_ON
 
 
 def run_peer(name: str, judge: Judge, workers: tuple[int, ...], seed: int, most: int, trials: int) -> Iterator[Replay]:

@@ -179,7 +179,7 @@ class Replay:
             if step == 0 or done or self.scheduler is None:
                 continue
             decision = self.scheduler.decide(trial, [*self.trials, trial])
-            if decision.stop:
+            if decision.action == "stop":
                 ending = self._ending(Outcome.STOPPED, step, examples, decision.why)
                 break
         if ending is None:

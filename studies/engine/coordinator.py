@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from largebatch.schedulers.scheduler import GO_ON, Scheduler
+from largebatch.schedulers.scheduler import GO_ON, Branch, Scheduler
 from largebatch.search.repeats import repeat_seed, wanted_repeats
 from largebatch.search.searcher import Searcher
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.step_seconds import StepSeconds
 from largebatch.spaces.target import Target
-from largebatch.spaces.trial import Ending, Measurement, Outcome, Trial
+from largebatch.spaces.trial import Action, Ending, Measurement, Origin, Outcome, Trial
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.engine.steering import Steering
 from largebatch.studies.record.checkpoint_store import CheckpointStore
@@ -29,6 +29,7 @@ REPEATS_SHARE = 1 / 3
 """Of the budget, the most that goes to repeats of finalists."""
 MAX_FAILURES = 3
 """So many failed trials in a row end a study: the task is broken, not the recipe."""
+BUDGET_SPENT = "the study's budget is spent"
 
 
 @dataclass(kw_only=True)
@@ -81,6 +82,8 @@ class Coordinator:
         Raises:
             UserMistake: with both figures.
         """
+        if self.study.scheduler.name == "pbt":  # its trials pause, and keep their checkpoints meanwhile
+            num_running = max(num_running, self.study.budget.trials or 0)
         self.checkpoints.refuse_what_cannot_fit(bytes_a_trial=self.checkpoint_bytes, num_running=num_running)
 
     @property
@@ -92,39 +95,57 @@ class Coordinator:
     def budget_spent(self) -> bool:
         """Whether the study's examples or minutes are used up."""
         budget = self.study.budget
-        spent_examples = sum(trial.examples for trial in self.trials()) if budget.examples is not None else 0
+        spent_examples = sum(trial.own_examples for trial in self.trials()) if budget.examples is not None else 0
         return (budget.examples is not None and spent_examples >= budget.examples) or (
             budget.minutes is not None and self.elapsed_seconds >= 60 * budget.minutes
         )
 
+    @property
+    def waits(self) -> bool:
+        """Whether there may be a next trial once one of the running ones has ended or paused."""
+        return bool(self._live) and not self.budget_spent
+
     def next_trial(self) -> Trial | None:
-        """The trial to launch now: one that was left running, else a new one; None when the study is over."""
+        """The trial to launch now: one that was left, else a new one, else a paused one; None where there is none."""
         with self._lock:
             if self.budget_spent:
+                for trial in self.trials():
+                    if trial.paused_at is not None:
+                        self._stop_paused(trial.number, BUDGET_SPENT)
                 return None
-            if self._requeued:
-                trial = self._requeued.pop(0)
-                self.ledger.start_again(trial.number, self.owner)
-                resumes = self.checkpoints.last(trial.number).exists()
-                curve = read_curve(self.curves, trial.number) if resumes else []
-                return self._launch(trial, curve)
-            trials = self.trials()
-            limit = self.study.budget.trials
-            if limit is not None and len(trials) >= limit:
+            if not self._requeued and (trial := self._new_trial()) is not None:
+                return self._launch(trial, [])
+            if not self._requeued:
+                self._requeued = self._unpaused()
+            if not self._requeued:
                 return None
-            self.steering.poll()
-            if (asked := self.steering.next_recipe()) is not None:
-                name, request = asked
-                return self._create(
-                    self._seeded(request.recipe, len(trials)), f"asked for by {request.by}", request=name
-                )
-            repeats = wanted_repeats(trials, self.study.repeats, self.seconds)
-            if repeats and self._is_time_for(repeats, trials):
-                return self._repeat(repeats[0], trials)
-            proposal = self.searcher.ask(self.steering.space(self.study.space), trials, self.study.search.seed)
-            if proposal is None:
-                return self._repeat(repeats[0], trials) if repeats else None
-            return self._create(self._seeded(proposal.recipe, len(trials)), proposal.why)
+            trial = self._requeued.pop(0)
+            self.ledger.start_again(trial.number, self.owner)
+            resumes = self.checkpoints.last(trial.number).exists()
+            curve = read_curve(self.curves, trial.number) if resumes else []
+            return self._launch(trial, curve)
+
+    def _new_trial(self) -> Trial | None:
+        """One that somebody asked for, else a repeat where it is time, else what the searcher proposes.
+
+        Branches of other trials are not the searcher's.
+        """
+        trials = [trial for trial in self.trials() if trial.origin is None]
+        limit = self.study.budget.trials
+        if limit is not None and len(trials) >= limit:
+            return None
+        self.steering.poll()
+        if (asked := self.steering.next_recipe()) is not None:
+            name, request = asked
+            recipe = self._seeded(request.recipe, len(trials))
+            return self._create(recipe, f"asked for by {request.by}", request=name)
+        repeats = wanted_repeats(trials, self.study.repeats, self.seconds)
+        if repeats and self._is_time_for(repeats, trials):
+            return self._repeat(repeats[0], trials)
+        proposal = self.searcher.ask(self.steering.space(self.study.space), trials, self.study.search.seed)
+        if proposal is None:
+            return self._repeat(repeats[0], trials) if repeats else None
+        return self._create(self._seeded(proposal.recipe, len(trials)), proposal.why)
 
     def _seeded(self, recipe: Recipe, number: int) -> Recipe:
         if "seed" in self.study.space.root or recipe.seed:  # searched, or somebody's own
@@ -156,18 +177,17 @@ class Coordinator:
         return self._create(recipe, why, repeat_of=finalist.number)
 
     def _create(self, recipe: Recipe, why: str, repeat_of: int | None = None, request: str | None = None) -> Trial:
-        trial = self.ledger.create(
+        return self.ledger.create(
             self.study.space, recipe, num_devices=self.num_devices, owner=self.owner, why=why, repeat_of=repeat_of,
             request=request,
         )  # fmt: skip
-        return self._launch(trial, [])
 
     def _launch(self, trial: Trial, curve: list[Measurement]) -> Trial:
         self._live[trial.number] = curve
         return trial
 
-    def measure(self, number: int, measurement: Measurement) -> bool:
-        """Record a measurement, then decide: True if the trial is to stop.
+    def measure(self, number: int, measurement: Measurement) -> Action:
+        """Record a measurement, then decide what the trial is to do.
 
         Raises:
             UserMistake: if the target is met before the first step.
@@ -185,26 +205,37 @@ class Coordinator:
             write_curve(self.curves, number, curve)
             self.ledger.measure(number, measurement, self.target.metric)
             if self.target.reached(value) or measurement.step == 0:
-                return False
+                return "go on"
+            if number in self._stopped:
+                return "stop"
             trials = self.ledger.trials()
+            decision = GO_ON
             # Repeats run to their end: to stop the unlucky ones would leave the lucky ones to be averaged.
-            decision = GO_ON if trials[number].repeat_of is not None else self.scheduler.decide(trials[number], trials)
+            # What came before the last measurement was decided on.
+            if trials[number].repeat_of is None and measurement.examples == trials[number].examples:
+                decision = self.scheduler.decide(trials[number], trials)
             self.steering.poll()
             if (why := self.steering.stops(number)) is not None:
                 self._stopped[number] = why
-            elif decision.stop:
+            elif decision.action == "stop":
                 self._stopped[number] = decision.why
             elif self.budget_spent:
-                self._stopped[number] = "the study's budget is spent"
-            return number in self._stopped
+                self._stopped[number] = BUDGET_SPENT
+            return "stop" if number in self._stopped else decision.action
 
     def end(self, number: int, ending: Ending) -> None:
-        """Record how a trial ended.
+        """Record how a trial ended, or that it left with its state saved.
 
         Raises:
             UserMistake: if ``MAX_FAILURES`` trials in a row have failed.
         """
         with self._lock:
+            if ending.outcome is Outcome.PREEMPTED:
+                self._live.pop(number)
+                self.ledger.pause(number, ending.examples)
+                if number in self._stopped:
+                    self._stop_paused(number, self._stopped[number])
+                return
             self._live.pop(number, None)
             self._stopped.pop(number, None)
             self.ledger.end(number, ending)
@@ -218,13 +249,50 @@ class Coordinator:
         """Record that a trial whose stop was decided has left."""
         with self._lock:
             last = self._live[number][-1]
-            self.end(
-                number,
-                Ending(
-                    outcome=Outcome.STOPPED,
-                    step=last.step,
-                    examples=last.examples,
-                    seconds=last.seconds,
-                    reason=self._stopped[number],
-                ),
-            )
+            ending = Ending(
+                outcome=Outcome.STOPPED, step=last.step, examples=last.examples, seconds=last.seconds,
+                reason=self._stopped[number],
+            )  # fmt: skip
+            self.end(number, ending)
+
+    def _unpaused(self) -> list[Trial]:
+        """Paused trials that go on now, and the branches that take the place of those that do not.
+
+        All are decided on the same record before any goes on and writes its checkpoint again. A driver that died on
+        the way left some of it done; the others are then decided as they were.
+        """
+        trials = self.ledger.trials()
+        paused = [trial for trial in trials if trial.paused_at is not None]
+        decisions = [self.scheduler.decide(trial, trials) for trial in paused]
+        going = []
+        for trial, decision in zip(paused, decisions, strict=True):
+            if decision.action == "go on" or (decision.branch and not self._saved(decision.branch.parent)):
+                going.append(trial)
+            elif decision.branch is not None:
+                going += self._replace(trial, decision.branch, decision.why)
+        return going
+
+    def _saved(self, number: int) -> bool:
+        return self.checkpoints.last(number).exists()
+
+    def _replace(self, trial: Trial, branch: Branch, why: str) -> list[Trial]:
+        """End a paused trial and return the branch in its place, unless a driver that died had begun that already."""
+        trials = self.ledger.trials()
+        parent = trials[branch.parent]
+        assert parent.paused_at is not None
+        begun = [one for one in trials if one.origin is not None and one.origin.replaces == trial.number]
+        if begun:
+            child = begun[0]
+        else:
+            self.checkpoints.branch(parent.number, len(trials))
+            origin = Origin(parent=parent.number, examples=parent.paused_at, replaces=trial.number)
+            child = self.ledger.create(
+                self.study.space, branch.recipe, num_devices=self.num_devices, owner=self.owner,
+                why=f"branches from trial {parent.number} in the place of trial {trial.number}", origin=origin,
+            )  # fmt: skip
+        self._stop_paused(trial.number, f"replaced by trial {child.number}: {why}")
+        return [] if begun else [child]
+
+    def _stop_paused(self, number: int, why: str) -> None:
+        self._live[number], self._stopped[number] = read_curve(self.curves, number), why
+        self.stop(number)

@@ -10,7 +10,7 @@ from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.step_time_profile import StepTimeProfile
 from largebatch.spaces.target import Target
-from largebatch.spaces.trial import Ending, Measurement, Outcome, Trial
+from largebatch.spaces.trial import Action, Ending, Measurement, Outcome, Trial
 from largebatch.studies.engine.coordinator import Coordinator
 from largebatch.trainers.attempt import attempt
 from largebatch.trainers.failure import describe, failed
@@ -43,9 +43,9 @@ def train_in_process(
 ) -> Ending:
     """One training on one device."""
 
-    def told(measurement: Measurement) -> bool:
+    def told(measurement: Measurement) -> Action:
         on_measurement(measurement)
-        return False
+        return "go on"
 
     return attempt(
         load_task(task),
@@ -70,12 +70,12 @@ def _device() -> torch.device:
 def _train(coordinator: Coordinator, task: Task, trial: Trial, device: torch.device) -> Ending:
     problems: list[Exception] = []
 
-    def on_measurement(measurement: Measurement) -> bool:
+    def on_measurement(measurement: Measurement) -> Action:
         try:
             return coordinator.measure(trial.number, measurement)
         except Exception as problem:  # the record's, not the training's: it ends the study
             problems.append(problem)
-            return True
+            return "stop"
 
     study = coordinator.study
     try:

@@ -21,6 +21,7 @@ from ray.tune.search import Searcher as TuneSearcher
 
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
+from largebatch.spaces.trial import ACTIONS, Action
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.engine.coordinator import Coordinator
 from largebatch.studies.engine.relay_trial import RelayTrial
@@ -198,7 +199,7 @@ class _Proposals(_Unsaved, TuneSearcher):  # type: ignore[misc]
             return None
         trial = None if self.over else self._coordinator.next_trial()
         if trial is None:
-            return str(TuneSearcher.FINISHED)
+            return None if self._coordinator.waits and not self.over else str(TuneSearcher.FINISHED)
         self.numbers[trial_id] = trial.number
         study = self._coordinator.study
         job = Job(
@@ -239,7 +240,10 @@ class _Decisions(_Unsaved, FIFOScheduler):  # type: ignore[misc]
             return str(TrialScheduler.STOP)
         number = self._proposals.numbers[trial.trial_id]
         try:
-            if not self._record(number, result["event"]):
+            action = self._record(number, result["event"])
+            if action == "pause":
+                self._mailbox.pause.remote(number)
+            if action != "stop":
                 return str(TrialScheduler.CONTINUE)
             self._mailbox.cancel.remote(number)
             self._coordinator.stop(number)
@@ -265,12 +269,11 @@ class _Decisions(_Unsaved, FIFOScheduler):  # type: ignore[misc]
         if self.problem is None:
             self._coordinator.end(self._proposals.numbers[trial.trial_id], failed("its Tune actor died"))
 
-    def _record(self, number: int, event: Event) -> bool:
+    def _record(self, number: int, event: Event) -> Action:
         self._proposals.begun = True
-        stop = False
-        for measurement in event.measurements:  # all of them are recorded, whatever the first decides
-            stop = self._coordinator.measure(number, measurement) or stop
-        return stop
+        # All are recorded, whatever the first decides; the strongest decision holds.
+        actions = [self._coordinator.measure(number, measurement) for measurement in event.measurements]
+        return max(actions, key=ACTIONS.index, default="go on")
 
     def _give_up(self, problem: Exception) -> None:
         """Let every trial leave, so that Tune returns and the problem can be raised."""

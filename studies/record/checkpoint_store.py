@@ -28,6 +28,12 @@ class CheckpointStore:
         """The best weights of trial ``number``."""
         return best_path(self.last(number))
 
+    def branch(self, parent: int, number: int) -> None:
+        """Let trial ``number`` begin from the state that ``parent`` saved."""
+        temporary = self.last(number).with_suffix(".tmp")
+        shutil.copyfile(self.last(parent), temporary)
+        temporary.replace(self.last(number))
+
     def refuse_what_cannot_fit(self, *, bytes_a_trial: int, num_running: int) -> None:
         """Refuse a study whose running trials alone would not fit.
 

@@ -6,7 +6,7 @@ opens it. One coordinator writes, under the study directory's lease; anybody may
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from largebatch.spaces.domain import Choice, Domain
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.space import Space
-from largebatch.spaces.trial import Ending, Measurement, Outcome, Trial
+from largebatch.spaces.trial import Ending, Measurement, Origin, Outcome, Trial
 
 FILE_NAME = "ledger.log"
 _REQUEST = "request "
@@ -67,9 +67,9 @@ class Ledger:
 
     def create(
         self, space: Space, recipe: Recipe, *, num_devices: int, owner: str, why: str = "",
-        repeat_of: int | None = None, request: str | None = None,
+        repeat_of: int | None = None, request: str | None = None, origin: Origin | None = None,
     ) -> Trial:  # fmt: skip
-        """Append a running trial.
+        """Append a running trial, or with ``origin`` a paused one.
 
         ``why`` says why it was proposed, ``repeat_of`` which trial it repeats, ``request`` what asked for it.
         """
@@ -92,6 +92,7 @@ class Ledger:
                 "why": why,
                 "repeat_of": repeat_of,
                 "request": request,
+                **({"origin": asdict(origin), "paused_at": origin.examples} if origin is not None else {}),
             },
         )
         trial_id = self._storage.create_new_trial(self._study, template_trial=template)
@@ -100,8 +101,13 @@ class Ledger:
         return self._trial(self._storage.get_trial(trial_id))
 
     def start_again(self, number: int, owner: str) -> None:
-        """Give a trial that its driver left running to ``owner``."""
+        """Give a trial that its driver left running, or a paused one, to ``owner``."""
         self._storage.set_trial_user_attr(self._id(number), "owner", owner)
+        self._storage.set_trial_user_attr(self._id(number), "paused_at", None)
+
+    def pause(self, number: int, examples: int) -> None:
+        """Append that the trial waits, its state after ``examples`` saved."""
+        self._storage.set_trial_user_attr(self._id(number), "paused_at", examples)
 
     def measure(self, number: int, measurement: Measurement, metric: str) -> None:
         """Append the target's metric at one evaluation."""
@@ -148,16 +154,19 @@ class Ledger:
 
     @staticmethod
     def _trial(frozen: FrozenTrial) -> Trial:
-        ending = frozen.user_attrs.get("ending")
+        ending, origin = frozen.user_attrs.get("ending"), frozen.user_attrs.get("origin")
+        paused_at = frozen.user_attrs.get("paused_at") if frozen.state is TrialState.RUNNING else None
         return Trial(
             number=frozen.number,
             recipe=Recipe.model_validate(frozen.user_attrs["recipe"]),
             num_devices=frozen.user_attrs["num_devices"],
-            running=frozen.state is TrialState.RUNNING,
+            running=frozen.state is TrialState.RUNNING and paused_at is None,
             intermediate=dict(frozen.intermediate_values),
             ending=_ending_from_json(ending) if frozen.state.is_finished() and ending is not None else None,
             why=frozen.user_attrs.get("why", ""),
             repeat_of=frozen.user_attrs.get("repeat_of"),
+            origin=Origin(**origin) if origin is not None else None,
+            paused_at=paused_at,
         )
 
 

@@ -19,7 +19,7 @@ from largebatch.studies.report.script import SCRIPT
 from largebatch.studies.report.steps_figure import steps_figure
 from largebatch.studies.report.style import STYLE
 from largebatch.studies.report.tables import facts_html, glossary_html, plan_html, trials_html
-from largebatch.studies.report.trial_words import best_trials, drawn
+from largebatch.studies.report.trial_words import best_trials, branches_words, drawn
 from largebatch.studies.report.workers_figure import workers_figure
 
 if TYPE_CHECKING:
@@ -111,8 +111,10 @@ def _figures(
     if not trials:
         return ["<section><h2>The measurements</h2><p>No trial has been recorded yet.</p></section>"]
     best = {trial.number for trial in best_trials(trials).values()}
-    shown = drawn(trials, MAX_POINTS, lambda trial: trial.number in best)
+    steady = [trial for trial in trials if trial.origin is None]
+    shown = drawn(steady, MAX_POINTS, lambda trial: trial.number in best)
     few = f" {len(shown):,} of {len(trials):,} trials are drawn." if len(shown) < len(trials) else ""
+    few += f" {html.escape(branches_words(trials))}" if len(steady) < len(trials) else ""
     planned = [row.global_batch_size for row in plan.rows] if plan is not None else []
     sections = [_HINT, _learning_rates(shown, laws, few), _steps(shown, laws, planned, few)]
     if plan is not None and positive(row.seconds_to_target for row in plan.rows):

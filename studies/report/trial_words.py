@@ -102,7 +102,36 @@ def drawn(trials: Sequence[Trial], limit: int, keep: Callable[[Trial], bool] = l
 
 
 def best_trials(trials: Sequence[Trial]) -> dict[int, Trial]:
-    """For each batch size its best trial (see ``winner``), ascending by batch size."""
-    sizes = sorted({trial.recipe.global_batch_size for trial in trials})
-    found = {size: winner([trial for trial in trials if trial.recipe.global_batch_size == size]) for size in sizes}
+    """For each batch size its best trial (see ``winner``), ascending by batch size.
+
+    Of those that kept their recipe: a branch trained under other batch sizes or rates before.
+    """
+    kept = [trial for trial in trials if trial.origin is None]
+    sizes = sorted({trial.recipe.global_batch_size for trial in kept})
+    found = {size: winner([trial for trial in kept if trial.recipe.global_batch_size == size]) for size in sizes}
     return {size: trial for size, trial in found.items() if trial is not None}
+
+
+def branches_words(trials: Sequence[Trial]) -> str:
+    """How many trials branch from others, and the schedule of the one that took the fewest examples to the target."""
+    branches = [trial for trial in trials if trial.origin is not None]
+    if not branches:
+        return ""
+    words = f"{len(branches)} of the trials branch from others under another recipe; tables and laws leave them out."
+    best = min(
+        (trial for trial in branches if trial.reached), key=lambda one: one.examples_to_target or 0, default=None
+    )
+    if best is None:
+        return f"{words} None of them reached the target."
+    steps, examples = format_number(best.steps_to_target), format_number(best.examples_to_target)
+    line, one = [best], best
+    while one.origin is not None:
+        one = trials[one.origin.parent]
+        line.insert(0, one)
+    stages = [
+        f"{recipe_words(one.recipe, ['global_batch_size', 'learning_rate'])} from {one.first_examples:,} examples on"
+        for one in line
+    ]
+    return (
+        f"{words} The best of them, trial {best.number}, took {steps} steps, {examples} examples: {'; '.join(stages)}."
+    )

@@ -51,21 +51,21 @@ class _Progress:
         self._coordinator = coordinator
         self._began = time.monotonic()
         before = coordinator.trials()
-        self._done_before = sum(trial.ending is not None for trial in before)
-        self._examples_before = sum(trial.examples for trial in before)
+        self._done_before = _places_done(before)
+        self._examples_before = sum(trial.own_examples for trial in before)
 
     def line(self) -> Text:
         """One line that tells all: done, running, reached, examples a second, time left."""
         trials = self._coordinator.trials()
-        done = sum(trial.ending is not None for trial in trials)
+        done = _places_done(trials)
         reached = sum(trial.reached for trial in trials)
         seconds = time.monotonic() - self._began
-        rate = (sum(trial.examples for trial in trials) - self._examples_before) / seconds
+        rate = (sum(trial.own_examples for trial in trials) - self._examples_before) / seconds
         if not trials:
             return Text(f"starting the workers ({seconds:.0f} s)")
         parts = [
             f"{done} of {self._coordinator.study.budget.trials or '?'} trials",
-            f"{len(trials) - done} running",
+            f"{sum(trial.running for trial in trials)} running",
             f"{reached} reached the target",
             f"{rate:,.0f} examples/s",
             self._time_left(done, seconds),
@@ -87,13 +87,18 @@ class _Progress:
         return Group(best_table(self._coordinator.study.space.batch_sizes, trials), self.line())
 
 
+def _places_done(trials: Sequence[Trial]) -> int:
+    """Trials that have ended, a replaced one and the branch in its place counted once."""
+    return sum(trial.ending is not None for trial in trials) - sum(trial.origin is not None for trial in trials)
+
+
 def best_table(batch_sizes: Sequence[int], trials: Sequence[Trial]) -> Table:
     """The fewest steps to the target at each batch size so far, and the learning rate that took them."""
     table = Table(box=None, header_style="dim", pad_edge=False)
     for name in ("batch size", "trials", "reached", "fewest steps", "examples", "learning rate"):
         table.add_column(name, justify="right")
     for size in batch_sizes:
-        here = [trial for trial in trials if trial.recipe.global_batch_size == size]
+        here = [trial for trial in trials if trial.recipe.global_batch_size == size and trial.origin is None]
         reached = [trial for trial in here if trial.steps_to_target is not None]
         best = min(reached, key=lambda trial: trial.steps_to_target or 0.0, default=None)
         cells = ["-", "-", "-"]

@@ -19,7 +19,7 @@ from largebatch.spaces.trial import Trial
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.answer import Answer
 from largebatch.studies.report.answer import answer_sentence, plan_notes, plan_table
-from largebatch.studies.report.trial_words import best_trials, outcome_words
+from largebatch.studies.report.trial_words import best_trials, branches_words, outcome_words
 from largebatch.studies.study import SCHEDULERS, SEARCHERS
 from largebatch.studies.terminal.progress import best_table
 from largebatch.trainers.tasks import TASKS
@@ -67,8 +67,14 @@ def print_study(answer: Answer) -> None:
     counts = ", ".join(f"{ended.count(name)} {name}" for name in sorted(set(ended)))
     running = [str(trial.number) for trial in answer.trials if trial.running]
     console.print(f"{study.name}: {answer.target} on {study.task}")
-    console.print(f"{len(answer.trials)} trials: {counts or 'none ended'}; running: {', '.join(running) or 'none'}")
+    paused = [str(trial.number) for trial in answer.trials if trial.paused_at is not None]
+    waiting = f"; paused: {', '.join(paused)}" if paused else ""
+    console.print(
+        f"{len(answer.trials)} trials: {counts or 'none ended'}; running: {', '.join(running) or 'none'}{waiting}"
+    )
     console.print(best_table(study.space.batch_sizes, answer.trials))
+    if words := branches_words(answer.trials):
+        console.print(words, soft_wrap=True)
     if answer.plan is not None:
         for name, law in answer.plan.laws.items():
             console.print(f"{name} law: {law.name} ({law.verdict}): {law.reason}", soft_wrap=True)
@@ -172,7 +178,7 @@ def _trial_json(trial: Trial) -> dict[str, Any]:
         "number": trial.number,
         "recipe": trial.recipe.model_dump(),
         "num_devices": trial.num_devices,
-        "outcome": ending.outcome.value if ending is not None else "running",
+        "outcome": ending.outcome.value if ending is not None else "running" if trial.running else "paused",
         "steps": ending.step if ending is not None else None,
         "examples": trial.examples,
         "seconds": ending.seconds if ending is not None else None,
@@ -180,4 +186,5 @@ def _trial_json(trial: Trial) -> dict[str, Any]:
         "reason": ending.reason if ending is not None else "",
         "why": trial.why,
         "repeat_of": trial.repeat_of,
+        "origin": asdict(trial.origin) if trial.origin is not None else None,
     }

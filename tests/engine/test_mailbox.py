@@ -30,8 +30,8 @@ def test_a_trial_from_submission_to_its_end() -> None:
         assert await mailbox.join(0) == 0
         await mailbox.submit(job(7))
         assert await mailbox.next_job(0, 0) == await mailbox.next_job(0, 0) == job(7)  # the same for each worker
-        assert not await mailbox.post(7, measurement(1))
-        assert not await mailbox.post(7, measurement(2))
+        assert await mailbox.post(7, measurement(1)) == "go on"
+        assert await mailbox.post(7, measurement(2)) == "go on"
         event = await mailbox.next_event(7)
         assert [m.step for m in event.measurements] == [1, 2]
         assert event.ending is None
@@ -49,7 +49,7 @@ def test_a_cancelled_trial_is_told_and_then_silent() -> None:
         await mailbox.submit(job(0))
         await mailbox.next_job(0, 0)
         await mailbox.cancel(0)
-        assert await mailbox.post(0, measurement(1))
+        assert await mailbox.post(0, measurement(1)) == "stop"
         await mailbox.finish(0, 0, ENDING)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(mailbox.next_event(0), 0.05)

@@ -19,7 +19,7 @@ def decide(scheduler: Scheduler, number: int, size: int, examples: int, signed: 
     recipe = Recipe(global_batch_size=size, learning_rate=0.1)
     measured = {examples: -signed}
     trial = Trial(number=number, recipe=recipe, num_devices=1, running=True, intermediate=measured)
-    return scheduler.decide(trial, [trial]).stop
+    return scheduler.decide(trial, [trial]).action == "stop"
 
 
 def test_the_worse_half_stops_at_a_rung() -> None:

@@ -47,28 +47,28 @@ BEST = trial(0, 32, 10_000, 1.0, reached=True)
 def test_a_trial_much_slower_than_the_best_stops_early() -> None:
     slow = trial(1, 32, 60_000, 0.3, reached=False)
     decision = SCHEDULER.decide(slow, [BEST, slow])
-    assert decision.stop
+    assert decision.action == "stop"
     assert "at least" in decision.why
 
 
 def test_nothing_stops_before_the_grace_or_before_any_trial_reached_the_target() -> None:
     slow = trial(1, 32, 1e6, 0.05, reached=False)
-    assert not SCHEDULER.decide(slow, [slow]).stop
+    assert SCHEDULER.decide(slow, [slow]).action == "go on"
     early = Trial(number=2, recipe=slow.recipe, num_devices=1, running=True, intermediate={0: 2.0, 999: 1.9})
-    assert not SCHEDULER.decide(early, [BEST, early]).stop
+    assert SCHEDULER.decide(early, [BEST, early]).action == "go on"
 
 
 def test_a_batch_size_that_alone_serves_a_worker_count_goes_on() -> None:
     """At 8 workers only 256 examples a step can be dealt out, so a slow trial still is the best known there."""
     slow = trial(1, 256, 60_000, 0.3, reached=False)
-    assert not SCHEDULER.decide(slow, [BEST, slow]).stop
-    assert SCHEDULER.decide(slow, [BEST, trial(2, 256, 20_000, 1.0, reached=True), slow]).stop
+    assert SCHEDULER.decide(slow, [BEST, slow]).action == "go on"
+    assert SCHEDULER.decide(slow, [BEST, trial(2, 256, 20_000, 1.0, reached=True), slow]).action == "stop"
 
 
 @given(whole=st.floats(3_000, 10_000), share=st.floats(0.1, 0.95))
 def test_a_trial_that_will_be_the_best_is_never_stopped(whole: float, share: float) -> None:
     better = trial(1, 32, whole, share, reached=False)
-    assert not SCHEDULER.decide(better, [BEST, better]).stop
+    assert SCHEDULER.decide(better, [BEST, better]).action == "go on"
 
 
 @given(share=st.floats(0.1, 1.0), more=st.floats(0.0, 0.5))
@@ -77,8 +77,8 @@ def test_what_has_trained_longer_than_the_best_took_is_stopped(share: float, mor
     stuck = Trial(
         number=1, recipe=BEST.recipe, num_devices=1, running=True, intermediate={0: 2.0, int(10_001 * (1 + more)): 2.5}
     )
-    assert SCHEDULER.decide(stuck, [BEST, stuck]).stop
+    assert SCHEDULER.decide(stuck, [BEST, stuck]).action == "stop"
     fresh = Trial(
         number=1, recipe=BEST.recipe, num_devices=1, running=True, intermediate={0: 2.0, int(9_000 * share): 2.5}
     )
-    assert not SCHEDULER.decide(fresh, [BEST, fresh]).stop
+    assert SCHEDULER.decide(fresh, [BEST, fresh]).action == "go on"

@@ -73,7 +73,7 @@ class World:
                 reached = {"steps_to_target": steps, "examples_to_target": steps * size}
                 ending = Ending(outcome=Outcome.REACHED, step=int(steps), examples=examples, seconds=1.0, **reached)
                 break
-            if scheduler.decide(trial, [*past, trial]).stop:
+            if scheduler.decide(trial, [*past, trial]).action == "stop":
                 ending = Ending(outcome=Outcome.STOPPED, step=examples // size, examples=examples, seconds=1.0)
                 break
         if ending is None:

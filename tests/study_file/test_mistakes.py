@@ -199,7 +199,11 @@ def test_what_does_not_fit_together(old: str, new: str, expected: str) -> None:
             "halton, learning_rate_rule: liner}",
             "7: search.learning_rate_rule: unknown rule 'liner'; did you mean 'linear'?",
         ),
-        ("none", "zebra", "8: scheduler.name: unknown scheduler 'zebra'; valid: asha, none, projection"),
+        (
+            "none",
+            "zebra",
+            "8: scheduler.name: unknown scheduler 'zebra'; valid: asha, hyperband, median, none, pbt, projection",
+        ),
         ("search:", "  optimizer: sdg\nsearch:", "7: space.optimizer: unknown optimizer 'sdg'; did you mean 'sgd'?"),
         ("budget:", "repeats: 0\nbudget:", "9: repeats: must be greater than 0; got 0"),
     ],
@@ -208,10 +212,9 @@ def test_unknown_names_differ_from_what_is_not_built(old: str, new: str, expecte
     assert changed(old, new) == f"study.yaml:{expected}"
 
 
-@pytest.mark.parametrize("name", ["hyperband", "median", "pbt"])
-def test_schedulers_that_are_not_built(name: str) -> None:
-    found = changed("none", name)
-    assert found == f"study.yaml:8: scheduler.name: scheduler {name} is not built yet; built: none, asha, projection"
+def test_a_population_needs_its_size() -> None:
+    text = VALID.replace("none", "pbt").replace("trials:", "examples:")
+    assert "budget: scheduler pbt needs trials, the size of its population; add trials: 20, say" in message(text)
 
 
 def test_an_empty_space_lacks_both_keys() -> None:

@@ -12,7 +12,7 @@ import torch.multiprocessing as mp
 
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
-from largebatch.spaces.trial import Ending, Measurement, Outcome
+from largebatch.spaces.trial import Action, Ending, Measurement, Outcome
 from largebatch.trainers.run_to_target import run_to_target
 from largebatch.trainers.training import Training
 
@@ -33,11 +33,11 @@ def train(case: str, rank: int, folder: Path) -> Ending:
     )  # fmt: skip
     limit = 3_200 if case == "limit" else 100_000
 
-    def on_measurement(measurement: Measurement) -> bool:
+    def on_measurement(measurement: Measurement) -> Action:
         if case == "preemption of rank 1" and rank == 0 and measurement.step >= 30 and not (folder / "sent").exists():
             (folder / "sent").touch()
             os.kill(int((folder / "pid-1").read_text()), signal.SIGUSR1)
-        return case == "early stop" and measurement.step >= 50
+        return "stop" if case == "early stop" and measurement.step >= 50 else "go on"
 
     training = Training(problem(), recipe, max_examples=limit, device=CPU, leaving=lambda: bool(told))
     return run_to_target(training, target, on_measurement=on_measurement, checkpoint=folder / "last.pt")
@@ -92,7 +92,7 @@ def interrupted(folder: Path, after_steps: int) -> tuple[Training, Ending]:
     training._leaving = lambda: next(steps, 0) == 1
     target = Target(metric="val_loss", below=1e-9)
     checkpoint = folder / "last.pt"
-    return training, run_to_target(training, target, on_measurement=lambda _: False, checkpoint=checkpoint)
+    return training, run_to_target(training, target, on_measurement=lambda _: "go on", checkpoint=checkpoint)
 
 
 @pytest.mark.parametrize("after_steps", [1, 7, 10, 23])

@@ -55,7 +55,7 @@ def narrow(limit: int, kind: str = "augmented") -> Task:
 def trained(task: Task, folder: Path, **fields: object) -> tuple[Ending, dict[str, Tensor]]:
     ending = attempt(
         task, "narrow", recipe(**fields), Target(metric="val_loss", below=1e-9), max_examples=640, device=CPU,
-        execution=Execution(), on_measurement=lambda _: False, checkpoint=folder / "last.pt", checkpoint_seconds=0.0,
+        execution=Execution(), on_measurement=lambda _: "go on", checkpoint=folder / "last.pt", checkpoint_seconds=0.0,
     )  # fmt: skip
     return ending, load_checkpoint(folder / "last.pt", CPU)["training"]["model"]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
-from largebatch.spaces.trial import Measurement, Outcome
+from largebatch.spaces.trial import Action, Measurement, Outcome
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.trainers.batches.shuffled_stream import ShuffledStream
 from largebatch.trainers.models.resnet import ResNet
@@ -30,7 +30,7 @@ def digits() -> Task:
 def trained(task: Task, recipe: Recipe, max_examples: int = 6_000, **arguments: object):  # type: ignore[no-untyped-def]
     measurements: list[Measurement] = []
     training = Training(task, recipe, max_examples=max_examples, device=CPU)
-    arguments.setdefault("on_measurement", lambda measurement: measurements.append(measurement) or False)
+    arguments.setdefault("on_measurement", lambda measurement: measurements.append(measurement) or "go on")
     ending = run_to_target(training, arguments.pop("target", task.target), **arguments)  # type: ignore[arg-type]
     return training, ending, measurements
 
@@ -67,7 +67,9 @@ def test_divergence_is_an_outcome(digits: Task, rate: float) -> None:
 
 def test_stopped_when_told(digits: Task) -> None:
     recipe = Recipe(global_batch_size=64, learning_rate=1e-3)
-    _, ending, _ = trained(digits, recipe, on_measurement=lambda measurement: measurement.examples > 2_000)
+    _, ending, _ = trained(
+        digits, recipe, on_measurement=lambda measurement: "stop" if measurement.examples > 2_000 else "go on"
+    )
     assert ending.outcome is Outcome.STOPPED
     assert 2_000 < ending.examples < 3_000
 
@@ -80,10 +82,10 @@ def test_resuming_is_bit_identical(digits: Task, tmp_path: Path) -> None:
     class KilledError(Exception):
         pass
 
-    def kill(measurement: Measurement) -> bool:
+    def kill(measurement: Measurement) -> Action:
         if measurement.examples > 3_500:
             raise KilledError
-        return False
+        return "go on"
 
     with pytest.raises(KilledError):
         trained(digits, recipe, on_measurement=kill, checkpoint=checkpoint, checkpoint_seconds=0.0)

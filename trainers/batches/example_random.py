@@ -56,3 +56,10 @@ def _mix_high(z: Tensor) -> Tensor:
 def _shifted(z: Tensor, bits: int) -> Tensor:
     """A logical shift to the right; torch's keeps the sign."""
     return (z >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def model_generator(device: torch.device) -> torch.Generator:
+    """What a model's own random numbers come from."""
+    if device.type == "cuda":
+        return torch.cuda.default_generators[device.index or 0]
+    return torch.default_generator
