@@ -109,12 +109,12 @@ class Coordinator:
         """The trial to launch now: one that was left, else a new one, else a paused one; None where there is none."""
         with self._lock:
             if self.budget_spent:
-                for trial in self.trials():
-                    if trial.paused_at is not None:
-                        self._stop_paused(trial.number, BUDGET_SPENT)
+                for paused in self.trials():
+                    if paused.paused_at is not None:
+                        self._stop_paused(paused.number, BUDGET_SPENT)
                 return None
-            if not self._requeued and (trial := self._new_trial()) is not None:
-                return self._launch(trial, [])
+            if not self._requeued and (new := self._new_trial()) is not None:
+                return self._launch(new, [])
             if not self._requeued:
                 self._requeued = self._unpaused()
             if not self._requeued:
