@@ -42,7 +42,10 @@ def trials(out: Path) -> list[Trial]:
         (["profile", "digits", "--local-batch-sizes", "48"], "must be a multiple of it; got 48"),
         (["fit", "nothing.csv"], "nothing.csv cannot be read: No such file"),
         (["fit", "nothing.csv", "--predict", "0,1"], "--predict must be whole numbers from 1 on"),
-        (["cluster", "slurm"], "`cluster` is not built yet; built: enqueue, fit, list, narrow, plan, profile, report, run, show, stop, train"),
+        (
+            ["cluster", "slurm"],
+            "`cluster` is not built yet; built: enqueue, fit, list, narrow, plan, profile, report, run, show, stop, train",
+        ),
         (["plan", ".", "--workers", "1,x"], "--workers must be whole numbers from 1 on"),
     ],
 )
