@@ -11,6 +11,7 @@ from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Action, Ending, Measurement
 from largebatch.trainers.batches.micro_batch import MicroBatch, is_out_of_memory, release_memory
+from largebatch.trainers.mailbox import Job
 from largebatch.trainers.run_to_target import run_to_target
 from largebatch.trainers.task import Task
 from largebatch.trainers.training import Training
@@ -60,3 +61,28 @@ def attempt(
         micro_batch.shrink(recipe)
         if dist.is_initialized() and dist.get_world_size() > 1:
             raise RuntimeError(f"out of memory ({problem}); passes of {micro_batch.size} examples fit")
+
+
+def attempt_job(
+    job: Job,
+    task: Task,
+    task_name: str,
+    device: torch.device,
+    on_measurement: Callable[[Measurement], Action],
+    leaving: Callable[[], bool],
+) -> Ending:
+    """``attempt`` what a job says."""
+    return attempt(
+        task,
+        task_name,
+        Recipe.model_validate(job.recipe),
+        Target.model_validate(job.target),
+        max_examples=job.max_examples,
+        device=device,
+        execution=Execution.model_validate(job.execution),
+        on_measurement=on_measurement,
+        checkpoint=Path(job.checkpoint),
+        checkpoint_seconds=job.checkpoint_seconds,
+        past_target=job.past_target,
+        leaving=leaving,
+    )

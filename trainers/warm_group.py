@@ -13,9 +13,7 @@ import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
-from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Action, Ending, Measurement, Outcome
 from largebatch.trainers.failure import describe, failed
 from largebatch.trainers.mailbox import Job
@@ -121,26 +119,13 @@ def _when_told_to_leave(mailbox: Any) -> threading.Event:
 def _train(job: Job, task_name: str, task: Any, mailbox: Any, leaving: threading.Event) -> Ending:
     from ray.train.torch import get_device
 
-    from largebatch.trainers.attempt import attempt
+    from largebatch.trainers.attempt import attempt_job
 
     def on_measurement(measurement: Measurement) -> Action:
         action: Action = ray.get(mailbox.post.remote(job.number, measurement))
         return action
 
     try:
-        return attempt(
-            task,
-            task_name,
-            Recipe.model_validate(job.recipe),
-            Target.model_validate(job.target),
-            max_examples=job.max_examples,
-            device=get_device(),
-            execution=Execution.model_validate(job.execution),
-            on_measurement=on_measurement,
-            checkpoint=Path(job.checkpoint),
-            checkpoint_seconds=job.checkpoint_seconds,
-            past_target=job.past_target,
-            leaving=leaving.is_set,
-        )
+        return attempt_job(job, task, task_name, get_device(), on_measurement, leaving.is_set)
     except Exception as error:
         return failed(describe(error))

@@ -2,17 +2,15 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import torch
 
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.step_time_profile import StepTimeProfile
-from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Action, Ending, Measurement, Outcome, Trial
 from largebatch.studies.engine.coordinator import Coordinator
-from largebatch.trainers.attempt import attempt
+from largebatch.trainers.attempt import attempt, attempt_job
 from largebatch.trainers.failure import describe, failed
 from largebatch.trainers.mailbox import Job
 from largebatch.trainers.step_timing import profile_steps
@@ -47,20 +45,7 @@ def train_in_process(
         on_measurement(measurement)
         return "go on"
 
-    return attempt(
-        load_task(task),
-        task,
-        Recipe.model_validate(job.recipe),
-        Target.model_validate(job.target),
-        max_examples=job.max_examples,
-        device=_device(),
-        execution=Execution.model_validate(job.execution),
-        on_measurement=told,
-        checkpoint=Path(job.checkpoint),
-        checkpoint_seconds=job.checkpoint_seconds,
-        past_target=job.past_target,
-        leaving=leaving.is_set,
-    )
+    return attempt_job(job, load_task(task), task, _device(), told, leaving.is_set)
 
 
 def _device() -> torch.device:
