@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,7 +65,7 @@ def run_study(
                     study = study.model_copy(update={"budget": budget})
                 if needs_step_seconds(study):
                     _time_steps(study, directory, in_process=in_process)
-                coordinator = _coordinator(study, task, target, directory, lease)
+                coordinator = _coordinator(study, task, target, directory, lease, in_process=in_process)
                 _run(coordinator, task, watch, in_process=in_process)
                 _time_steps(study, directory, in_process=in_process)
                 return write_answer(directory)
@@ -106,7 +107,9 @@ def _open(directory: StudyDirectory, study: Study, task: "Task", target: Target)
     Ledger.repair(directory.ledger)
 
 
-def _coordinator(study: Study, task: "Task", target: Target, directory: StudyDirectory, lease: Lease) -> Coordinator:
+def _coordinator(
+    study: Study, task: "Task", target: Target, directory: StudyDirectory, lease: Lease, *, in_process: bool
+) -> Coordinator:
     max_examples = study.budget.examples_per_trial or task.max_examples
     seconds = make_step_seconds(study, directory.profile() if needs_step_seconds(study) else None)
     ledger = Ledger(directory.ledger, study.name, create=True)
@@ -122,9 +125,20 @@ def _coordinator(study: Study, task: "Task", target: Target, directory: StudyDir
         searcher=make_searcher(study, target, max_examples, seconds),
         scheduler=make_scheduler(study, target, max_examples, seconds),
         seconds=seconds,
-        num_devices=study.resources.devices_per_trial,
+        devices_for=_one_device if in_process else _devices_of_trials(study),
         owner=lease.owner,
     )
+
+
+def _one_device(recipe: Recipe) -> int:
+    del recipe
+    return 1
+
+
+def _devices_of_trials(study: Study) -> Callable[[Recipe], int]:
+    from largebatch.studies.engine.devices import devices_for, devices_of
+
+    return partial(devices_for, resources=study.resources, total=devices_of(study).whole)
 
 
 def _checkpoint_bytes(task: "Task", study: Study) -> int:
@@ -196,11 +210,11 @@ def _time_steps(study: Study, directory: StudyDirectory, *, in_process: bool) ->
         profile = profile_in_process(study.task, recipe, sizes, study.execution)
         write_atomically(directory.profile_file, profile.model_dump_json(indent=1))
         return
-    from largebatch.studies.engine.tune_engine import group_shape, run_profile, threads_per_worker
+    from largebatch.studies.engine.devices import devices_of, threads_per_worker
+    from largebatch.studies.engine.tune_engine import run_profile
 
-    num_groups, num_devices = group_shape(study)
-    workers = num_groups * num_devices
-    threads = threads_per_worker(1, workers)
+    workers = devices_of(study).whole
+    threads = threads_per_worker(workers)
     run_profile(study.task, recipe, sizes, workers, threads, study.execution, directory.profile_file)
 
 

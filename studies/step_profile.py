@@ -67,8 +67,9 @@ def _with_ray(
     task: str, workers: Sequence[int] | None, local_batch_sizes: Sequence[int], recipe: Recipe, execution: Execution,
     address: str | None,
 ) -> dict[int, StepTimeProfile]:  # fmt: skip
+    from largebatch.studies.engine.devices import num_devices_at_hand, threads_per_worker
     from largebatch.studies.engine.ray_cluster import ray_cluster
-    from largebatch.studies.engine.tune_engine import num_devices_at_hand, run_profile, threads_per_worker
+    from largebatch.studies.engine.tune_engine import run_profile
 
     profiles = {}
     with ray_cluster(address), tempfile.TemporaryDirectory() as folder:
@@ -76,7 +77,7 @@ def _with_ray(
         counts = workers or [2**power for power in range(total.bit_length())]
         if max(counts) > total:
             raise UserMistake(f"--workers: {max(counts)} workers are asked for; there are {total} devices")
-        threads = threads_per_worker(1, max(counts))  # the same for all counts, or they would not compare
+        threads = threads_per_worker(max(counts))  # the same for all counts, or they would not compare
         for count in counts:
             path = Path(folder) / f"profile-{count}.json"
             run_profile(task, recipe, local_batch_sizes, count, threads, execution, path)

@@ -94,14 +94,32 @@ class Budget(_Section):
 class Resources(_Section):
     """Devices of a trial, trials at once (None fills the machine), seconds between a trial's checkpoints.
 
+    With ``examples_per_device`` a trial takes a device for every so many examples of its global batch, at most all;
+    with ``trials_per_device`` several trials of one device share it.
     ``checkpoint_bytes`` is what all checkpoints of the study may take on disk: those of running trials, then the best
     weights of each batch size, then those of other trials that reached the target.
     """
 
     devices_per_trial: PositiveInt = 1
+    examples_per_device: PositiveInt | None = None
+    trials_per_device: PositiveInt = 1
     concurrent_trials: PositiveInt | None = None
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 30.0
     checkpoint_bytes: PositiveInt = 20_000_000_000
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Resources":
+        if self.examples_per_device is not None and self.devices_per_trial > 1:
+            raise ValueError(
+                f"examples_per_device: {self.examples_per_device} and devices_per_trial: {self.devices_per_trial} both "
+                f"say how many devices a trial takes; leave one out"
+            )
+        if self.trials_per_device > 1 and (self.devices_per_trial > 1 or self.examples_per_device is not None):
+            raise ValueError(
+                f"trials_per_device: {self.trials_per_device} is for trials of one device each; leave out "
+                f"devices_per_trial and examples_per_device"
+            )
+        return self
 
 
 class Study(_Section):

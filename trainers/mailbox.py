@@ -1,7 +1,7 @@
 """The mailbox between the trials and the warm groups. Knows neither torch nor Ray: each would cost its process seconds.
 
-It hands a job to whichever group is idle, keeps the events of each trial in order, and gives a job again to the next
-group when the workers that had it died.
+It keeps the jobs of each group and the events of each trial in order, gives a job again when the workers that had it
+died, and to another group of the same size when its own is lost.
 """
 
 import asyncio
@@ -29,6 +29,7 @@ class Job:
     checkpoint_seconds: float
     execution: Mapping[str, Any]
     past_target: bool = False
+    group: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +43,10 @@ class Event:
 class Mailbox:
     """Jobs from the trials to the groups, events back. One Ray actor a study; all methods run on one event loop."""
 
-    def __init__(self, num_groups: int) -> None:
-        self._num_groups = num_groups  # that are not lost
-        self._loss = ""  # why the last group was lost
-        self._waiting: asyncio.Queue[Job | None] = asyncio.Queue()
+    def __init__(self) -> None:
+        self._sizes: dict[int, int] = {}  # of the groups that are open, in devices
+        self._losses: dict[int, tuple[int, str]] = {}  # size of a group that is lost, and why
+        self._waiting: dict[int, asyncio.Queue[Job | None]] = defaultdict(asyncio.Queue)  # for each group
         self._jobs: dict[int, list[Job | None]] = defaultdict(list)  # of each group, in the order it took them
         self._unfinished: dict[int, Job] = {}  # group -> job that it works on
         self._deaths: dict[int, int] = defaultdict(int)  # trial -> deaths of workers that had it
@@ -54,18 +55,29 @@ class Mailbox:
         self._measurements: dict[int, list[Measurement]] = defaultdict(list)
         self._endings: dict[int, Ending] = {}
         self._news: dict[int, asyncio.Event] = defaultdict(asyncio.Event)
-        self._started = asyncio.Event()  # the first group has joined, or is lost
         self._taking: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._leaving = asyncio.Event()
 
+    async def open(self, group: int, num_devices: int) -> None:
+        """A group is being started."""
+        self._sizes[group] = num_devices
+
     async def submit(self, job: Job) -> None:
-        """Queue a trial."""
+        """Queue a trial for its group."""
         self._cancelled.discard(job.number)
         self._pausing.discard(job.number)
-        if self._num_groups:
-            await self._waiting.put(job)
-        else:
-            self._end(job.number, failed(self._loss))
+        self._give(job, job.group)
+
+    def _give(self, job: Job, group: int) -> None:
+        """Queue a job; that of a lost group goes to another of its size, and without any the trial fails."""
+        if group in self._losses:
+            size, why = self._losses[group]
+            heir = next((other for other, its_size in self._sizes.items() if its_size == size), None)
+            if heir is None:
+                self._end(job.number, failed(why))
+                return
+            group = heir
+        self._waiting[group].put_nowait(job)
 
     async def cancel(self, number: int) -> None:
         """Let the group that trains trial ``number`` leave it at its next measurement."""
@@ -96,38 +108,31 @@ class Mailbox:
 
         What the workers before them left unfinished is queued again, or ended as failed after too many deaths.
         """
-        self._started.set()
         job = self._unfinished.pop(group, None)
         if job is not None:
             self._deaths[job.number] += 1
             if self._deaths[job.number] >= MAX_DEATHS:
                 self._end(job.number, failed(f"its workers died {MAX_DEATHS} times"))
             else:
-                await self._waiting.put(job)
+                self._give(job, group)
         return len(self._jobs[group])
 
-    async def started(self) -> None:
-        """Wait for the first group."""
-        await self._started.wait()
-
     async def lose(self, group: int, reason: str) -> None:
-        """A group is gone for good. Without any left, every trial fails for that reason."""
-        self._started.set()
-        self._num_groups -= 1
-        self._loss = reason
-        unfinished = self._unfinished.pop(group, None)
-        if unfinished is not None:
-            await self._waiting.put(unfinished)
-        while not self._num_groups and not self._waiting.empty():
-            job = self._waiting.get_nowait()
+        """A group is gone for good; its jobs are another's now."""
+        if group in self._losses:  # each of its workers says so
+            return
+        self._losses[group] = (self._sizes.pop(group, 0), reason)
+        unfinished, waiting = self._unfinished.pop(group, None), self._waiting[group]
+        jobs = [unfinished, *(waiting.get_nowait() for _ in range(waiting.qsize()))]
+        for job in jobs:
             if job is not None:
-                self._end(job.number, failed(reason))
+                self._give(job, group)
 
     async def next_job(self, group: int, index: int) -> Job | None:
         """Wait for the ``index``-th job of a group, the same for each of its workers; None means to quit."""
         async with self._taking[group]:
             while index >= len(self._jobs[group]):
-                job = await self._waiting.get()
+                job = await self._waiting[group].get()
                 if job is not None and job.number in self._cancelled:
                     continue
                 self._jobs[group].append(job)
@@ -135,10 +140,10 @@ class Mailbox:
                     self._unfinished[group] = job
         return self._jobs[group][index]
 
-    async def close(self) -> None:
-        """Let the groups quit once the queue is empty."""
-        for _ in range(self._num_groups):
-            await self._waiting.put(None)
+    async def close(self, group: int) -> None:
+        """Let a group quit once its queue is empty."""
+        self._sizes.pop(group, None)
+        self._waiting[group].put_nowait(None)
 
     async def post(self, number: int, measurement: Measurement) -> Action:
         """Take a measurement and say what the training is to do."""

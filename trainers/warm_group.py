@@ -27,6 +27,7 @@ class WarmGroup:
         work: What each worker runs with ``config``.
         config: Plain values and actor handles.
         num_devices: Workers of the group.
+        share: Groups that share one device.
         max_restarts: How often Ray Train starts the group again when a worker dies.
         storage: Folder for what Ray Train writes.
     """
@@ -38,15 +39,20 @@ class WarmGroup:
         config: Mapping[str, Any],
         *,
         num_devices: int,
+        share: int,
         max_restarts: int,
         storage: Path,
     ) -> None:
-        use_gpu = ray.cluster_resources().get("GPU", 0) >= num_devices
+        use_gpu = ray.cluster_resources().get("GPU", 0) > 0
         trainer = TorchTrainer(
             work,
             train_loop_config=dict(config),
             torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
-            scaling_config=ScalingConfig(num_workers=num_devices, use_gpu=use_gpu),
+            scaling_config=ScalingConfig(
+                num_workers=num_devices,
+                use_gpu=use_gpu,
+                resources_per_worker={"GPU" if use_gpu else "CPU": 1 / share},
+            ),
             run_config=RunConfig(
                 name=name, storage_path=str(storage), failure_config=FailureConfig(max_failures=max_restarts)
             ),
@@ -60,6 +66,11 @@ class WarmGroup:
             trainer.fit()
         except BaseException as error:
             self._error = error
+
+    @property
+    def alive(self) -> bool:
+        """Whether its work goes on, or will."""
+        return self._thread.is_alive()
 
     def wait(self) -> None:
         """Wait until the work has returned.

@@ -7,7 +7,7 @@ before it is answered.
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,7 +37,8 @@ class Coordinator:
     """Owns the ledger and the curves of a running study.
 
     ``max_examples`` is where a trial gives up, ``checkpoint_bytes`` what one may need on disk; ``owner`` names this
-    process in the ledger. ``seconds`` are of a step at the plan's worker counts, where the study needs them.
+    process in the ledger. ``seconds`` are of a step at the plan's worker counts, where the study needs them;
+    ``devices_for`` a recipe is how many devices its trial takes.
     """
 
     study: Study
@@ -50,7 +51,7 @@ class Coordinator:
     scheduler: Scheduler
     steering: Steering
     seconds: StepSeconds | None
-    num_devices: int
+    devices_for: Callable[[Recipe], int]
     checkpoint_bytes: int
     owner: str
     _requeued: list[Trial] = field(default_factory=list)
@@ -178,8 +179,8 @@ class Coordinator:
 
     def _create(self, recipe: Recipe, why: str, repeat_of: int | None = None, request: str | None = None) -> Trial:
         return self.ledger.create(
-            self.study.space, recipe, num_devices=self.num_devices, owner=self.owner, why=why, repeat_of=repeat_of,
-            request=request,
+            self.study.space, recipe, num_devices=self.devices_for(recipe), owner=self.owner, why=why,
+            repeat_of=repeat_of, request=request,
         )  # fmt: skip
 
     def _launch(self, trial: Trial, curve: list[Measurement]) -> Trial:
@@ -287,7 +288,7 @@ class Coordinator:
             self.checkpoints.branch(parent.number, len(trials))
             origin = Origin(parent=parent.number, examples=parent.paused_at, replaces=trial.number)
             child = self.ledger.create(
-                self.study.space, branch.recipe, num_devices=self.num_devices, owner=self.owner,
+                self.study.space, branch.recipe, num_devices=self.devices_for(branch.recipe), owner=self.owner,
                 why=f"branches from trial {parent.number} in the place of trial {trial.number}", origin=origin,
             )  # fmt: skip
         self._stop_paused(trial.number, f"replaced by trial {child.number}: {why}")

@@ -43,17 +43,18 @@ def train_with_ray(
     """
     import ray
 
-    from largebatch.studies.engine.tune_engine import num_devices_at_hand, storage_folder, threads_per_worker
+    from largebatch.studies.engine.devices import num_devices_at_hand, threads_per_worker
+    from largebatch.studies.engine.tune_engine import storage_folder
     from largebatch.trainers.mailbox import Mailbox
     from largebatch.trainers.warm_group import WarmGroup, serve_trials
 
     workers, total = int(job.recipe["num_workers"]), num_devices_at_hand()
     num_devices = max(count for count in range(1, min(workers, total) + 1) if num_groups % count == 0)
-    mailbox = ray.remote(num_cpus=0)(Mailbox).remote(1)
-    config = {"mailbox": mailbox, "task": task_name, "threads": threads_per_worker(1, num_devices), "group": 0}
+    mailbox = ray.remote(num_cpus=0)(Mailbox).remote()
+    config = {"mailbox": mailbox, "task": task_name, "threads": threads_per_worker(num_devices), "group": 0}
     with storage_folder() as storage:
         group = WarmGroup(
-            "train", serve_trials, config, num_devices=num_devices, max_restarts=MAX_RESTARTS, storage=storage
+            "train", serve_trials, config, num_devices=num_devices, share=1, max_restarts=MAX_RESTARTS, storage=storage
         )
         ray.get(mailbox.submit.remote(job))
         ending, told = None, False
@@ -66,6 +67,6 @@ def train_with_ray(
             for measurement in event.measurements:
                 on_measurement(measurement)
             ending = event.ending
-        ray.get(mailbox.close.remote())
+        ray.get(mailbox.close.remote(0))
         group.wait()
     return ending, num_devices

@@ -7,8 +7,7 @@ that trials cannot deadlock on the CPUs of their own drivers.
 
 import shutil
 import tempfile
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -21,11 +20,13 @@ from ray.tune.search import Searcher as TuneSearcher
 
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
-from largebatch.spaces.trial import ACTIONS, Action
+from largebatch.spaces.trial import ACTIONS, Action, Trial
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.engine.coordinator import Coordinator
+from largebatch.studies.engine.devices import Devices, devices_of, threads_per_worker
+from largebatch.studies.engine.groups import Groups
+from largebatch.studies.engine.interrupts import kept_interrupts
 from largebatch.studies.engine.relay_trial import RelayTrial
-from largebatch.studies.study import Study
 from largebatch.trainers.failure import failed
 from largebatch.trainers.mailbox import Event, Job, Mailbox
 from largebatch.trainers.step_timing import serve_profile
@@ -33,10 +34,6 @@ from largebatch.trainers.warm_group import WarmGroup, serve_trials
 
 MAX_RESTARTS = 100
 """Deaths of workers that one group survives; a recipe that kills them is given up much earlier."""
-
-MAX_GROUPS = 8
-"""Groups that a machine is filled with unless the study says otherwise; more CPUs mean more threads a group."""
-
 
 _NEXT_TO_NOTHING = {"memory": 1}
 """Tune insists on a resource; a byte of memory is on every node and keeps the CPUs for the groups."""
@@ -50,39 +47,27 @@ def run_trials(coordinator: Coordinator) -> None:
     Raises:
         UserMistake: that the coordinator raised.
     """
-    num_groups, num_devices = group_shape(coordinator.study)
-    coordinator.refuse_what_cannot_fit(num_groups)
-    mailbox = ray.remote(num_cpus=0)(Mailbox).remote(num_groups)
+    devices = devices_of(coordinator.study)
+    coordinator.refuse_what_cannot_fit(devices.most_trials)
+    mailbox = ray.remote(num_cpus=0)(Mailbox).remote()
     with storage_folder() as storage:
-        work = {
-            "mailbox": mailbox,
-            "task": coordinator.study.task,
-            "threads": threads_per_worker(num_groups, num_devices),
-        }
+        work = {"mailbox": mailbox, "task": coordinator.study.task, "threads": threads_per_worker(devices.units)}
 
-        def start(index: int) -> WarmGroup:
+        def open_group(index: int, num_devices: int) -> WarmGroup:
             return WarmGroup(
                 f"group-{index}",
                 serve_trials,
                 {**work, "group": index},
                 num_devices=num_devices,
+                share=devices.share,
                 max_restarts=MAX_RESTARTS,
                 storage=storage,
             )
 
-        def start_others() -> None:
-            """Once the first has joined: starting is work for the processor, and the first trial should not wait."""
-            ray.get(mailbox.started.remote())
-            groups.extend(start(index) for index in range(1, num_groups))
-
-        groups = [start(0)]
-        starting = threading.Thread(target=start_others, daemon=True, name="start-groups")
-        starting.start()
-        _run_tune(coordinator, mailbox, num_groups, storage)
-        starting.join()
-        ray.get(mailbox.close.remote())
-        for group in groups:
-            group.wait()
+        groups = Groups(devices, open_group, mailbox)
+        with kept_interrupts() as check:
+            _run_tune(_Proposals(coordinator, groups, devices, check), mailbox, devices.most_trials, storage)
+        groups.close()
 
 
 def run_profile(
@@ -99,7 +84,9 @@ def run_profile(
         "execution": execution.model_dump(),
     }
     with storage_folder() as storage:
-        group = WarmGroup("profile", serve_profile, work, num_devices=num_devices, max_restarts=1, storage=storage)
+        group = WarmGroup(
+            "profile", serve_profile, work, num_devices=num_devices, share=1, max_restarts=1, storage=storage
+        )
         try:
             group.wait()
         except Exception as error:
@@ -108,38 +95,6 @@ def run_profile(
                 f"task: steps of {task} could not be timed ({reason}); every trial is recorded, and the same command "
                 f"times them again"
             ) from error
-
-
-def group_shape(study: Study) -> tuple[int, int]:
-    """How many trials run at once, and on how many devices each; by default they fill the machine.
-
-    Raises:
-        UserMistake: if a trial asks for more devices than there are.
-    """
-    resources = study.resources
-    num_devices = resources.devices_per_trial
-    total = num_devices_at_hand()
-    if num_devices > total:
-        raise UserMistake(f"resources.devices_per_trial: {num_devices} devices are asked for; there are {total}")
-    filling = min(total // num_devices, study.budget.trials or MAX_GROUPS, MAX_GROUPS)
-    wanted = resources.concurrent_trials or filling
-    if wanted * num_devices > total:
-        raise UserMistake(
-            f"resources: {wanted} concurrent trials of {num_devices} devices need {wanted * num_devices}; "
-            f"there are {total}"
-        )
-    return wanted, num_devices
-
-
-def num_devices_at_hand() -> int:
-    """The GPUs of the cluster, else its CPUs."""
-    available = ray.cluster_resources()
-    return int(available.get("GPU", 0)) or int(available.get("CPU", 1))
-
-
-def threads_per_worker(num_groups: int, num_devices: int) -> int:
-    """An even share of the CPUs."""
-    return max(1, int(ray.cluster_resources().get("CPU", 1)) // (num_groups * num_devices))
 
 
 @contextmanager
@@ -152,16 +107,16 @@ def storage_folder() -> Iterator[Path]:
         shutil.rmtree(storage, ignore_errors=True)
 
 
-def _run_tune(coordinator: Coordinator, mailbox: Any, num_groups: int, storage: Path) -> None:
-    proposals = _Proposals(coordinator)
-    decisions = _Decisions(coordinator, proposals, mailbox)
+def _run_tune(proposals: "_Proposals", mailbox: Any, most_trials: int, storage: Path) -> None:
+    proposals.prepare()
+    decisions = _Decisions(proposals, mailbox)
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(RelayTrial, mailbox=mailbox), _NEXT_TO_NOTHING),
         tune_config=tune.TuneConfig(
             search_alg=proposals,
             scheduler=decisions,
             num_samples=-1,
-            max_concurrent_trials=num_groups,
+            max_concurrent_trials=most_trials,
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(
@@ -184,37 +139,59 @@ class _Unsaved:
 
 
 class _Proposals(_Unsaved, TuneSearcher):  # type: ignore[misc]
-    """Tune's searcher: hands on the coordinator's next trial."""
+    """Tune's searcher: hands on the coordinator's next trial, once it has a seat on the devices."""
 
-    def __init__(self, coordinator: Coordinator) -> None:
+    def __init__(
+        self, coordinator: Coordinator, groups: Groups, devices: Devices, check_interrupts: Callable[[], None]
+    ) -> None:
         super().__init__()
-        self._coordinator = coordinator
+        self.coordinator, self._groups, self._devices = coordinator, groups, devices
+        self.check_interrupts = check_interrupts
+        self._next: Trial | None = None  # the one that waits for a seat, or for Tune
+        self._group: int | None = None  # its seat
         self.numbers: dict[str, int] = {}
         self.begun = False
         self.over = False
 
+    def prepare(self) -> None:
+        """Seat the next trial, so that its group starts; before Tune, which takes seconds to start itself."""
+        if self._next is None:
+            self._next = self.coordinator.next_trial()
+        if self._next is not None and self._group is None:
+            num_devices = min(self._next.num_devices, self._devices.units)
+            self._group = self._groups.seat(self._next.number, num_devices)
+
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next job, or that there is none; one alone until it has begun, so that nothing slows its start."""
+        self.check_interrupts()
         if self.numbers and not self.begun:
             return None
-        trial = None if self.over else self._coordinator.next_trial()
+        if self.over:
+            return str(TuneSearcher.FINISHED)
+        self.prepare()
+        trial, group = self._next, self._group
         if trial is None:
-            return None if self._coordinator.waits and not self.over else str(TuneSearcher.FINISHED)
+            return None if self.coordinator.waits else str(TuneSearcher.FINISHED)
+        if group is None:
+            return None
+        self._next = self._group = None
         self.numbers[trial_id] = trial.number
-        study = self._coordinator.study
+        study = self.coordinator.study
         job = Job(
             number=trial.number,
             recipe=trial.recipe.model_dump(),
-            target=self._coordinator.target.model_dump(),
-            max_examples=self._coordinator.max_examples,
-            checkpoint=str(self._coordinator.checkpoints.last(trial.number).absolute()),
+            target=self.coordinator.target.model_dump(),
+            max_examples=self.coordinator.max_examples,
+            checkpoint=str(self.coordinator.checkpoints.last(trial.number).absolute()),
             checkpoint_seconds=study.resources.checkpoint_seconds,
             execution=study.execution.model_dump(),
+            group=group,
         )
         return {"job": asdict(job)}
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
-        """See Tune; endings are recorded by the scheduler, which Tune tells first."""
+        """Give the trial's seat back; its ending is recorded by the scheduler, which Tune tells first."""
+        self._groups.leave(self.numbers[trial_id])
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the ledger is the record."""
@@ -226,16 +203,16 @@ class _Proposals(_Unsaved, TuneSearcher):  # type: ignore[misc]
 class _Decisions(_Unsaved, FIFOScheduler):  # type: ignore[misc]
     """Tune's scheduler: records events through the coordinator and hands on its decisions."""
 
-    def __init__(self, coordinator: Coordinator, proposals: _Proposals, mailbox: Any) -> None:
+    def __init__(self, proposals: _Proposals, mailbox: Any) -> None:
         super().__init__()
-        self._coordinator = coordinator
-        self._proposals = proposals
+        self._coordinator, self._proposals = proposals.coordinator, proposals
         self._mailbox = mailbox
         self.problem: Exception | None = None
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Record measurements; stop where the coordinator says so."""
         del tune_controller
+        self._proposals.check_interrupts()
         if self.problem is not None:
             return str(TrialScheduler.STOP)
         number = self._proposals.numbers[trial.trial_id]

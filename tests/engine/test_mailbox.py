@@ -12,8 +12,11 @@ from largebatch.trainers.mailbox import MAX_DEATHS, Job, Mailbox
 ENDING = Ending(outcome=Outcome.EXHAUSTED, step=1, examples=1, seconds=1.0)
 
 
-def job(number: int) -> Job:
-    return Job(number=number, recipe={}, target={}, max_examples=1, checkpoint="", checkpoint_seconds=1.0, execution={})
+def job(number: int, group: int = 0) -> Job:
+    return Job(
+        number=number, recipe={}, target={}, max_examples=1, checkpoint="", checkpoint_seconds=1.0, execution={},
+        group=group,
+    )  # fmt: skip
 
 
 def measurement(step: int) -> Measurement:
@@ -26,7 +29,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 def test_a_trial_from_submission_to_its_end() -> None:
     async def work() -> None:
-        mailbox = Mailbox(1)
+        mailbox = Mailbox()
         assert await mailbox.join(0) == 0
         await mailbox.submit(job(7))
         assert await mailbox.next_job(0, 0) == await mailbox.next_job(0, 0) == job(7)  # the same for each worker
@@ -37,7 +40,7 @@ def test_a_trial_from_submission_to_its_end() -> None:
         assert event.ending is None
         await mailbox.finish(0, 7, ENDING)
         assert (await mailbox.next_event(7)).ending == ENDING
-        await mailbox.close()
+        await mailbox.close(0)
         assert await mailbox.next_job(0, 1) is None
 
     run(work())
@@ -45,7 +48,7 @@ def test_a_trial_from_submission_to_its_end() -> None:
 
 def test_a_cancelled_trial_is_told_and_then_silent() -> None:
     async def work() -> None:
-        mailbox = Mailbox(1)
+        mailbox = Mailbox()
         await mailbox.submit(job(0))
         await mailbox.next_job(0, 0)
         await mailbox.cancel(0)
@@ -59,7 +62,7 @@ def test_a_cancelled_trial_is_told_and_then_silent() -> None:
 
 def test_a_job_cancelled_in_the_queue_is_skipped() -> None:
     async def work() -> None:
-        mailbox = Mailbox(1)
+        mailbox = Mailbox()
         await mailbox.submit(job(0))
         await mailbox.cancel(0)
         await mailbox.submit(job(1))
@@ -70,7 +73,7 @@ def test_a_job_cancelled_in_the_queue_is_skipped() -> None:
 
 def test_a_dead_group_s_job_is_given_again_then_given_up() -> None:
     async def work() -> None:
-        mailbox = Mailbox(1)
+        mailbox = Mailbox()
         await mailbox.submit(job(3))
         for death in range(MAX_DEATHS):
             index = await mailbox.join(0)
@@ -84,18 +87,36 @@ def test_a_dead_group_s_job_is_given_again_then_given_up() -> None:
     run(work())
 
 
-def test_without_any_group_every_trial_fails_with_the_reason() -> None:
+def test_each_group_has_its_own_jobs_and_quits_when_they_are_done() -> None:
     async def work() -> None:
-        mailbox = Mailbox(2)
+        mailbox = Mailbox()
+        await mailbox.submit(job(0, group=1))
+        await mailbox.submit(job(1, group=0))
+        await mailbox.close(1)
+        assert await mailbox.next_job(0, 0) == job(1, group=0)
+        assert await mailbox.next_job(1, 0) == job(0, group=1)
+        assert await mailbox.next_job(1, 1) is None
+
+    run(work())
+
+
+def test_a_lost_group_s_jobs_go_to_one_of_its_size_and_fail_without_any() -> None:
+    async def work() -> None:
+        mailbox = Mailbox()
+        for group, size in enumerate((1, 2, 1)):
+            await mailbox.open(group, size)
         await mailbox.submit(job(0))
         await mailbox.next_job(0, 0)
-        await mailbox.lose(0, "no torch")
-        assert await mailbox.next_job(1, 0) == job(0)  # the other group takes it over
-        await mailbox.lose(1, "no torch")
         await mailbox.submit(job(1))
-        for number in (0, 1):
-            ending = (await mailbox.next_event(number)).ending
-            assert ending is not None
-            assert ending.reason == "no torch"
+        await mailbox.lose(0, "no torch")
+        await mailbox.lose(0, "no torch")  # each of its workers says so
+        assert [await mailbox.next_job(2, index) for index in (0, 1)] == [job(0), job(1)]
+        await mailbox.finish(2, 0, ENDING)
+        await mailbox.lose(2, "no torch")
+        await mailbox.submit(job(2, group=2))
+        assert (await mailbox.next_event(0)).ending == ENDING
+        ending = (await mailbox.next_event(2)).ending
+        assert ending is not None
+        assert ending.reason == "no torch"
 
     run(work())

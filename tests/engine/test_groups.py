@@ -1,0 +1,98 @@
+"""Trials of different device counts on one cluster, and groups that give their devices back on every way out."""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from largebatch.studies.record.ledger import Ledger
+
+AVAILABLE = """
+import ray
+ray.init(address="{address}", logging_level="ERROR", log_to_driver=False)
+print("CPUs:", ray.available_resources().get("CPU", 0), flush=True)
+"""
+
+
+@pytest.fixture
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
+    """The address of a Ray of four CPUs that is not ours to end, and the environment of who may use it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    environment = {
+        **os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"
+    }  # fmt: skip
+    arguments = [
+        sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--node-ip-address=127.0.0.1",
+        f"--port={address.split(':')[1]}", "--num-cpus=4", "--include-dashboard=false", "--disable-usage-stats",
+    ]  # fmt: skip
+    log = tmp_path_factory.mktemp("ray") / "log"
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            arguments, stdout=file, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+        )
+    try:
+        deadline = time.monotonic() + 120
+        while "Ray runtime started" not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.5)
+        yield address, environment
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(60)
+
+
+def wait_until_free(address: str, environment: dict[str, str]) -> None:
+    """All four CPUs are given back, and stay so."""
+    deadline, output = time.monotonic() + 90, ""
+    while "CPUs: 4.0" not in output:
+        assert time.monotonic() < deadline, output
+        output = subprocess.run(
+            [sys.executable, "-c", AVAILABLE.format(address=address)],
+            capture_output=True, text=True, timeout=120, env=environment, check=False,
+        ).stdout  # fmt: skip
+
+
+@pytest.mark.slow
+def test_trials_of_one_and_two_devices_give_all_back_however_the_study_ends(
+    cluster: tuple[str, dict[str, str]], tmp_path: Path, study_text: str
+) -> None:
+    """kill -9, Ctrl-C, and the end, each while or after groups of one and of two devices were open."""
+    address, environment = cluster
+    study, out = tmp_path / "small.yaml", tmp_path / "out"
+    text = study_text.replace("{checkpoint_seconds: 0}", "{checkpoint_seconds: 0, examples_per_device: 64}")
+    study.write_text(text.replace("trials: 6", "trials: 6"))
+    arguments = [sys.executable, "-m", "largebatch", "run", str(study), "--out", str(out), "--address", address]
+
+    def ended() -> int:
+        ledger = out / "ledger.log"
+        trials = Ledger(ledger, "small", create=False).trials() if ledger.exists() else []
+        return sum(trial.ending is not None for trial in trials)
+
+    for number, expected in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130), (None, 0)):
+        before, deadline = ended(), time.monotonic() + 400
+        with subprocess.Popen(
+            arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        ) as process:
+            while number is not None and ended() < before + 1:
+                assert process.poll() is None, process.communicate()[0]
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+            if number is not None:
+                process.send_signal(number)
+            output, _ = process.communicate(timeout=400)
+        assert process.returncode == expected, output
+        wait_until_free(address, environment)
+    trials = Ledger(out / "ledger.log", "small", create=False).trials()
+    assert [trial.number for trial in trials] == list(range(6))
+    assert all(trial.ending is not None and not trial.ending.reason for trial in trials)
+    assert {trial.recipe.global_batch_size: trial.num_devices for trial in trials} == {32: 1, 64: 1, 128: 2}
