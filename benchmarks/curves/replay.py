@@ -37,6 +37,8 @@ SPACE = Space.model_validate(
         "norm_batch_size": NORM_BATCH_SIZE,
     }
 )
+FAR, STIFFNESS = 3.0, 1e-3
+"""Doublings beyond which recipes do not smooth one another; a weak pull of the quadratic to flatness."""
 Cell = tuple[int, str, float, float]
 """Batch size, optimizer, learning rate, warm-up."""
 
@@ -105,26 +107,34 @@ class Table:
         return runs.get(seed) or runs[SEEDS[0]]
 
     def true_steps(self) -> dict[Cell, float]:
-        """Steps of each recipe of which all seeds reached the target: their mean in log, smoothed along the rates.
+        """Steps of each recipe of which any seed reached the target: their mean in log.
 
-        A parabola through the rates near by (normal weights of one doubling) takes out the luck of three seeds, which
-        would else make the luckiest recipe the best known.
+        Where all seeds did, smoothed with the recipes near by, which would else make the luckiest of them the best
+        known. A seed that did not counts with all the examples that it was given (a restricted mean).
         """
-        means = {}
+        means, truth = {}, {}
         for cell, runs in self._trainings.items():
             steps = [run.steps_to_target for run in runs.values()]
-            if all(step is not None for step in steps):
-                means[cell] = float(np.mean(np.log([step for step in steps if step is not None])))
-        return {cell: math.exp(_smoothed(cell, means)) for cell in means}
+            if any(one is not None for one in steps):
+                most = self.max_examples / cell[0]
+                mean = float(np.mean(np.log([most if one is None else one for one in steps])))
+                (truth if None in steps else means)[cell] = mean
+        truth |= {cell: _smoothed(cell, means) for cell in means}
+        return {cell: math.exp(one) for cell, one in truth.items()}
 
 
 def _smoothed(cell: Cell, means: dict[Cell, float]) -> float:
-    alike = [other for other in means if (*other[:2], other[3]) == (*cell[:2], cell[3])]
-    away = np.array([math.log2(other[2] / cell[2]) for other in alike])
-    values = np.array([means[other] for other in alike])
-    weights = np.exp(-0.25 * away**2)  # the root of the normal weights: polyfit squares them
-    degree = min(2, len(alike) - 1)
-    return float(np.polyfit(away, values, degree, w=weights)[-1])
+    """A quadratic in log(batch size) and log(rate) through the means near by, with normal weights of one doubling."""
+    alike = [other for other in means if (other[1], other[3]) == (cell[1], cell[3])]
+    b = np.array([math.log2(other[0] / cell[0]) for other in alike])
+    r = np.array([math.log2(other[2] / cell[2]) for other in alike])
+    near = b**2 + r**2 < FAR**2
+    b, r = b[near], r[near]
+    values = np.array([means[other] for other in alike])[near]
+    weights = np.exp(-0.5 * (b**2 + r**2))
+    terms = np.stack([np.ones_like(r), r, r**2, b, b * r, b**2], axis=1)
+    held = np.diag([0.0, *[STIFFNESS] * 5])  # else few neighbours leave it undetermined
+    return float(np.linalg.solve(terms.T @ (weights[:, None] * terms) + held, terms.T @ (weights * values))[0])
 
 
 def _read(name: str) -> Iterator[tuple[int, tuple[str, float, float], int, Recorded]]:
