@@ -13,7 +13,18 @@ MAX_ROWS = 1500
 """Trials listed at most; the ledger has them all."""
 
 _MAX_REASON = 160
-_COLUMNS = ("trial", "batch", "learning rate", "steps to target", "steps", "examples", "outcome", "recipe", "reason")
+_COLUMNS = (
+    "trial",
+    "batch",
+    "learning rate",
+    "steps to target",
+    "steps",
+    "examples",
+    "outcome",
+    "recipe",
+    "ended",
+    "proposed",
+)
 
 _GLOSSARY = {
     "step": "One update of the model's weights.",
@@ -88,6 +99,7 @@ def _trial_cells(trial: Trial, names: Sequence[str]) -> tuple[str, ...]:
         outcome_words(trial),
         recipe_words(trial.recipe, names),
         textwrap.shorten(ending.reason, _MAX_REASON, placeholder=" …") if ending is not None else "",
+        textwrap.shorten(trial.why, _MAX_REASON, placeholder=" …"),
     )
 
 

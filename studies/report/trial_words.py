@@ -1,5 +1,6 @@
 """A trial in words, and the choice of trials to draw where there are too many."""
 
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -9,6 +10,8 @@ from largebatch.spaces.trial import Outcome, Trial
 from largebatch.studies.report.answer import format_number, format_seconds
 
 Item = TypeVar("Item")
+WIDTH = 72
+"""Letters in a line of the text under the pointer."""
 
 _NAMES = {"global_batch_size": "batch", "learning_rate": "learning rate"}
 _OTHERS = [name for name in Recipe.model_fields if name not in ("global_batch_size", "learning_rate", "num_workers")]
@@ -69,7 +72,7 @@ def recipe_words(recipe: Recipe, names: Sequence[str]) -> str:
 
 
 def trial_words(trial: Trial, names: Sequence[str]) -> str:
-    """The recipe and the ending of a trial in two or three lines, for the text under the pointer."""
+    """The recipe, the ending and the reason of a trial in a few lines, for the text under the pointer."""
     lines = [f"trial {trial.number}: {recipe_words(trial.recipe, ['global_batch_size', 'learning_rate'])}"]
     lines += [recipe_words(trial.recipe, names[start : start + 3]) for start in range(0, len(names), 3)]
     ending = trial.ending
@@ -81,6 +84,7 @@ def trial_words(trial: Trial, names: Sequence[str]) -> str:
         lines.append(f"reached after {format_number(steps)} steps, {format_number(examples)} examples, {seconds}")
     else:
         lines.append(f"{outcome_words(trial)} at step {ending.step:,}, {ending.examples:,} examples")
+    lines += textwrap.wrap(trial.why, WIDTH, max_lines=3, placeholder=" …")
     return "\n".join(lines)
 
 

@@ -37,7 +37,10 @@ def trial(number: int, size: int, rate: float, seed: int = 0, reason: str = "") 
         reason=reason or outcome.value,
     )
     recipe = Recipe(global_batch_size=size, learning_rate=rate, norm_batch_size=16, seed=seed)
-    return Trial(number=number, recipe=recipe, num_devices=1, running=False, intermediate={}, ending=ending)
+    why = reason or "the laws of 9 trials expect fewer steps here than anywhere else"
+    return Trial(
+        number=number, recipe=recipe, num_devices=1, running=False, intermediate={}, ending=ending, why=why
+    )  # fmt: skip
 
 
 def trials(repeats: int = 1) -> list[Trial]:
