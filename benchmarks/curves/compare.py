@@ -1,6 +1,9 @@
 """guided against its peers on the recorded tables: examples until the plan is near the best known at all worker counts.
 
     python benchmarks/curves/compare.py digits waveforms galaxies --seeds 20
+    python benchmarks/curves/compare.py digits-live --seeds 5 --examples 400000
+
+The second really trains (``live.py``).
 
 Each peer runs both ways that a user would run it: one study a worker count (its objective: the time to target there),
 and one study with the batch size as a dimension (its objective: the mean of log(time) over the worker counts). All pay
@@ -16,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from live import LiveTable
 from numpy.typing import NDArray
 from peers import MAX_RESOURCE, PEERS, finite, make_peer, recipe_of
 from record import BATCH_SIZES
@@ -37,6 +41,7 @@ OURS = ("guided", "our-tpe", "our-halton")
 WAYS = ("each", "one")
 GRACE_EVALUATIONS = 2
 NEAR = math.log(1.05)
+LIVE = "-live"
 
 
 class Judge:
@@ -152,7 +157,8 @@ def run_each(name: str, judge: Judge, seed: int, most: int, trials: int) -> Iter
 
 def compare(task: str, shuffled: bool, method: str, way: str, seed: int, most: int, trials: int) -> dict[str, Any]:
     """One run of one method: its whole trace."""
-    judge = Judge(Table(task, seed if shuffled else None))
+    live = task.removesuffix(LIVE)
+    judge = Judge(LiveTable(live) if task != live else Table(task, seed if shuffled else None))
     began = time.perf_counter()
     if method in OURS:
         points = run_ours(method, judge, seed, most, trials)

@@ -27,7 +27,7 @@ import torch
 
 from largebatch import Task
 from largebatch.spaces.recipe import Recipe
-from largebatch.spaces.trial import Measurement, Outcome
+from largebatch.spaces.trial import Action, Measurement, Outcome
 from largebatch.trainers.run_to_target import run_to_target
 from largebatch.trainers.task import load_task
 from largebatch.trainers.training import Training
@@ -106,11 +106,11 @@ def train(task: Task, cell: dict[str, Any], best: float | None) -> dict[str, Any
     limit = task.max_examples if best is None else min(task.max_examples, int(max(FIRST_EXAMPLES, CUT * best)))
     curve: list[list[float]] = []
 
-    def on_measurement(measurement: Measurement) -> bool:
+    def on_measurement(measurement: Measurement) -> Action:
         values = measurement.values
         row = {**asdict(measurement), **values, "value": values[task.target.metric]}
         curve.append([float(row.get(column, "nan")) for column in CURVE])
-        return False
+        return "go on"
 
     training = Training(task, recipe, max_examples=limit, device=torch.device("cpu"))
     ending = run_to_target(training, task.target, on_measurement=on_measurement)

@@ -8,11 +8,12 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from record import BATCH_SIZES, LEARNING_RATES, NORM_BATCH_SIZE, OPTIMIZERS, SEEDS, WARMUP_EPOCHS
+from record import BATCH_SIZES, CURVE, LEARNING_RATES, NORM_BATCH_SIZE, OPTIMIZERS, SEEDS, WARMUP_EPOCHS
 
 from largebatch.schedulers.scheduler import Scheduler
 from largebatch.search.searcher import Searcher
@@ -135,6 +136,13 @@ def _smoothed(cell: Cell, means: dict[Cell, float]) -> float:
     terms = np.stack([np.ones_like(r), r, r**2, b, b * r, b**2], axis=1)
     held = np.diag([0.0, *[STIFFNESS] * 5])  # else few neighbours leave it undetermined
     return float(np.linalg.solve(terms.T @ (weights[:, None] * terms) + held, terms.T @ (weights * values))[0])
+
+
+def recorded_of(line: dict[str, Any]) -> Recorded:
+    """A line of the recorder's journal."""
+    step, examples, value = (CURVE.index(name) for name in ("step", "examples", "value"))
+    curve = tuple((int(row[step]), int(row[examples]), float(row[value])) for row in line["curve"])
+    return Recorded(curve, Outcome(line["outcome"]), line["steps_to_target"], line["examples_to_target"])
 
 
 def _read(name: str) -> Iterator[tuple[int, tuple[str, float, float], int, Recorded]]:
