@@ -11,7 +11,6 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from largebatch.spaces.user_mistake import UserMistake
 
@@ -40,7 +39,8 @@ def ray_cluster(address: str | None) -> Iterator[None]:
     import ray
 
     logging.getLogger("ray").setLevel(logging.ERROR)
-    own: dict[str, Any] = {"_node_ip_address": "127.0.0.1"} if address is None else {"address": address}
+    # "local": or Ray would join whichever cluster somebody started here, or wait 15 minutes for one that is gone.
+    own = {"address": "local", "_node_ip_address": "127.0.0.1"} if address is None else {"address": address}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # third parties' deprecations are nothing that a user can mend
         try:

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,13 +23,21 @@ print("CPUs:", ray.available_resources().get("CPU", 0), flush=True)
 
 
 @pytest.fixture
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
+def ray_folder() -> Iterator[Path]:
+    """Where Ray keeps its files; short, for names of sockets have at most 107 letters."""
+    with tempfile.TemporaryDirectory(prefix="lb", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def cluster(tmp_path_factory: pytest.TempPathFactory, ray_folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """The address of a Ray of four CPUs that is not ours to end, and the environment of who may use it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     environment = {
-        **os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"
+        **os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_USAGE_STATS_ENABLED": "0", "RAY_TMPDIR": str(ray_folder),
     }  # fmt: skip
     arguments = [
         sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--node-ip-address=127.0.0.1",
@@ -96,3 +105,23 @@ def test_trials_of_one_and_two_devices_give_all_back_however_the_study_ends(
     assert [trial.number for trial in trials] == list(range(6))
     assert all(trial.ending is not None and not trial.ending.reason for trial in trials)
     assert {trial.recipe.global_batch_size: trial.num_devices for trial in trials} == {32: 1, 64: 1, 128: 2}
+
+
+OWN = """
+from largebatch.studies.engine.ray_cluster import ray_cluster
+with ray_cluster(None):
+    import ray
+    print("CPUs:", ray.available_resources()["CPU"])
+"""
+
+
+@pytest.mark.slow
+def test_a_ray_of_our_own_joins_no_other_and_waits_for_none_that_is_gone(ray_folder: Path) -> None:
+    """`ray start` leaves its address behind when it is killed; Ray looks there unless told not to."""
+    (ray_folder / "ray").mkdir()
+    (ray_folder / "ray" / "ray_current_cluster").write_text("127.0.0.1:1")
+    result = subprocess.run(
+        [sys.executable, "-c", OWN], capture_output=True, text=True, timeout=200, check=False,
+        env={**os.environ, "RAY_TMPDIR": str(ray_folder)},
+    )  # fmt: skip
+    assert "CPUs: " in result.stdout, result.stderr
