@@ -96,7 +96,7 @@ def exact_laws(trials, *, s_min: float, b_crit: float, fixed: float, slope: floa
     )  # fmt: skip
     step_seconds = StepTimeLaw(
         draws_of=parameters, misfit_D=np.zeros(1), drift_D2=np.zeros((1, 2)), num_bytes=1.0, workers_per_node=None,
-        most_workers=1e9, verdict="ok", reason="",
+        most_workers=1e9, drift=0.0, verdict="ok", reason="",
     )  # fmt: skip
     steps = dataclasses.replace(
         found.steps, draw_logs=lambda batch: np.log(s_min * (1 + b_crit / batch))[None], verdict="ok"

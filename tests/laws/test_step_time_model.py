@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from largebatch.search.laws.step_time.interconnects import INTERCONNECTS, Network, find_interconnect
+from largebatch.search.laws.step_time.step_time_law import fit_step_time_law
 from largebatch.search.laws.step_time.step_time_model import (
     StepTimeParameters,
     compute_seconds,
@@ -103,6 +104,17 @@ def test_a_named_network_narrows_what_is_predicted() -> None:
         widths[name] = (float(told.value), math.log(told.high / told.low))
     assert widths["ib-hdr"][1] < widths[None][1]
     assert widths["ethernet-1g"][0] > 5 * widths["ib-hdr"][0]
+
+
+def test_two_points_are_trusted_less_than_three() -> None:
+    """On one line, at the same most workers: with two, nothing checks what more workers do to a step."""
+    widths = {}
+    for counts in ((8.0, 64.0), (8.0, 16.0, 64.0)):
+        workers = np.array(counts)
+        timings = time_steps(workers, 32 * workers, np.full(len(workers), 0.1), 1e8)
+        told = fit_step_time_law(timings, rng=np.random.default_rng(0)).predict(1024, 32)
+        widths[len(counts)] = math.log(told.high / told.low)
+    assert widths[2] > 1.5 * widths[3]
 
 
 def test_networks_have_plausible_numbers() -> None:

@@ -9,6 +9,7 @@ from torch.utils.data import Dataset, TensorDataset
 
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
+from largebatch.trainers.batches.batch_source import BatchSource
 from largebatch.trainers.batches.example_random import ExampleRandom
 from largebatch.trainers.task import Task
 
@@ -32,6 +33,19 @@ class SelfAugmented(Dataset[Any]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         return self.inputs[index].roll(int(torch.randint(0, 3, ())), -1), self.targets[index]
+
+
+class Computed(BatchSource):
+    """The first of the same images as a source of whole batches."""
+
+    def __init__(self, count: int) -> None:
+        self.inputs, self.targets = (tensor[:count] for tensor in images(torch.float64))
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        return self.inputs[indices], self.targets[indices]
 
 
 class FunctionalDropout(nn.Module):

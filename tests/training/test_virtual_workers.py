@@ -1,5 +1,6 @@
 """One device with virtual workers computes what several real ones do, and groups what separate passes do."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from largebatch.spaces.user_mistake import UserMistake
 from largebatch.trainers.layers.group_norm import BatchStatistics, group_batch_norms
 from largebatch.trainers.training import Training
 
-from .problems import problem, recipe
+from .problems import NUM_EXAMPLES, Computed, problem, recipe
 
 STEPS = 30
 KINDS = ("augmented", "items", "functional", "no-norm")
@@ -153,3 +154,16 @@ def test_groups_are_normalised_apart() -> None:
         share = 1 - (1 - momentum) ** 2
         torch.testing.assert_close(norm.running_mean, share * mean)
         torch.testing.assert_close(norm.running_var, share * var + 1 - share)
+
+
+def test_a_source_of_batches_trains_as_tensors_do() -> None:
+    """Bit for bit, in training and evaluation."""
+    states = []
+    computed = dataclasses.replace(problem(), train_data=Computed(NUM_EXAMPLES), validation_data=Computed(50))
+    for task in (problem(), computed):
+        training = Training(task, recipe(), max_examples=10_000, device=torch.device("cpu"))
+        for _ in range(5):
+            training.train_step()
+        states.append((training.model.state_dict(), training.evaluate()))
+    torch.testing.assert_close(states[0][0], states[1][0], rtol=0, atol=0)
+    assert states[0][1] == states[1][1]

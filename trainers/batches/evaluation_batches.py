@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
+from largebatch.trainers.batches.batch_source import BatchSource
 from largebatch.trainers.batches.loader import num_examples, resident_tensors
 
 
@@ -30,6 +31,9 @@ class EvaluationBatches:
     def _read(self, parts: list[range]) -> Iterator[tuple[Tensor, Tensor]]:
         if self._tensors:
             yield from (self._slice(part) for part in parts)
+        elif isinstance(self._data, BatchSource):
+            for part in parts:
+                yield self._data.batch(torch.arange(part.start, part.stop, device=self._device))
         elif self._num_processes:
             yield from DataLoader(self._data, batch_sampler=parts, num_workers=self._num_processes)  # type: ignore[arg-type]
         else:

@@ -1,4 +1,4 @@
-"""How examples come to the device: from memory, or from a data set that is read item by item.
+"""How examples come to the device: from memory, computed there, or from a data set that is read item by item.
 
 A data set's own random augmentation is seeded by the example's key before the item is read, whichever process reads it.
 """
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset, default_collate
 
+from largebatch.trainers.batches.batch_source import BatchSource
 from largebatch.trainers.batches.example_random import example_keys
 from largebatch.trainers.batches.shuffled_stream import ShuffledStream
 
@@ -39,17 +40,17 @@ class Loader:
     """The training examples of one device.
 
     Args:
-        data: A map-style data set of ``(inputs, targets)``.
+        data: A map-style data set of ``(inputs, targets)``, or a ``BatchSource``.
         seed: Of the shuffle and of all random numbers of the examples.
         device: Where batches go.
-        num_processes: That read items of ``data`` ahead; 0 reads in this one. A data set of tensors needs none.
+        num_processes: That read items of ``data`` ahead; 0 reads in this one. Tensors and a ``BatchSource`` need none.
     """
 
     def __init__(self, data: Dataset[Any], seed: int, device: torch.device, num_processes: int) -> None:
         self._data, self._seed, self._device = data, seed, device
         self._stream = ShuffledStream(num_examples(data), seed)
         self._tensors = resident_tensors(data, device)
-        self._num_processes = 0 if self._tensors else num_processes
+        self._num_processes = 0 if self._tensors or isinstance(data, BatchSource) else num_processes
         self._ahead: Iterator[tuple[Tensor, Tensor]] | None = None
 
     def groups(self, start: int, batch_size: int, group_size: int, rank: int, num_devices: int) -> Groups:
@@ -65,6 +66,9 @@ class Loader:
         elif self._tensors:
             indices = torch.from_numpy(groups.indices_GN.T.reshape(-1)).to(self._tensors[0].device)
             inputs, targets = (tensor.index_select(0, indices) for tensor in self._tensors)
+        elif isinstance(self._data, BatchSource):
+            indices = torch.from_numpy(groups.indices_GN.T.reshape(-1)).to(self._device)
+            inputs, targets = self._data.batch(indices)
         else:
             inputs, targets = default_collate([_seeded_item(self._data, *item) for item in self.items(groups)])
         return inputs.to(self._device, non_blocking=True), targets.to(self._device, non_blocking=True)

@@ -3,7 +3,8 @@
 Priors: where nothing was measured, what is known of machines (``interconnects``) and of training steps in general;
 so two timings give a wide interval rather than a wrong number. Beyond the most workers that were timed, the time of a
 step drifts by ``DRIFT`` and that of synchronising by ``SYNC_DRIFT`` for each factor e of workers (standard deviations
-in log): what more machines will do to a step is not seen on few.
+in log): what more machines will do to a step is not seen on few. Where nothing checks the formula, for only two numbers
+of workers and no bare sums were timed, a step drifts by ``UNCHECKED_DRIFT``.
 """
 
 from collections.abc import Mapping
@@ -29,6 +30,9 @@ from largebatch.search.laws.step_time.step_time_model import StepParts, StepTime
 from largebatch.search.laws.step_time.timings import Timings
 
 DRIFT, SYNC_DRIFT = 0.05, 0.2
+UNCHECKED_DRIFT = 0.3
+"""The root mean square of what two fitted sizes missed by in MLPerf's rounds 0.7 and 1.0, four times beyond them."""
+CHECKED_COUNTS = 3
 MISFIT, MISFIT_SPREAD = 0.05, 1.0
 """Prior of what the formula leaves out of a time: median and standard deviation of the logarithm."""
 NUM_COORDINATES = 14
@@ -47,6 +51,8 @@ class StepTimeLaw:
     workers_per_node: int | None
     most_workers: float
     """The most that were timed."""
+    drift: float
+    """Of a step's time, in log, for each factor e of workers beyond them."""
     verdict: Verdict
     reason: str
     fitted_on: Mapping[str, Any] = field(default_factory=dict)
@@ -77,7 +83,7 @@ class StepTimeLaw:
             self.draws_of, flat, local.reshape(-1), self.num_bytes, self.workers_per_node,
             np.exp(SYNC_DRIFT * beyond * self.drift_D2[:, 1:]),
         ).seconds  # fmt: skip
-        left_out = self.misfit_D[:, None] + DRIFT * beyond * self.drift_D2[:, :1]
+        left_out = self.misfit_D[:, None] + self.drift * beyond * self.drift_D2[:, :1]
         return np.asarray(seconds * np.exp(left_out)).reshape(-1, *workers.shape)
 
     def curve_draws(self, num_workers: ArrayLike, local_batch_size: ArrayLike) -> Array:
@@ -143,6 +149,7 @@ def fit_step_time_law(
         misfit_D=misfit_D * rng.standard_normal(len(z)),
         drift_D2=rng.standard_normal((len(z), 2)),
         num_bytes=timings.num_bytes, workers_per_node=timings.workers_per_node, most_workers=most,
+        drift=DRIFT if _checked(timings) else UNCHECKED_DRIFT,
         verdict=verdict, reason=reason,
         fitted_on={
             "local_batch_size": sorted(set(timings.local_batch_M.astype(int).tolist())),
@@ -150,6 +157,11 @@ def fit_step_time_law(
             "device": device,
         },
     )  # fmt: skip
+
+
+def _checked(timings: Timings) -> bool:
+    """Whether more was timed than the formula needs to be drawn through it."""
+    return len(timings.sum_workers_R) > 0 or len(set(timings.num_workers_M.tolist())) >= CHECKED_COUNTS
 
 
 def _parameters(
