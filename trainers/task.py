@@ -32,11 +32,12 @@ class Metric:
 class Task:
     """A training problem. ``loss(model(inputs), targets)`` is the mean over a batch.
 
-    Items of the data sets are ``(inputs, targets)`` pairs; a ``BatchSource`` computes whole batches on the device. ``val_loss``, the loss on the validation set, is a metric
-    of every task. ``max_examples`` is where a trial gives up, ``evaluation_examples`` how many examples lie between
-    two evaluations, ``micro_batch_size`` how many go through the model in one pass. ``augment(inputs, random)`` changes
-    training inputs on their device; all its random numbers must come from ``random``. A data set may augment its items
-    itself, with torch's, numpy's or Python's generator, which are seeded before each item.
+    Items of the data sets are ``(inputs, targets)`` pairs; a ``BatchSource`` computes whole batches on the device.
+    ``val_loss``, the loss on the validation set, is a metric of every task. ``max_examples`` is where a trial gives up,
+    ``evaluation_examples`` how many examples lie between two evaluations, ``micro_batch_size`` how many go through the
+    model in one pass. ``augment(inputs, random)`` changes training inputs on their device; all its random numbers must
+    come from ``random``. A data set may augment its items itself, with torch's, numpy's or Python's generator, which
+    are seeded before each item.
     """
 
     model: Callable[[], nn.Module]
