@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import log_ndtr
 
 from largebatch.search.guided.candidates import WILD
 from largebatch.search.guided.surrogate import Seen
@@ -14,6 +15,10 @@ from largebatch.spaces.trial import Outcome, Trial
 
 FAR_SPREAD = 0.15
 """The law need not hold far above the valley's floor: a trial's own uncertainty for each factor of e above the best."""
+
+
+UNSEEN = 0.5
+"""A metric between two evaluations is not seen: the share of an evaluation's interval that a projection is off by."""
 
 
 def kind_of(recipe: Recipe) -> tuple[str, str]:
@@ -57,4 +62,18 @@ def _row(
     projection = project(trial, references, target)
     if projection is None or (trial.ending is not None and trial.ending.outcome is Outcome.EXHAUSTED):
         return trained, 0.0, True
-    return max(projection.log_examples - math.log(size), trained), projection.spread, False
+    spread = math.hypot(projection.spread, UNSEEN * _log_interval(trial))
+    return *_beyond(trained, projection.log_examples - math.log(size), spread), False
+
+
+def _log_interval(trial: Trial) -> float:
+    """By how much, in log, one more evaluation lengthens what was trained."""
+    *_, before, last = sorted(trial.intermediate)
+    return math.log(last / before) if before else 1.0
+
+
+def _beyond(bound: float, mean: float, spread: float) -> tuple[float, float]:
+    """Mean and standard deviation of a normal variable of which it is known that it lies above ``bound``."""
+    at = (bound - mean) / spread
+    hazard = math.exp(-0.5 * at**2 - 0.5 * math.log(2 * math.pi) - float(log_ndtr(-at)))
+    return mean + spread * hazard, spread * math.sqrt(max(1 + at * hazard - hazard**2, 0.0))
