@@ -44,7 +44,7 @@ RATES = {
 @cache
 def task() -> Task:
     torch.set_num_threads(1)
-    return load_task("digits")
+    return load_task("digits", {})
 
 
 def examples_to_target(kind: str, rate: float, seed: int) -> tuple[float, float]:

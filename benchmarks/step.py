@@ -129,7 +129,7 @@ def compare(rank: int, options: argparse.Namespace, meet: str) -> None:
     if options.devices > 1:
         backend = "nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(backend, init_method=f"file://{meet}", rank=rank, world_size=options.devices)
-    task = resnet50(device) if options.task == "resnet50" else load_task(options.task)
+    task = resnet50(device) if options.task == "resnet50" else load_task(options.task, {})
     recipe = Recipe(
         global_batch_size=options.batch * options.devices, learning_rate=1e-3, weight_averaging=options.averaging,
         norm_batch_size=options.norm or options.batch, optimizer="nesterov", weight_decay=1e-4,

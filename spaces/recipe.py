@@ -1,11 +1,15 @@
 """One point of a space, complete enough to train."""
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 OPTIMIZERS = ("sgd", "nesterov", "adam", "adamw", "lars", "lamb", "muon")
 _WITH_MOMENTUM = ("sgd", "nesterov", "lars")
+
+TASK_OPTION = re.compile(r"task\.[A-Za-z_]\w*")
+"""Names of a recipe's values that are keyword arguments of the task's function."""
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 PositiveFraction = Annotated[float, Field(gt=0, le=1)]
@@ -20,9 +24,11 @@ class Recipe(BaseModel):
     recipe. ``norm_batch_size`` examples share batch statistics, at most a worker's local batch.
     ``warmup_fraction`` is a share of ``horizon_examples``, as is the length of every decay; a constant rate with
     weight averaging depends on the horizon through its warm-up alone, and not at all with ``warmup_steps``.
+    A value called ``task.NAME`` is the keyword argument ``NAME`` of the task's function.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+    __pydantic_extra__: dict[str, bool | int | float | str]
 
     global_batch_size: PositiveInt
     learning_rate: PositiveFloat
@@ -73,6 +79,15 @@ class Recipe(BaseModel):
     """Examples over which a rate decays and of which the warm-up is a fraction; the trial's limit if not given."""
     seed: Annotated[int, Field(ge=0)] = 0
 
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, data: Any) -> Any:
+        names = data if isinstance(data, dict) else ()
+        unknown = [name for name in names if name not in cls.model_fields and not TASK_OPTION.fullmatch(str(name))]
+        if unknown:
+            raise ValueError(f"unknown hyper-parameter {unknown[0]!r}")
+        return data
+
     @model_validator(mode="after")
     def _consistent(self) -> "Recipe":
         given = [name for name in WARMUPS if getattr(self, name) is not None]
@@ -108,6 +123,11 @@ class Recipe(BaseModel):
     def num_groups(self) -> int:
         """Groups of ``group_size`` examples in a global batch."""
         return self.global_batch_size // self.group_size
+
+    @property
+    def task_options(self) -> dict[str, bool | int | float | str]:
+        """Keyword arguments of the task's function."""
+        return {name.removeprefix("task."): value for name, value in self.__pydantic_extra__.items()}
 
     @property
     def has_momentum(self) -> bool:

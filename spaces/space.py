@@ -9,7 +9,7 @@ from pydantic import ConfigDict, RootModel, TypeAdapter, ValidationError, model_
 from largebatch.spaces.domain import Choice, Domain, Range, Value, fixed
 from largebatch.spaces.nearest import nearest
 from largebatch.spaces.problems import Problems
-from largebatch.spaces.recipe import OPTIMIZERS, WARMUPS, Recipe
+from largebatch.spaces.recipe import OPTIMIZERS, TASK_OPTION, WARMUPS, Recipe
 
 _INTEGERS = (
     *("global_batch_size", "norm_batch_size", "base_batch_size", "warmup_steps", "patience_evaluations"),
@@ -30,7 +30,8 @@ class Space(RootModel[dict[str, Domain]]):
 
     ``global_batch_size`` must take finitely many values (``choices``, or scale ``log2``), for they are what the laws
     compare. A domain with ``when`` exists only under the named values of another, unconditional choice. Every recipe
-    of a valid space can be built. ``momentum: 0.9`` is short for one choice.
+    of a valid space can be built. ``momentum: 0.9`` is short for one choice. ``task.NAME`` is the keyword argument
+    ``NAME`` of the task's function.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -44,11 +45,11 @@ class Space(RootModel[dict[str, Domain]]):
         problems = Problems()
         domains: dict[str, Domain] = {}
         for name, value in data.items():
-            if name not in _NAMES:
+            if not _is_searched(str(name)):
                 problems.add((str(name),), _not_searched(str(name)))
             elif (domain := _domain(name, value, problems)) is not None:
                 domains[name] = domain
-        unknown = " ".join(_not_searched(str(name)) for name in data if name not in _NAMES)
+        unknown = " ".join(_not_searched(str(name)) for name in data if not _is_searched(str(name)))
         for name in _REQUIRED:
             if name not in data and f"did you mean {name!r}" not in unknown:
                 problems.add((), f"a space must hold global_batch_size and learning_rate; {name} is missing")
@@ -132,6 +133,11 @@ class Space(RootModel[dict[str, Domain]]):
         """The domains with more than one value."""
         return {name: domain for name, domain in self.root.items() if len(domain.grid(2)) > 1}
 
+    @property
+    def task_options(self) -> list[str]:
+        """The keyword arguments of the task's function that the study names."""
+        return [name.removeprefix("task.") for name in self.root if TASK_OPTION.fullmatch(name)]
+
     def active(self, values: Mapping[str, Value]) -> list[str]:
         """Names of the domains that exist given the values of the unconditional ones."""
         return [name for name, domain in self.root.items() if _exists(domain, values)]
@@ -148,6 +154,10 @@ class Space(RootModel[dict[str, Domain]]):
     def from_unit(self, units: Mapping[str, float]) -> Recipe:
         """The recipe at a point of the unit cube, one coordinate a domain."""
         return self.recipe({name: domain.from_unit(units[name]) for name, domain in self.root.items()})
+
+    def typical(self) -> Recipe:
+        """The recipe in the middle of every domain."""
+        return self.from_unit(dict.fromkeys(self.root, 0.5))
 
     def grid(self, points_per_range: int) -> Iterator[Recipe]:
         """Every combination of evenly spaced values, without the doubles that inactive domains would make."""
@@ -176,6 +186,10 @@ def _exists(domain: Domain, values: Mapping[str, Value]) -> bool:
     return all(values[parent] in allowed for parent, allowed in (domain.when or {}).items())
 
 
+def _is_searched(name: str) -> bool:
+    return name in _NAMES or TASK_OPTION.fullmatch(name) is not None
+
+
 def _not_searched(name: str) -> str:
     if name == "num_workers":
         return "num_workers is not searched; the study's `workers` lists the worker counts"
@@ -198,7 +212,7 @@ def _domain(name: str, value: Any, problems: Problems) -> Domain | None:
     if isinstance(domain, Choice):
         choices = tuple(_recipe_value(name, one, ("choices", k), problems) for k, one in enumerate(domain.choices))
         return None if None in choices else domain.model_copy(update={"choices": tuple(dict.fromkeys(choices))})
-    if get_origin(Recipe.model_fields[name].annotation) is Literal:
+    if name in Recipe.model_fields and get_origin(Recipe.model_fields[name].annotation) is Literal:
         problems.add((name,), f"low and high are for numbers, and {name} is not one; use choices: [..]")
         return None
     ends = [_recipe_value(name, getattr(domain, end), (end,), problems) for end in ("low", "high")]
@@ -209,7 +223,7 @@ def _recipe_value(name: str, value: Value, path: tuple[str | int, ...], problems
     """A value as the recipe holds it (``"1e-4"`` becomes a number), or None and a problem."""
     if name == "optimizer" and value not in OPTIMIZERS:
         problems.add((name, *path), f"unknown optimizer {value!r}{nearest(str(value), OPTIMIZERS)}")
-    elif isinstance(value, bool):
+    elif isinstance(value, bool) and name in _NAMES:
         problems.add((name, *path), f"must be a number or a name; got {str(value).lower()}")
     else:
         try:

@@ -66,7 +66,7 @@ def run_study(
                 if needs_step_seconds(study):
                     _time_steps(study, directory, in_process=in_process)
                 coordinator = _coordinator(study, task, target, directory, lease, in_process=in_process)
-                _run(coordinator, task, watch, in_process=in_process)
+                _run(coordinator, watch, in_process=in_process)
                 _time_steps(study, directory, in_process=in_process)
                 return write_answer(directory)
 
@@ -88,9 +88,10 @@ def _ray_cluster(address: str | None) -> AbstractContextManager[None]:
 
 def _load(study: Study) -> tuple["Task", Target]:
     """The study's task and target, checked."""
-    from largebatch.trainers.task import load_task
+    from largebatch.trainers.task import check_options, load_task
 
-    task = load_task(study.task)
+    check_options(study.task, study.space.task_options)
+    task = load_task(study.task, study.space.typical().task_options)
     target = study.target or task.target
     task.check_target(target)
     _check_start(task, study, target)
@@ -186,12 +187,12 @@ def _own_directory(out: Path, *, fresh: bool) -> StudyDirectory:
     return directory
 
 
-def _run(coordinator: Coordinator, task: "Task", watch: Watch, *, in_process: bool) -> None:
+def _run(coordinator: Coordinator, watch: Watch, *, in_process: bool) -> None:
     with watch(coordinator):
         if in_process:
             from largebatch.studies.engine.in_process import run_in_process
 
-            run_in_process(coordinator, task)
+            run_in_process(coordinator)
         else:
             from largebatch.studies.engine.tune_engine import run_trials
 
@@ -221,7 +222,7 @@ def _time_steps(study: Study, directory: StudyDirectory, *, in_process: bool) ->
 def _profile_question(study: Study) -> tuple[Recipe, list[int]]:
     """A recipe of the space to time, and the local batches that the plan may ask for."""
     space = study.space
-    recipe = space.from_unit(dict.fromkeys(space.root, 0.5)).model_copy(update={"learning_rate": 1e-9})  # any would do
+    recipe = space.typical().model_copy(update={"learning_rate": 1e-9})  # any would do
     local = {
         size // count
         for size in space.batch_sizes

@@ -57,8 +57,8 @@ def plan_training(directory: Path, num_workers: int, max_examples: int | None) -
     if answer.plan is None:
         raise UserMistake(answer.problem or "there is no plan")
     row = answer.plan.rows[0]
-    limit = answer.study.budget.examples_per_trial or _limit_of_task(answer.study.task)
     recipe = Recipe.model_validate(row.recipe)
+    limit = answer.study.budget.examples_per_trial or _limit_of_task(answer.study.task, recipe)
     if recipe.horizon_examples is None:  # decays and warm-ups are those of the study's trials, however long it trains
         recipe = recipe.model_copy(update={"horizon_examples": limit})
     return PlannedTraining(
@@ -71,10 +71,10 @@ def plan_training(directory: Path, num_workers: int, max_examples: int | None) -
     )
 
 
-def _limit_of_task(name: str) -> int:
+def _limit_of_task(name: str, recipe: Recipe) -> int:
     from largebatch.trainers.task import load_task
 
-    return load_task(name).max_examples
+    return load_task(name, recipe.task_options).max_examples
 
 
 def train(
@@ -152,11 +152,10 @@ def _refuse_another_recipe(planned: PlannedTraining) -> None:
     path = planned.folder / "recipe.json"
     if planned.checkpoint.exists() and path.exists():
         begun = Recipe.model_validate_json(path.read_text())
-        changed = {name for name in Recipe.model_fields if getattr(begun, name) != getattr(planned.recipe, name)}
+        then, now = begun.model_dump(), planned.recipe.model_dump()
+        changed = sorted(name for name in then | now if then.get(name) != now.get(name))
         if changed:
-            values = ", ".join(
-                f"{name} {getattr(begun, name)} then, {getattr(planned.recipe, name)} now" for name in sorted(changed)
-            )
+            values = ", ".join(f"{name} {then.get(name)} then, {now.get(name)} now" for name in changed)
             raise UserMistake(
                 f"{planned.folder} holds a training of another recipe ({values}); use --fresh to set it aside"
             )

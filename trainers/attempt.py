@@ -13,7 +13,7 @@ from largebatch.spaces.trial import Action, Ending, Measurement
 from largebatch.trainers.batches.micro_batch import MicroBatch, is_out_of_memory, release_memory
 from largebatch.trainers.mailbox import Job
 from largebatch.trainers.run_to_target import run_to_target
-from largebatch.trainers.task import Task
+from largebatch.trainers.task import Task, load_task
 from largebatch.trainers.training import Training
 
 
@@ -65,17 +65,17 @@ def attempt(
 
 def attempt_job(
     job: Job,
-    task: Task,
     task_name: str,
     device: torch.device,
     on_measurement: Callable[[Measurement], Action],
     leaving: Callable[[], bool],
 ) -> Ending:
     """``attempt`` what a job says."""
+    recipe = Recipe.model_validate(job.recipe)
     return attempt(
-        task,
+        load_task(task_name, recipe.task_options),
         task_name,
-        Recipe.model_validate(job.recipe),
+        recipe,
         Target.model_validate(job.target),
         max_examples=job.max_examples,
         device=device,

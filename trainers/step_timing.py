@@ -86,10 +86,11 @@ def serve_profile(config: Mapping[str, Any]) -> None:
     from ray.train.torch import get_device
 
     torch.set_num_threads(config["threads"])
+    recipe = Recipe.model_validate(config["recipe"])
     profile = profile_steps(
         config["task"],
-        load_task(config["task"]),
-        Recipe.model_validate(config["recipe"]),
+        load_task(config["task"], recipe.task_options),
+        recipe,
         config["local_batch_sizes"],
         get_device(),
         Execution.model_validate(config["execution"]),

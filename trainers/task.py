@@ -5,17 +5,21 @@ file, and naming it there imports that module, which runs its code.
 """
 
 import importlib
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from largebatch.spaces.domain import Value
 from largebatch.spaces.nearest import nearest
 from largebatch.spaces.target import Target
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.trainers.batches.example_random import ExampleRandom
+from largebatch.trainers.stages import EVERYTHING, Stage
 from largebatch.trainers.tasks import TASKS
 
 
@@ -37,7 +41,7 @@ class Task:
     ``evaluation_examples`` how many examples lie between two evaluations, ``micro_batch_size`` how many go through the
     model in one pass. ``augment(inputs, random)`` changes training inputs on their device; all its random numbers must
     come from ``random``. A data set may augment its items itself, with torch's, numpy's or Python's generator, which
-    are seeded before each item.
+    are seeded before each item. ``stages`` say which parameters are trained when, in a fine-tuning.
     """
 
     model: Callable[[], nn.Module]
@@ -50,6 +54,7 @@ class Task:
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     micro_batch_size: int = 256
     augment: Callable[[Tensor, ExampleRandom], Tensor] | None = None
+    stages: Sequence[Stage] = EVERYTHING
 
     @property
     def all_metrics(self) -> dict[str, Metric]:
@@ -74,12 +79,44 @@ class Task:
             )
 
 
-def load_task(name: str) -> Task:
-    """The task of a name that ships, or of ``package.module:function``.
+NUM_KEPT = 2
+"""Tasks that a process keeps in memory: trials that differ in the task's options take turns."""
+
+
+def load_task(name: str, options: Mapping[str, Value]) -> Task:
+    """The task of a name that ships, or of ``package.module:function``, called with ``options`` as keyword arguments.
 
     Raises:
-        UserMistake: if there is no such task, or its module does not import, or it does not return a ``Task``.
+        UserMistake: if there is no such task, or its module does not import, or it does not take the options, or it
+            does not return a ``Task``.
     """
+    return _load_task(name, tuple(sorted(options.items())))
+
+
+def check_options(name: str, options: Iterable[str]) -> None:
+    """Refuse options that the task's function does not take.
+
+    Raises:
+        UserMistake: that names the valid ones.
+    """
+    parameters = inspect.signature(_task_function(name)).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for option in options:
+        if option not in parameters:
+            raise UserMistake(f"space: {name} takes no option task.{option}{nearest(option, parameters)}")
+
+
+@lru_cache(maxsize=NUM_KEPT)
+def _load_task(name: str, options: tuple[tuple[str, Value], ...]) -> Task:
+    check_options(name, [option for option, _ in options])
+    task = _task_function(name)(**dict(options))
+    if not isinstance(task, Task):
+        raise UserMistake(f"task: {name!r} must return a largebatch.Task; got {type(task).__name__}")
+    return task
+
+
+def _task_function(name: str) -> Callable[..., Any]:
     if ":" not in name and name not in TASKS:
         raise UserMistake(f"task: unknown task {name!r}{nearest(name, TASKS)} or package.module:function")
     module_name, _, function_name = TASKS.get(name, name).partition(":")
@@ -93,7 +130,5 @@ def load_task(name: str) -> Task:
     function = getattr(module, function_name, None)
     if not callable(function):
         raise UserMistake(f"task: module {module_name!r} has no function {function_name!r}")
-    task = function()
-    if not isinstance(task, Task):
-        raise UserMistake(f"task: {name!r} must return a largebatch.Task; got {type(task).__name__}")
-    return task
+    found: Callable[..., Any] = function
+    return found

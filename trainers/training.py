@@ -23,6 +23,7 @@ from largebatch.trainers.batches.evaluation_batches import EvaluationBatches
 from largebatch.trainers.batches.example_random import ExampleRandom, model_generator
 from largebatch.trainers.batches.loader import Groups, Loader, num_examples
 from largebatch.trainers.batches.passes import Pass, Passes
+from largebatch.trainers.evaluation import evaluate
 from largebatch.trainers.gradients.lagged_flag import LaggedFlag
 from largebatch.trainers.gradients.noise_meter import NoiseMeter
 from largebatch.trainers.gradients.noise_scale import NoiseEstimate
@@ -32,11 +33,12 @@ from largebatch.trainers.layers.group_norm import BatchStatistics, group_batch_n
 from largebatch.trainers.optimizers.optimizer import make_optimizers, second_moment_scales
 from largebatch.trainers.schedules.adascale import gain, grown_batch_size
 from largebatch.trainers.schedules.learning_rate import Plateau, make_learning_rate
+from largebatch.trainers.stages import set_trainable, stage_at
 from largebatch.trainers.task import Task
 
 SCALARS = {"loss": 1, "parts": 1, "leaving": 1, "squares": 2}
 """What is summed over devices behind the batch statistics, and how many numbers."""
-_COUNTERS = ("step", "examples", "position", "batch_size", "seconds", "evaluation_seconds")
+_COUNTERS = ("stage", "step", "examples", "position", "batch_size", "seconds", "evaluation_seconds")
 
 
 class Training:
@@ -78,18 +80,7 @@ class Training:
         self.leave = False
         """Whether any process was told to leave, the same on all of them."""
         self._build_model()
-        parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        self._gradients = StepGradients(
-            parameters,
-            num_extras=self._statistics.size + sum(SCALARS.values()),
-            num_devices=self.num_devices,
-            compression=self.execution.gradient_compression,
-        )
-        self._statistics.sums, self._loss, self._num_parts, self._leaving_sum, self._squares = (
-            self._gradients.extras.split([self._statistics.size, *SCALARS.values()])
-        )
-        self.optimizers = make_optimizers(self.model, recipe)
-        self.noise = NoiseMeter(self._gradients, parameters, adaptive=recipe.adaptive != "none")
+        self._begin_stage(0)
         self.average = make_average(self.model, recipe, max_examples)
         num_train = num_examples(task.train_data)
         self._rate = make_learning_rate(recipe, max_examples=max_examples, num_train_examples=num_train)
@@ -126,6 +117,22 @@ class Training:
         if self.execution.precision == "bfloat16":
             self._autocast = torch.autocast(self.device.type, dtype=torch.bfloat16)
 
+    def _begin_stage(self, index: int) -> None:
+        """Train what a stage of the task says, with fresh optimizers."""
+        self.stage = index
+        parameters = set_trainable(self.model, self.task.stages[index])
+        self._gradients = StepGradients(
+            parameters,
+            num_extras=self._statistics.size + sum(SCALARS.values()),
+            num_devices=self.num_devices,
+            compression=self.execution.gradient_compression,
+        )
+        self._statistics.sums, self._loss, self._num_parts, self._leaving_sum, self._squares = (
+            self._gradients.extras.split([self._statistics.size, *SCALARS.values()])
+        )
+        self.optimizers = make_optimizers(self.model, self.recipe)
+        self.noise = NoiseMeter(self._gradients, parameters, adaptive=self.recipe.adaptive != "none")
+
     @property
     def has_batch_statistics(self) -> bool:
         """Whether examples of a group share statistics."""
@@ -144,6 +151,8 @@ class Training:
 
     def train_step(self) -> Tensor:
         """Take one optimizer step and return the mean loss of its global batch, a tensor of one element."""
+        if stage_at(self.task.stages, self.examples) > self.stage:
+            self._begin_stage(stage_at(self.task.stages, self.examples))
         stop = self.examples + self.batch_size
         groups = self._groups(self.examples)
         if self.execution.loader_workers and not self._reading:
@@ -249,20 +258,10 @@ class Training:
         return values
 
     def _evaluate(self, model: nn.Module, limit: int | None) -> dict[str, float]:
-        count = min(len(self._evaluation), limit or len(self._evaluation))
-        metrics = self.task.all_metrics
-        sums = torch.zeros(len(metrics), dtype=torch.float64, device=self.device)
-        model.eval()
-        with self._autocast:
-            for inputs, targets in self._evaluation.batches(count):
-                outputs = model(inputs)
-                sums += len(inputs) * torch.stack(
-                    [metric.mean(outputs, targets).double() for metric in metrics.values()]
-                )
-        self.model.train()
-        if self.num_devices > 1:
-            dist.all_reduce(sums)
-        return dict(zip(metrics, (sums / count).tolist(), strict=True))
+        return evaluate(
+            model, self._evaluation, self.task.all_metrics, self.device, self._autocast, limit=limit,
+            num_devices=self.num_devices,
+        )  # fmt: skip
 
     def state(self) -> dict[str, Any]:
         """All that resuming needs, as tensors and plain values."""
@@ -283,6 +282,8 @@ class Training:
         if self.average is not None:
             self.average.model.load_state_dict(state["average"])
             self.average.load_state(state["averaging"])
+        if state["stage"] != self.stage:
+            self._begin_stage(state["stage"])
         for optimizer, its_state in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(its_state)
         self.noise.load_state(state["noise"])

@@ -95,7 +95,7 @@ def serve_trials(config: Mapping[str, Any]) -> None:
     torch.set_num_threads(config["threads"])
     group, mailbox = config["group"], config["mailbox"]
     try:
-        task = load_task(config["task"])
+        task = load_task(config["task"], config["options"])
         recipe = Recipe(global_batch_size=1, learning_rate=1.0)
         Training(task, recipe, max_examples=1, device=get_device())  # imports what the first trial would wait for
     except Exception as error:
@@ -109,7 +109,7 @@ def serve_trials(config: Mapping[str, Any]) -> None:
     next_index = int(index.item())
     while (job := ray.get(mailbox.next_job.remote(group, next_index))) is not None:
         next_index += 1
-        ending = _train(job, config["task"], task, mailbox, leaving)
+        ending = _train(job, config["task"], mailbox, leaving)
         if dist.get_rank() == 0 or ending.outcome is Outcome.FAILED:
             ray.get(mailbox.finish.remote(group, job.number, ending))
         if ending.outcome is Outcome.FAILED and dist.get_world_size() > 1:
@@ -127,7 +127,7 @@ def _when_told_to_leave(mailbox: Any) -> threading.Event:
     return leaving
 
 
-def _train(job: Job, task_name: str, task: Any, mailbox: Any, leaving: threading.Event) -> Ending:
+def _train(job: Job, task_name: str, mailbox: Any, leaving: threading.Event) -> Ending:
     from ray.train.torch import get_device
 
     from largebatch.trainers.attempt import attempt_job
@@ -137,6 +137,6 @@ def _train(job: Job, task_name: str, task: Any, mailbox: Any, leaving: threading
         return action
 
     try:
-        return attempt_job(job, task, task_name, get_device(), on_measurement, leaving.is_set)
+        return attempt_job(job, task_name, get_device(), on_measurement, leaving.is_set)
     except Exception as error:
         return failed(describe(error))

@@ -21,7 +21,7 @@ class LiveTable(Table):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self._task, self._journal = load_task(TASKS[name]), FOLDER / "journal" / f"live-{name}.jsonl"
+        self._task, self._journal = load_task(TASKS[name], {}), FOLDER / "journal" / f"live-{name}.jsonl"
         self._trained = {_key(line["cell"]): recorded_of(line) for line in read_journal(self._journal)}
 
     def training(self, recipe: Recipe, seed: int) -> Recorded:

@@ -51,7 +51,7 @@ def main(names: list[str]) -> None:
     torch.set_num_threads(1)
     sys.path.insert(0, str(FOLDER))
     for name in names:
-        record(name, load_task(TASKS[name]), FOLDER / "journal" / f"{name}.jsonl")
+        record(name, load_task(TASKS[name], {}), FOLDER / "journal" / f"{name}.jsonl")
         write_tables(name)
 
 

@@ -106,12 +106,12 @@ def _recipe(study: "Study", trials: list["Trial"], texts: dict[str, str]) -> "Re
     from largebatch.spaces.recipe import Recipe
     from largebatch.studies.report.trial_words import best_trials
 
-    names = [name for name in Recipe.model_fields if name != "num_workers"]
+    names = list(dict.fromkeys([name for name in (*Recipe.model_fields, *study.space.root) if name != "num_workers"]))
     for name in texts:
         if name not in names:
             raise UserMistake(f"{name}: no hyper-parameter is called so{nearest(name, names)}")
     values: dict[str, Any] = {name: yaml.safe_load(text) for name, text in texts.items()}
-    base = study.space.from_unit(dict.fromkeys(study.space.root, 0.5))
+    base = study.space.typical()
     best = best_trials(trials)
     size = values.get("global_batch_size", base.global_batch_size)
     if best and isinstance(size, int) and size > 0:

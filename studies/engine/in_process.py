@@ -14,15 +14,15 @@ from largebatch.trainers.attempt import attempt, attempt_job
 from largebatch.trainers.failure import describe, failed
 from largebatch.trainers.mailbox import Job
 from largebatch.trainers.step_timing import profile_steps
-from largebatch.trainers.task import Task, load_task
+from largebatch.trainers.task import load_task
 
 
-def run_in_process(coordinator: Coordinator, task: Task) -> None:
+def run_in_process(coordinator: Coordinator) -> None:
     """Run trials until the coordinator has no more; an error inside a training ends that trial as failed."""
     device = _device()
     coordinator.refuse_what_cannot_fit(1)
     while (trial := coordinator.next_trial()) is not None:
-        ending = _train(coordinator, task, trial, device)
+        ending = _train(coordinator, trial, device)
         if ending.outcome is Outcome.STOPPED:
             coordinator.stop(trial.number)
         else:
@@ -33,7 +33,7 @@ def profile_in_process(
     task: str, recipe: Recipe, local_batch_sizes: Sequence[int], execution: Execution
 ) -> StepTimeProfile:
     """Time steps on one device."""
-    return profile_steps(task, load_task(task), recipe, local_batch_sizes, _device(), execution)
+    return profile_steps(task, load_task(task, recipe.task_options), recipe, local_batch_sizes, _device(), execution)
 
 
 def train_in_process(
@@ -45,14 +45,14 @@ def train_in_process(
         on_measurement(measurement)
         return "go on"
 
-    return attempt_job(job, load_task(task), task, _device(), told, leaving.is_set)
+    return attempt_job(job, task, _device(), told, leaving.is_set)
 
 
 def _device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _train(coordinator: Coordinator, task: Task, trial: Trial, device: torch.device) -> Ending:
+def _train(coordinator: Coordinator, trial: Trial, device: torch.device) -> Ending:
     problems: list[Exception] = []
 
     def on_measurement(measurement: Measurement) -> Action:
@@ -65,7 +65,7 @@ def _train(coordinator: Coordinator, task: Task, trial: Trial, device: torch.dev
     study = coordinator.study
     try:
         ending = attempt(
-            task,
+            load_task(study.task, trial.recipe.task_options),
             study.task,
             trial.recipe,
             coordinator.target,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Ending, Measurement
 from largebatch.trainers.mailbox import Job
 
@@ -51,7 +52,10 @@ def train_with_ray(
     workers, total = int(job.recipe["num_workers"]), num_devices_at_hand()
     num_devices = max(count for count in range(1, min(workers, total) + 1) if num_groups % count == 0)
     mailbox = ray.remote(num_cpus=0)(Mailbox).remote()
-    config = {"mailbox": mailbox, "task": task_name, "threads": threads_per_worker(num_devices), "group": 0}
+    config = {
+        "mailbox": mailbox, "task": task_name, "threads": threads_per_worker(num_devices), "group": 0,
+        "options": Recipe.model_validate(job.recipe).task_options,
+    }  # fmt: skip
     with storage_folder() as storage:
         group = WarmGroup(
             "train", serve_trials, config, num_devices=num_devices, share=1, max_restarts=MAX_RESTARTS, storage=storage

@@ -51,7 +51,10 @@ def run_trials(coordinator: Coordinator) -> None:
     coordinator.refuse_what_cannot_fit(devices.most_trials)
     mailbox = ray.remote(num_cpus=0)(Mailbox).remote()
     with storage_folder() as storage:
-        work = {"mailbox": mailbox, "task": coordinator.study.task, "threads": threads_per_worker(devices.units)}
+        work = {
+            "mailbox": mailbox, "task": coordinator.study.task, "threads": threads_per_worker(devices.units),
+            "options": coordinator.study.space.typical().task_options,
+        }  # fmt: skip
 
         def open_group(index: int, num_devices: int) -> WarmGroup:
             return WarmGroup(

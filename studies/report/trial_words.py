@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from largebatch.search.repeats import winner
 from largebatch.spaces.recipe import Recipe
@@ -14,7 +14,7 @@ WIDTH = 72
 """Letters in a line of the text under the pointer."""
 
 _NAMES = {"global_batch_size": "batch", "learning_rate": "learning rate"}
-_OTHERS = [name for name in Recipe.model_fields if name not in ("global_batch_size", "learning_rate", "num_workers")]
+_FIRST = ("global_batch_size", "learning_rate", "num_workers")
 
 
 class Mark(NamedTuple):
@@ -50,22 +50,33 @@ def outcome_words(trial: Trial) -> str:
 
 def varying_names(trials: Sequence[Trial]) -> list[str]:
     """The recipe's values that differ between trials, beside batch size and learning rate."""
-    return [name for name in _OTHERS if len({getattr(trial.recipe, name) for trial in trials}) > 1]
+    recipes = [trial.recipe for trial in trials]
+    return [name for name in _others(recipes) if len({getattr(recipe, name, None) for recipe in recipes}) > 1]
 
 
 def shared_words(trials: Sequence[Trial]) -> str:
     """The recipe's values that all trials share, where they are not the default."""
     recipes = [trial.recipe for trial in trials]
-    names = [name for name in _OTHERS if len({getattr(recipe, name) for recipe in recipes}) == 1]
-    shared = [name for name in names if getattr(recipes[0], name) != Recipe.model_fields[name].default]
+    names = [name for name in _others(recipes) if len({getattr(recipe, name, None) for recipe in recipes}) == 1]
+    shared = [name for name in names if getattr(recipes[0], name) != default_value(name)]
     return recipe_words(recipes[0], shared) if shared else ""
+
+
+def default_value(name: str) -> Any:
+    """What a recipe holds where a study does not say; None for an option of the task."""
+    return Recipe.model_fields[name].default if name in Recipe.model_fields else None
+
+
+def _others(recipes: Sequence[Recipe]) -> list[str]:
+    """All values of recipes beside the first, the options of tasks that some have included."""
+    return list(dict.fromkeys(name for recipe in recipes for name in recipe.model_dump() if name not in _FIRST))
 
 
 def recipe_words(recipe: Recipe, names: Sequence[str]) -> str:
     """``batch 256, learning rate 0.8``: the values called ``names``, in words."""
     words = []
     for name in names:
-        value = getattr(recipe, name)
+        value = getattr(recipe, name, None)
         shown = format_number(value) if isinstance(value, float) else str(value)
         words.append(f"{_NAMES.get(name, name.replace('_', ' '))} {shown}")
     return ", ".join(words)

@@ -13,13 +13,12 @@ from rich.table import Table
 from largebatch.search.laws.step_time.interconnects import INTERCONNECTS
 from largebatch.search.plan import Plan
 from largebatch.search.repeats import Comparison, compare_finalists
-from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.rule import RULES
 from largebatch.spaces.trial import Trial
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.answer import Answer
 from largebatch.studies.report.answer import answer_sentence, plan_notes, plan_table
-from largebatch.studies.report.trial_words import best_trials, branches_words, outcome_words
+from largebatch.studies.report.trial_words import best_trials, branches_words, default_value, outcome_words
 from largebatch.studies.study import SCHEDULERS, SEARCHERS
 from largebatch.studies.terminal.progress import best_table
 from largebatch.trainers.tasks import TASKS
@@ -117,8 +116,7 @@ def print_trial(answer: Answer, number: int, *, as_json: bool) -> None:
 
 def _given(trial: Trial) -> list[tuple[str, Any]]:
     """The recipe's values that are not the default, batch size and rate first."""
-    defaults = {name: field.default for name, field in Recipe.model_fields.items()}
-    return [(name, value) for name, value in trial.recipe.model_dump().items() if value != defaults[name]]
+    return [(name, value) for name, value in trial.recipe.model_dump().items() if value != default_value(name)]
 
 
 def comparison_words(found: Comparison) -> str:

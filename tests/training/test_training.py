@@ -1,6 +1,9 @@
 """The loop: its endings, first passage, resuming, schedules and averages."""
 
+import dataclasses
 import math
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +27,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def digits() -> Task:
-    return load_task("digits")
+    return load_task("digits", {})
 
 
 def trained(task: Task, recipe: Recipe, max_examples: int = 6_000, **arguments: object):  # type: ignore[no-untyped-def]
@@ -140,8 +143,22 @@ def test_resnet_50_has_its_parameters() -> None:
 )
 def test_wrong_tasks(name: str, message: str) -> None:
     with pytest.raises(UserMistake, match="task: ") as error:
-        load_task(name)
+        load_task(name, {})
     assert message in str(error.value)
+
+
+def test_options_are_keyword_arguments_of_the_task(monkeypatch: pytest.MonkeyPatch, digits: Task) -> None:
+    module = types.ModuleType("own")
+    module.task = lambda limit=10, noisy=False: dataclasses.replace(digits, max_examples=limit * (1 + noisy))  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "own", module)
+    recipe = Recipe.model_validate({"global_batch_size": 1, "learning_rate": 1, "task.limit": 30, "task.noisy": True})
+    assert load_task("own:task", {}).max_examples == 10
+    assert load_task("own:task", recipe.task_options).max_examples == 60
+    with pytest.raises(UserMistake, match=r"own:task takes no option task.noise; did you mean 'noisy'\?"):
+        load_task("own:task", {"noise": 1.0})
+    assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
+    with pytest.raises(ValueError, match="unknown hyper-parameter 'noisy'"):
+        Recipe.model_validate({"global_batch_size": 1, "learning_rate": 1, "noisy": True})
 
 
 @pytest.mark.parametrize(
