@@ -159,6 +159,17 @@ class Space(RootModel[dict[str, Domain]]):
         """The recipe in the middle of every domain."""
         return self.from_unit(dict.fromkeys(self.root, 0.5))
 
+    def completed(self, values: Mapping[str, Value]) -> Recipe:
+        """The recipe with ``values``, which need not lie in their domains, and the middle of every other domain.
+
+        Raises:
+            ValidationError: for a value that no recipe can have.
+        """
+        base = self.typical().model_dump()
+        if any(name in values for name in WARMUPS):
+            base = {name: value for name, value in base.items() if name not in WARMUPS}
+        return Recipe.model_validate({**base, **values})
+
     def grid(self, points_per_range: int) -> Iterator[Recipe]:
         """Every combination of evenly spaced values, without the doubles that inactive domains would make."""
         seen: set[Recipe] = set()

@@ -119,7 +119,11 @@ def _coordinator(
         target=target,
         max_examples=max_examples,
         ledger=ledger,
-        steering=Steering(ledger=ledger, folder=directory.requests),
+        steering=Steering(
+            ledger=ledger,
+            folder=directory.requests,
+            first=[study.space.completed(values) for values in study.first_trials],
+        ),
         curves=directory.curves,
         checkpoints=CheckpointStore(directory.checkpoints, study.resources.checkpoint_bytes),
         checkpoint_bytes=_checkpoint_bytes(task, study),

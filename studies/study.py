@@ -10,13 +10,16 @@ from pydantic import (
     Field,
     PositiveFloat,
     PositiveInt,
+    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
+from largebatch.spaces.domain import Value
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.nearest import nearest
+from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.rule import RULES
 from largebatch.spaces.space import Space
 from largebatch.spaces.target import Target
@@ -136,6 +139,8 @@ class Study(_Section):
     budget: Budget
     resources: Resources = Resources()
     execution: Execution = Execution()
+    first_trials: tuple[dict[str, bool | int | float | str], ...] = ()
+    """Recipes to begin with, such as published ones; what they leave out is the middle of its domain."""
     repeats: PositiveInt = 1
     """Up to so many seeds for the finalists of each batch size; 1: none is repeated."""
 
@@ -170,6 +175,24 @@ class Study(_Section):
                 f"add larger batch sizes, lower norm_batch_size, or drop the count"
             )
         return tuple(sorted(set(workers)))
+
+    @field_validator("first_trials")
+    @classmethod
+    def _recipes(cls, first_trials: tuple[dict[str, Value], ...], info: ValidationInfo) -> tuple[dict[str, Value], ...]:
+        space: Space | None = info.data.get("space")
+        for number, values in enumerate(first_trials, start=1):
+            for name in values:
+                names = [one for one in (*Recipe.model_fields, *(space.root if space else ())) if one != "num_workers"]
+                if name not in names:
+                    raise ValueError(f"recipe {number}: unknown hyper-parameter {name!r}{nearest(name, names)}")
+            try:
+                if space is not None:
+                    space.completed(values)
+            except ValidationError as error:
+                first = error.errors()[0]
+                where = f"{first['loc'][0]}: " if first["loc"] else ""
+                raise ValueError(f"recipe {number}: {where}{first['msg'].removeprefix('Value error, ')}") from error
+        return first_trials
 
     @field_validator("budget")
     @classmethod

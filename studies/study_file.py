@@ -119,7 +119,7 @@ def _exists(path: Path) -> bool:
 
 def _booleans(value: Any, path: KeyPath) -> Iterator[KeyPath]:
     """Where a true or false stands for a number; pydantic would take it for 1 or 0. Values of the space say so."""
-    if isinstance(value, bool) and (path[0] != "space" or path[-1] in ("low", "high")):
+    if isinstance(value, bool) and (path[0] not in ("space", "first_trials") or path[-1] in ("low", "high")):
         yield path
     if isinstance(value, dict | list):
         for key, inner in value.items() if isinstance(value, dict) else enumerate(value):

@@ -127,7 +127,7 @@ class Coordinator:
             return self._launch(trial, curve)
 
     def _new_trial(self) -> Trial | None:
-        """One that somebody asked for, else a repeat where it is time, else what the searcher proposes.
+        """One that was asked for, else a repeat where it is time, else what the searcher proposes.
 
         Branches of other trials are not the searcher's.
         """
@@ -137,9 +137,7 @@ class Coordinator:
             return None
         self.steering.poll()
         if (asked := self.steering.next_recipe()) is not None:
-            name, request = asked
-            recipe = self._seeded(request.recipe, len(trials))
-            return self._create(recipe, f"asked for by {request.by}", request=name)
+            return self._create(self._seeded(asked.recipe, len(trials)), asked.why, request=asked.name)
         repeats = wanted_repeats(trials, self.study.repeats, self.seconds)
         if repeats and self._is_time_for(repeats, trials):
             return self._repeat(repeats[0], trials)

@@ -1,9 +1,11 @@
-"""What people asked of the running study: taken from their files, recorded in the ledger, then obeyed."""
+"""What people asked of a study, in its file or while it runs: recorded in the ledger, then obeyed."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.space import Space
 from largebatch.spaces.trial import Trial
 from largebatch.studies.record.ledger import Ledger
@@ -12,12 +14,22 @@ from largebatch.studies.record.requests import Enqueue, Stop, narrowed, parse_re
 POLL_SECONDS = 0.5
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A recipe that somebody wants; its trial knows it by ``name``."""
+
+    name: str
+    recipe: Recipe
+    why: str
+
+
 @dataclass(kw_only=True)
 class Steering:
-    """The requests of one study. ``folder`` need not exist."""
+    """The requests of one study. ``folder`` need not exist; ``first`` are the recipes that the study begins with."""
 
     ledger: Ledger
     folder: Path
+    first: Sequence[Recipe] = ()
     _asked: float = field(default=-POLL_SECONDS)
     _stops: dict[int, str] = field(default_factory=dict)
 
@@ -41,13 +53,16 @@ class Steering:
         """Where to search now."""
         return narrowed(whole, [parse_request(_plain(one)) for one in self.ledger.requests().values()])
 
-    def next_recipe(self) -> tuple[str, Enqueue] | None:
-        """The oldest recipe that was asked for and has no trial yet, and the request's name."""
+    def next_recipe(self) -> Asked | None:
+        """What was asked for while the study ran, the oldest first, else the next of the first ones, without a trial."""
         taken = self.ledger.taken_requests()
         for name, one in sorted(self.ledger.requests().items()):
             request = parse_request(_plain(one))
             if isinstance(request, Enqueue) and name not in taken:
-                return name, request
+                return Asked(name, request.recipe, f"asked for by {request.by}")
+        for number, recipe in enumerate(self.first):
+            if (name := f"first-{number}") not in taken:
+                return Asked(name, recipe, "one of the study's first trials")
         return None
 
     def _outcome(self, request: object) -> str:

@@ -1,6 +1,7 @@
 """A whole study in this process: the record, resuming, refusals, budgets; then the answer in every form."""
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -199,3 +200,32 @@ def test_other_worker_counts_and_a_price(finished: Path) -> None:
     for row in answer.plan.rows:
         assert row.cost == pytest.approx(3.0 * row.device_hours)
         assert row.local_batch_size * row.num_workers == row.global_batch_size
+
+
+def test_a_study_begins_with_its_first_trials_and_resumes_among_them(tmp_path: Path, study_text: str) -> None:
+    """Recipes from outside of the space, an option of the task among the dimensions; then the searcher's own."""
+    (tmp_path / "limited.py").write_text(
+        "import dataclasses\nfrom largebatch.trainers.tasks.digits import digits\n\n"
+        "def task(interval):\n    return dataclasses.replace(digits(), evaluation_examples=interval)\n"
+    )
+    text = study_text.replace("task: digits", "task: limited:task").replace("trials: 6", "trials: 4")
+    text = text.replace("  norm_batch_size: 16", "  norm_batch_size: 16\n  task.interval: {choices: [500, 1000]}")
+    text += "first_trials: [{global_batch_size: 256, learning_rate: 2.0, task.interval: 700}, {learning_rate: 0.3}]\n"
+    out = tmp_path / "out"
+    sys.path.insert(0, str(tmp_path))
+    try:
+        with pytest.raises(KilledError):
+            run(text, out, watch=killed_after(2))
+        run(text, out)
+    finally:
+        sys.path.remove(str(tmp_path))
+    found = trials(out)
+    assert [trial.number for trial in found] == [0, 1, 2, 3]
+    assert [trial.why for trial in found[:2]] == ["one of the study's first trials"] * 2
+    assert found[0].recipe.global_batch_size == 256
+    assert [trial.recipe.task_options["interval"] for trial in found[:2]] == [700, 1000]
+    assert found[1].recipe.learning_rate == 0.3
+    for trial in found:
+        interval = int(trial.recipe.task_options["interval"])
+        size = trial.recipe.global_batch_size
+        assert sorted(trial.intermediate)[1] == -(-interval // size) * size

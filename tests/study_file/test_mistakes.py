@@ -38,6 +38,16 @@ def test_the_text_that_these_tests_break_is_valid() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
+        (
+            "budget:",
+            "first_trials: [{learning_rate: 0.1}, {learnin_rate: 0.1}]\nbudget:",
+            "9: first_trials: recipe 2: unknown hyper-parameter 'learnin_rate'; did you mean 'learning_rate'?",
+        ),
+        (
+            "budget:",
+            "first_trials:\n  - {learning_rate: -0.1}\nbudget:",
+            "9: first_trials: recipe 1: learning_rate: Input should be greater than 0",
+        ),
         ("search:", "serach:", "7: unknown key 'serach'; did you mean 'search'?"),
         ("{trials: 5}", "{trails: 5, minutes: 1}", "9: budget: unknown key 'trails'; did you mean 'trials'?"),
         ("task:", "tsk:", "2: unknown key 'tsk'; did you mean 'task'?"),
