@@ -54,7 +54,7 @@ class Steering:
         return narrowed(whole, [parse_request(_plain(one)) for one in self.ledger.requests().values()])
 
     def next_recipe(self) -> Asked | None:
-        """What was asked for while the study ran, the oldest first, else the next of the first ones, without a trial."""
+        """The oldest that was asked for while the study ran and has no trial, else the next of the first ones."""
         taken = self.ledger.taken_requests()
         for name, one in sorted(self.ledger.requests().items()):
             request = parse_request(_plain(one))
