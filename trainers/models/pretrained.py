@@ -69,7 +69,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     if not isinstance(content, dict) or not all(isinstance(tensor, Tensor) for tensor in content.values()):
         keys = f" with {', '.join(map(str, list(content)[:3]))}" if isinstance(content, dict) else ""
         raise UserMistake(
-            f"weights: {path} must hold a state dict, which is tensors by name; it holds a {type(content).__name__}{keys}"
+            f"weights: {path} must hold a state dict, tensors by name; it holds a {type(content).__name__}{keys}"
         )
     return content
 
