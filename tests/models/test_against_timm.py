@@ -95,7 +95,8 @@ def compare(ours: nn.Module, theirs: nn.Module, our: Forward, their: Forward, im
     """Outputs in evaluation; outputs, gradients and running statistics in training."""
     for training in (False, True):
         outputs = []
-        for model, forward in ((ours.train(training), our), (theirs.train(training), their)):
+        for model, forward in ((ours, our), (theirs, their)):
+            model.train(training)
             with torch.set_grad_enabled(training):
                 outputs.append(forward(images))
                 if training:
