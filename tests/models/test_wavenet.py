@@ -128,8 +128,9 @@ def test_the_network(training: bool) -> None:
 
 @pytest.mark.parametrize("length", [9, 10, 257])
 def test_any_length_and_width(length: int) -> None:
-    model = WaveNet(width=6, dilations=(1, 2, 4, 8), last_samples=9, head_width=3).eval()
+    model = WaveNet(width=6, dilations=(1, 2, 4, 8), last_samples=9, head_width=3, norm_momentum=0.1).eval()
     assert model(torch.zeros(2, 1, length)).shape == (2, 5)
+    assert {norm.momentum for norm in model.modules() if isinstance(norm, nn.BatchNorm1d)} == {0.1}
 
 
 def test_waveforms_shorter_than_the_last_samples() -> None:

