@@ -17,7 +17,6 @@ from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Action, Measurement, Outcome
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.trainers.batches.shuffled_stream import ShuffledStream
-from largebatch.trainers.models.resnet import ResNet
 from largebatch.trainers.run_to_target import passage_share, run_to_target
 from largebatch.trainers.task import Task, load_task
 from largebatch.trainers.training import Training
@@ -121,15 +120,6 @@ def test_stream_visits_every_example_once_an_epoch() -> None:
     assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
     assert (ShuffledStream(10, seed=3).take(12, 4) == seen[12:16]).all()
     assert (stream.take(0, 35)[:20] == seen).all()
-
-
-def test_resnet_50_has_its_parameters() -> None:
-    """25,557,032 parameters, as torchvision documents for ``resnet50``; and torchvision's names."""
-    model = ResNet(blocks=(3, 4, 6, 3), width=64, num_classes=1000)
-    assert sum(parameter.numel() for parameter in model.parameters()) == 25_557_032
-    names = set(model.state_dict())
-    assert {"conv1.weight", "layer1.0.downsample.1.running_var", "layer4.2.bn3.weight", "fc.bias"} <= names
-    assert model.eval()(torch.zeros(1, 3, 64, 64)).shape == (1, 1000)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,6 @@ class ResNet(nn.Module):
     """A stem, stages of bottleneck blocks (each after the first halves the resolution), a linear head.
 
     ``stem`` is ``imagenet`` (7x7 stride 2, then 3x3 max-pooling) or ``small`` (3x3, for images of a few pixels).
-    ``ResNet(blocks=(3, 4, 6, 3), width=64, num_classes=1000)`` is ResNet-50.
     """
 
     def __init__(
@@ -95,3 +94,8 @@ class ResNet(nn.Module):
             x = self.get_submodule(name)(x)
         logits: Tensor = self.fc(self.avgpool(x).flatten(1))
         return logits
+
+
+def resnet50(num_classes: int = 1000) -> ResNet:
+    """ResNet-50, which takes torchvision's ImageNet weights (``largebatch.trainers.models.pretrained``)."""
+    return ResNet(blocks=(3, 4, 6, 3), width=64, num_classes=num_classes)
