@@ -31,6 +31,7 @@ test: .venv/package .venv/dev
 
 .venv/dev: .venv/dependencies
 	$(BIN)/pip install -q $(CONSTRAINTS) '.[dev]'
+	$(BIN)/pip install -q --no-deps timm  # it wants torchvision, of which there is no build for every torch
 	touch $@
 
 clean:

@@ -17,6 +17,7 @@ from largebatch.search.laws.law import INTERVAL, Array
 from largebatch.search.laws.step_time.step_time_law import StepTimeLaw
 from largebatch.search.next_measurement import next_measurements
 from largebatch.search.plan import Plan, PlanRow
+from largebatch.spaces.space import MAX_EXTRAPOLATION
 from largebatch.spaces.step_time_profile import StepTimeProfile
 from largebatch.spaces.trial import Trial
 from largebatch.spaces.user_mistake import UserMistake
@@ -25,8 +26,6 @@ NUM_CANDIDATES, ROUNDS = 48, 3
 """Batch sizes that are compared for a worker count, each round between the neighbours of the last one's best."""
 NEARLY = 1.01
 """A measured batch size is preferred where it takes at most this many times the time of the best."""
-MAX_EXTRAPOLATION = 16
-"""Up to so many times the largest measured batch size are planned, where so many workers need it."""
 
 
 def make_plan(

@@ -19,6 +19,9 @@ _REQUIRED = ("global_batch_size", "learning_rate")
 _NAMES = tuple(name for name in Recipe.model_fields if name != "num_workers")
 """What can be searched. Worker counts are the study's question, not a choice of the searcher."""
 
+MAX_EXTRAPOLATION = 16
+"""Up to so many times the largest batch size are planned, where so many workers need it."""
+
 _SUITS_ANY: dict[str, Value] = {"global_batch_size": 1, "learning_rate": 1.0, "norm_batch_size": 1}
 """A recipe in which any one field can be tried by itself."""
 
@@ -184,9 +187,10 @@ class Space(RootModel[dict[str, Domain]]):
         values = recipe.model_dump()
         return all(self.root[name].contains(values[name]) for name in self.active(values))
 
-    def divides(self, num_workers: int) -> bool:
-        """Whether some batch size can be dealt to ``num_workers`` in whole groups."""
-        return any(size // min(norm, size) % num_workers == 0 for size, norm in self.batches)
+    @property
+    def most_workers(self) -> int:
+        """The most that a plan can serve: each has a whole group of a batch that is not too far from the searched."""
+        return max(MAX_EXTRAPOLATION * size // min(norm, size) for size, norm in self.batches)
 
     @staticmethod
     def _typed(name: str, value: Value) -> Value:

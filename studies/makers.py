@@ -28,7 +28,9 @@ def make_step_seconds(study: Study, profile: StepTimeProfile | None) -> StepSeco
         return None
     from largebatch.search.planned_seconds import planned_seconds
 
-    return planned_seconds(profile, study.workers, min(norm for _, norm in study.space.batches))
+    batches = study.space.batches
+    most_groups = max(size // min(norm, size) for size, norm in batches)
+    return planned_seconds(profile, study.workers, min(norm for _, norm in batches), most_groups)
 
 
 def make_searcher(study: Study, target: Target, max_examples: int, seconds: StepSeconds | None) -> "Searcher":

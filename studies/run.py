@@ -233,4 +233,5 @@ def _profile_question(study: Study) -> tuple[Recipe, list[int]]:
         for count in study.workers
         if recipe.model_copy(update={"global_batch_size": size}).num_groups % count == 0
     }
-    return recipe, sorted(local)
+    # Workers for whom no searched batch is large enough have one group each.
+    return recipe, sorted(local | {recipe.group_size})

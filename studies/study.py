@@ -21,7 +21,7 @@ from largebatch.spaces.execution import Execution
 from largebatch.spaces.nearest import nearest
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.rule import RULES
-from largebatch.spaces.space import Space
+from largebatch.spaces.space import MAX_EXTRAPOLATION, Space
 from largebatch.spaces.target import Target
 
 SEARCHERS = ("guided", "grid", "halton", "optuna-tpe", "optuna-gp", "optuna-cmaes", "deephyper-cbo")
@@ -163,16 +163,15 @@ class Study(_Section):
 
     @field_validator("workers")
     @classmethod
-    def _divisible(cls, workers: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
+    def _served(cls, workers: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
         space: Space | None = info.data.get("space")
-        undivided = [count for count in workers if space is not None and not space.divides(count)]
-        if space is not None and undivided:
+        most = space.most_workers if space is not None else max(workers)
+        if space is not None and max(workers) > most:
             norms = " or ".join(str(norm) for norm in sorted({norm for _, norm in space.batches}))
             raise ValueError(
-                f"no global_batch_size of the space {_listed(space.batch_sizes)} can be divided among "
-                f"{', '.join(map(str, undivided))} workers in whole groups of {norms}; "
-                f"largest count that works: {max(size // min(size, norm) for size, norm in space.batches)}; "
-                f"add larger batch sizes, lower norm_batch_size, or drop the count"
+                f"{', '.join(str(count) for count in workers if count > most)} workers with whole groups of {norms} "
+                f"need a batch more than {MAX_EXTRAPOLATION} times the largest of {_listed(space.batch_sizes)}; the "
+                f"most that works: {most}; add larger batch sizes, lower norm_batch_size, or drop the count"
             )
         return tuple(sorted(set(workers)))
 

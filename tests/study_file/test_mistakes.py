@@ -184,10 +184,10 @@ def test_wrong_types_and_values(old: str, new: str, expected: str) -> None:
         ),
         (
             "[1, 8]",
-            "[1, 8, 16, 64]",
-            "3: workers: no global_batch_size of the space [32, 64, 128, 256] can be divided among 16, 64 "
-            "workers in whole groups of 32; largest count that works: 8; add larger batch sizes, lower "
-            "norm_batch_size, or drop the count",
+            "[1, 8, 128, 160, 512]",
+            "3: workers: 160, 512 workers with whole groups of 32 need a batch more than 16 times the largest of "
+            "[32, 64, 128, 256]; the most that works: 128; add larger batch sizes, lower norm_batch_size, or drop the "
+            "count",
         ),
         (
             "workers:",
@@ -253,8 +253,8 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_their_lines() -> None:
     ]
 
 
-def test_the_example_of_the_design_is_a_study_but_for_the_group_size() -> None:
-    """At the default ``norm_batch_size`` of 32 a batch of 1,024 cannot be dealt to 64 workers."""
+def test_the_example_of_the_design_is_a_study() -> None:
+    """At the default ``norm_batch_size`` of 32 its 64 workers need twice the largest batch, which is predicted."""
     text = (Path(__file__).parent / "gw-small.yaml").read_text()
-    assert "can be divided among 64 workers in whole groups of 32" in message(text)
-    assert parse_study(text.replace("16, 32, 64]", "16, 32]"), "study.yaml").repeats == 3
+    study = parse_study(text, "study.yaml")
+    assert (study.workers[-1], study.space.most_workers, study.repeats) == (64, 512, 3)
