@@ -98,7 +98,7 @@ class Grid:
         return Grid(q=self.q.every(q), spin=self.spin.every(spin))
 
     def parameters(self, indices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """``q, s1, s2`` of the points at ``indices``, float64 of shape ``(N,)``.
+        """``q, s1, s2`` of the points at ``indices``, int64 of shape ``(N,)``; float32 of the same shape.
 
         Neighbours in index lie far apart in the grid, so that the first points are a fair sample of all.
         """
@@ -106,7 +106,7 @@ class Grid:
         spins = self.spin.count
         counts = (places // spins**2, places // spins % spins, places % spins)
         axes = (self.q, self.spin, self.spin)
-        q, s1, s2 = (axis.first + axis.step * count.double() for axis, count in zip(axes, counts, strict=True))
+        q, s1, s2 = (axis.first + axis.step * count.float() for axis, count in zip(axes, counts, strict=True))
         return q, s1, s2
 
     @property

@@ -36,6 +36,8 @@ class Rom:
         path: The coefficients.
     """
 
+    name = "IMRPhenomT, reduced-order model"
+
     def __init__(self, times: Times = ROM_TIMES, path: Path = COEFFICIENTS) -> None:
         from scipy.interpolate import CubicSpline
 

@@ -25,7 +25,7 @@ class Times:
 
     def values(self) -> NDArray[np.float64]:
         """The times, shape ``(num_samples,)``."""
-        return self.first + self.step * np.arange(self.num_samples)
+        return self.first + self.step * np.arange(self.num_samples, dtype=np.float64)
 
     def last(self, num_samples: int, *, stride: int = 1) -> "Times":
         """The last ``num_samples`` of every ``stride``-th time."""
