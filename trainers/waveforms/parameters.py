@@ -121,3 +121,5 @@ class Grid:
 TRAIN = Grid(q=Axis(first=1.0, step=0.08, count=88), spin=Axis(first=-0.8, step=0.012, count=134))
 TEST = Grid(q=Axis(first=1.04, step=0.16, count=44), spin=Axis(first=-0.794, step=0.024, count=67))
 VALIDATION = Grid(q=Axis(first=1.12, step=0.16, count=43), spin=Axis(first=-0.782, step=0.024, count=66))
+VALIDATION_SAMPLE = VALIDATION.every(q=3, spin=3)
+"""7,260 points: what a task of full size evaluates on."""

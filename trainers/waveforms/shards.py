@@ -24,12 +24,13 @@ from torch.utils.data import Dataset
 
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.trainers.waveforms.detector import Detector
-from largebatch.trainers.waveforms.parameters import NAMES, TEST, TRAIN, VALIDATION, Grid, scaled
+from largebatch.trainers.waveforms.parameters import NAMES, TEST, TRAIN, VALIDATION_SAMPLE, Grid, scaled
+from largebatch.trainers.waveforms.times import Times
 from largebatch.trainers.waveforms.waveforms import WaveformGenerator, Waveforms
 
 ROWS_PER_BATCH = 512
 ROWS_PER_SHARD = 4_096
-GRIDS = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
+GRIDS = {"train": TRAIN, "validation": VALIDATION_SAMPLE, "test": TEST}
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -149,11 +150,7 @@ class Shards(Dataset[Any]):
     def __init__(
         self, folder: Path, split: str, *, detector: Detector | None = None, scaled_targets: bool = False
     ) -> None:
-        self._paths = sorted(folder.glob(f"{split}-*.arrow"))
-        if not self._paths:
-            raise UserMistake(
-                f"waveforms: {folder} has no {split}-*.arrow; write them: largebatch prepare gw --out {folder}"
-            )
+        self._paths = _paths(folder, split)
         self._ends = list(accumulate(sum(len(batch) for batch in _batches(path)) for path in self._paths))
         self._detector, self._scaled_targets = detector, scaled_targets
 
@@ -169,6 +166,21 @@ class Shards(Dataset[Any]):
         if self._detector is not None:
             strain = self._detector.fixed(strain[None], torch.tensor([index]))[0]
         return strain, scaled(targets) if self._scaled_targets else targets
+
+
+def shard_times(folder: Path) -> Times:
+    """The times of the training waveforms in a folder."""
+    metadata = _reader(_paths(folder, "train")[0]).schema.metadata
+    return Times(**json.loads(metadata[b"times"]))
+
+
+def _paths(folder: Path, split: str) -> list[Path]:
+    paths = sorted(folder.glob(f"{split}-*.arrow"))
+    if not paths:
+        raise UserMistake(
+            f"waveforms: {folder} has no {split}-*.arrow; write them: largebatch prepare gw --out {folder}"
+        )
+    return paths
 
 
 def _row(batch: pa.RecordBatch, name: str, row: int) -> Tensor:
