@@ -70,7 +70,9 @@ class Tiny(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Conv1d(1, 4, 8, stride=4), nn.BatchNorm1d(4), nn.Tanh(), nn.Flatten())
+        self.layers = nn.Sequential(
+            nn.Conv1d(1, 4, 8, stride=4, bias=False), nn.BatchNorm1d(4), nn.Tanh(), nn.Flatten()
+        )
         self.head = nn.Linear(4 * 31, 5)
 
     def forward(self, x: Tensor) -> Tensor:
