@@ -28,6 +28,7 @@ def mismatch(left: tuple[NDArray[np.float64], ...], right: tuple[NDArray[np.floa
     return float(1 - product / np.linalg.norm(left[0]) / np.linalg.norm(right[0]))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_it_matches_its_source() -> None:
     pytest.importorskip("phenomxpy", reason="the waveforms' source is an optional extra: largebatch[gw]")

@@ -43,7 +43,7 @@ def test_what_is_written_is_read(tmp_path: Path, scaled_targets: bool) -> None:
     made = Waveforms(GRIDS["train"], Rom(TIMES), detector=detector, scaled_targets=scaled_targets)
     assert len(found) == len(made) == 150
     assert shard_times(tmp_path) == TIMES
-    for index in range(150):
+    for index in (0, 19, 20, 63, 64, 99, 127, 128, 149):
         for left, right in zip(found[index], made[index], strict=True):
             assert torch.equal(left, right)
     assert len(pickle.dumps(found)) < 5_000, "the waveforms stay on disk"

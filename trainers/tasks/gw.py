@@ -34,7 +34,8 @@ def gw_small(
 ) -> Task:
     """11,638 training waveforms of 128 samples, 4 M apart, and 512 for validation; six blocks of width 8.
 
-    The target, a mean overlap of 0.96, takes some ten seconds on a core with a good recipe.
+    The target, a mean overlap of 0.96, takes some ten seconds on a core with a good recipe; it is for clean
+    waveforms and scaled labels.
 
     Args:
         signal_to_noise: Optimal ratio of every example's noise, new in every epoch; infinite for none.
