@@ -1,8 +1,10 @@
 """The waveform generator: against its source, differentiable, and each waveform the same whatever is beside it."""
 
 import math
+import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -141,13 +143,29 @@ def test_a_decomposition_gives_back_a_polynomial() -> None:
     np.testing.assert_allclose(parts["m"] + chebyshev @ parts["c"] @ parts["V"], expected, atol=1e-12)
 
 
+def test_the_surrogates_modes_become_amplitude_and_phase(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """On a stand-in with gwsurrogate's interface: the real one needs a file that is not here."""
+
+    def surrogate(q: float, *spins: list[float], times: NDArray[np.float64], **options: Any) -> tuple[Any, ...]:
+        assert options == {"f_low": 0, "mode_list": [(2, 2)]}
+        return times, {(2, 2): q * np.exp(-1j * (5 + 0.3 * times + spins[0][2]))}, None
+
+    stand_in = SimpleNamespace(LoadSurrogate=lambda path: surrogate)
+    monkeypatch.setitem(sys.modules, "gwsurrogate", stand_in)  # type: ignore[arg-type]
+    (tmp_path / "NRHybSur3dq8.h5").touch()
+    times = Times(first=-20.0, step=1.0, num_samples=30)
+    amplitude, phase = NRHybSur3dq8(tmp_path / "NRHybSur3dq8.h5", times)(*points(3, torch.float32))
+    torch.testing.assert_close(amplitude, points(3, torch.float32)[0][:, None].expand(3, 30))
+    torch.testing.assert_close(phase, torch.tensor(0.3 * times.values()).float().expand(3, 30), rtol=0, atol=1e-5)
+
+
 def test_missing_extras_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "NRHybSur3dq8.h5"
     with pytest.raises(UserMistake, match=r"the surrogate's file NRHybSur3dq8.h5 is needed; got .* Zenodo"):
         NRHybSur3dq8(file)
     file.touch()
     for name in ("gwsurrogate", "phenomxpy"):
-        monkeypatch.setitem(__import__("sys").modules, name, None)
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(UserMistake, match=r"pip install 'largebatch\[gw\]'"):
         NRHybSur3dq8(file)
     with pytest.raises(UserMistake, match=r"pip install 'largebatch\[gw\]'"):
