@@ -1,12 +1,8 @@
 """A small waveform regression: the mass ratio of merging black holes from the last part of their waveform.
 
-Waveforms: a reduced-order model of IMRPhenomT's (2, 2) mode (Estelles et al. 2022, arXiv 2105.05872): amplitude and
-phase are Chebyshev expansions in (log q, s1, s2) of a few singular vectors each.
+Waveforms: the reduced-order model of IMRPhenomT's (2, 2) mode that ships (Estelles et al. 2022, arXiv 2105.05872).
 """
 
-from pathlib import Path
-
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
@@ -14,8 +10,9 @@ from torch.utils.data import TensorDataset
 
 from largebatch import Task
 from largebatch.spaces.target import Target
+from largebatch.trainers.waveforms.rom import Rom
+from largebatch.trainers.waveforms.times import Times
 
-ROM = Path(__file__).parent / "phenomt_rom.npz"
 NUM_TRAIN, NUM_VALIDATION, NUM_SAMPLES = 4_096, 512, 128
 
 
@@ -52,14 +49,6 @@ def waveforms() -> Task:
 
 def strains(units: Tensor) -> Tensor:
     """The real part of the strain round the merger, shape (N, 1, T), from parameters in [-1, 1], shape (N, 3)."""
-    rom = {name: torch.from_numpy(np.asarray(values)).float() for name, values in np.load(ROM).items() if name != "n"}
-    orders = np.load(ROM)["n"]
-    first, second, third = (
-        torch.cos(torch.arange(int(order))[None] * torch.arccos(unit.clamp(-1, 1))[:, None])
-        for order, unit in zip(orders, units.T, strict=True)
-    )
-    weights = torch.einsum("ni,nj,nk->nijk", first, second, third).flatten(1)
-    amplitude = torch.addmm(rom["Am"], weights @ rom["Ac"], rom["AV"])
-    phase = torch.addmm(rom["Pm"], weights @ rom["Pc"], rom["PV"])
-    strain = (amplitude * torch.cos(phase))[:, None, -8 * NUM_SAMPLES :: 8]
+    amplitude, phase = Rom(Times(first=-1_916.0, step=16.0, num_samples=NUM_SAMPLES)).of_scaled(*units.T)
+    strain = (amplitude * torch.cos(phase))[:, None]
     return strain / strain.std()

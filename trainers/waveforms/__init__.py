@@ -1,0 +1,1 @@
+"""Gravitational waves of merging black holes: their generator, parameters, data sets, noise and metrics."""
