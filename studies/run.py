@@ -24,6 +24,8 @@ from largebatch.studies.study import Study
 if TYPE_CHECKING:
     from largebatch.trainers.task import Task
 
+CHECKED_EXAMPLES, CHECKED_NUMBERS = (64, 512), 2**22
+"""On how many validation examples an untrained model is tried: in between, as many as hold so many numbers."""
 Watch = Callable[[Coordinator], AbstractContextManager[None]]
 """What shows the progress while trials run."""
 
@@ -156,6 +158,7 @@ def _checkpoint_bytes(task: "Task", study: Study) -> int:
 
 def _check_start(task: "Task", study: Study, target: Target) -> None:
     """Refuse a target that the untrained model meets, on a few validation examples."""
+    import numpy as np
     import torch
 
     from largebatch.trainers.failure import describe
@@ -164,7 +167,10 @@ def _check_start(task: "Task", study: Study, target: Target) -> None:
     recipe = Recipe(global_batch_size=study.space.batch_sizes[0], learning_rate=1.0)
     try:
         training = Training(task, recipe, max_examples=1, device=torch.device("cpu"))
-        value = training.evaluate(limit=512)[target.metric]
+        size = max(1, np.size(task.validation_data[0][0]))
+        fewest, most = CHECKED_EXAMPLES
+        limit = min(max(CHECKED_NUMBERS // size, fewest), most)  # for this runs on the processor
+        value = training.evaluate(limit=limit)[target.metric]
     except Exception as error:
         raise UserMistake(f"task: {study.task} cannot be evaluated: {describe(error)}") from error
     if target.reached(value):

@@ -201,7 +201,7 @@ def test_wrong_options_are_refused(options: dict[str, float], message: str) -> N
 
 
 def test_the_task_of_full_size() -> None:
-    task = load_task("gw")
+    task = load_task("gw", {})
     inputs, targets = task.train_data[0]
     assert inputs.shape == (1, 101_300)
     assert targets.shape == (5,)
