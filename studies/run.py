@@ -1,5 +1,6 @@
 """``run``: from a study to its answer. The order of things: validate, own the directory, search, time, fit, report."""
 
+import math
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -167,7 +168,7 @@ def _check_start(task: "Task", study: Study, target: Target) -> None:
     recipe = Recipe(global_batch_size=study.space.batch_sizes[0], learning_rate=1.0)
     try:
         training = Training(task, recipe, max_examples=1, device=torch.device("cpu"))
-        size = max(1, np.size(task.validation_data[0][0]))
+        size = max(1, math.prod(np.shape(task.validation_data[0][0])))
         fewest, most = CHECKED_EXAMPLES
         limit = min(max(CHECKED_NUMBERS // size, fewest), most)  # for this runs on the processor
         value = training.evaluate(limit=limit)[target.metric]
