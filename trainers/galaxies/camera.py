@@ -40,6 +40,11 @@ def add_noise(images: Tensor, sky_noise: Tensor, shot_noise: float, draws: Draws
 
 def stretch(images: Tensor) -> Tensor:
     """Brightness ``(batch, 3, H, W)``, any range, to colours of [0, 1]."""
-    mean = images.mean(1, keepdim=True).clamp(min=1e-4)
-    images = images * (torch.asinh(mean / LINEAR_BELOW) / (SOFTENING * mean))
+    images = images * stretch_factor(images.mean(1, keepdim=True))
     return images.clamp(min=0) / images.amax(1, keepdim=True).clamp(min=1)
+
+
+def stretch_factor(mean: Tensor) -> Tensor:
+    """What all bands of a pixel are multiplied by, from their mean."""
+    mean = mean.clamp(min=1e-4)
+    return torch.asinh(mean / LINEAR_BELOW) / (SOFTENING * mean)

@@ -10,9 +10,6 @@ from largebatch.trainers.galaxies.draws import Draws
 from largebatch.trainers.galaxies.scene import scene
 from largebatch.trainers.galaxies.survey import CUT_OUT_PIXELS, survey_of
 
-CLASS_NAMES = ("elliptical", "spiral")
-"""The name of each label."""
-
 
 class GalaxySource(BatchSource):
     """Ellipticals (0) and spirals (1), equally frequent, as a survey would see them.

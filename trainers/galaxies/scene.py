@@ -1,9 +1,9 @@
 """The sky behind a cut-out: one galaxy and some stars, in three bands.
 
-A spiral is a bulge, a disk, arms and clumps in the arms; an elliptical is one Sersic spheroid. What the light adds up to
-in each band, over the cut-out, has one distribution for both classes, so that neither brightness nor colour tells
-them apart; inside a spiral, bulge and arms differ in colour. Real galaxies do differ in colour, and a classifier
-would learn little else.
+A spiral is a bulge, a disk, arms and clumps in the arms; an elliptical is one Sersic spheroid. What a picture's pixels
+add up to in each band has much the same distribution for both classes, so that neither brightness nor colour tells them
+apart; inside a spiral, bulge and arms differ in colour. Real galaxies do differ in colour, and a classifier would learn
+little else.
 
 Unit: brightness is flux a square arcsecond; 1 is far into the stretch. Bands run from red to blue.
 """
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from largebatch.trainers.galaxies.camera import stretch_factor
 from largebatch.trainers.galaxies.draws import Draws
 from largebatch.trainers.galaxies.profiles import Arms, Pose, disk_and_arms, spheroid
 
@@ -24,6 +25,8 @@ CLUMP_CELLS = 24
 """The field that makes arms clumpy has so many cells a side."""
 DISK_THICKNESS = 0.17
 """Axis ratio of a disk seen edge on."""
+ELLIPTICAL_BRIGHTNESS = 1.15
+"""So much more light makes an elliptical as bright in a picture as a spiral, for the stretch dims its centre more."""
 
 
 def scene(spiral: Tensor, draws: Draws, field_arcsec: float, size: int) -> Tensor:
@@ -50,10 +53,10 @@ def scene(spiral: Tensor, draws: Draws, field_arcsec: float, size: int) -> Tenso
     bulge_share, arms_share = draws.between(0.03, 0.35), draws.between(0.35, 0.75)
     shares = torch.stack([bulge_share, (1 - bulge_share) * (1 - arms_share), (1 - bulge_share) * arms_share], 1)
     shares = torch.where(is_spiral[:, None], shares, shares.new_tensor([1, 0, 0])[:, None, None])
-    parts = torch.stack([_unit_flux(part) for part in (ball, disk, arms)], 1)
-    galaxy = torch.einsum("bpc,bpyx->bcyx", _part_colours(shares[..., 0], draws), parts)
-    flux = draws.between_logs(80, 900)[:, None]
-    return (galaxy * flux + _stars(draws, size)) / pixel**2
+    flux = draws.between_logs(80, 900) * torch.where(is_spiral, 1, ELLIPTICAL_BRIGHTNESS) / pixel**2
+    parts = torch.stack([_unit_flux(part) * flux for part in (ball, disk, arms)], 1) * shares
+    galaxy = torch.einsum("bpc,bpyx->bcyx", _part_colours(parts, draws), parts)
+    return galaxy + _stars(draws, size) / pixel**2
 
 
 def _arms(draws: Draws) -> Arms:
@@ -67,19 +70,25 @@ def _arms(draws: Draws) -> Arms:
     )
 
 
-def _part_colours(shares: Tensor, draws: Draws) -> Tensor:
-    """Flux of bulge, disk and arms in each band, ``(batch, 3 parts, 3 bands)``, for a flux of 1 in the middle band.
+def _part_colours(parts: Tensor, draws: Draws) -> Tensor:
+    """Brightness of bulge, disk and arms in each band over that in the middle one, ``(batch, 3 parts, 3 bands)``.
 
-    Bands add up to the galaxy's own colour, whatever its parts.
+    After the stretch, which dims bright parts, they add up to the galaxy's own colour, whatever they are.
     """
+    ones = torch.ones(len(parts), 1, dtype=parts.dtype, device=parts.device)
     redness = draws.between(0, 1, 1)
     jitter = draws.between(-0.06, 0.06, 2)
-    colour = torch.stack([1.05 + 0.3 * redness + jitter[:, :1], torch.ones_like(redness),
-                          0.85 - 0.3 * redness + jitter[:, 1:]], 2)  # fmt: skip
-    tilt = torch.stack([draws.between(0.1, 0.3, 1), torch.zeros_like(redness), draws.between(-0.45, -0.15, 1)], 1)
-    bands = torch.tensor([1.0, 0.0, -1.0], dtype=draws.dtype, device=shares.device)
-    tinted = shares * torch.exp(tilt * bands)
-    return tinted / tinted.sum(1, keepdim=True) * colour
+    colour = torch.cat([1.05 + 0.3 * redness + jitter[:, :1], ones, 0.85 - 0.3 * redness + jitter[:, 1:]], 1)
+    tilt = torch.stack([draws.between(0.1, 0.3, 1), 0 * ones, draws.between(-0.45, -0.15, 1)], 1)
+    tints = torch.exp(tilt * _band_axis(draws, parts.device))
+    whole = parts.sum(1, keepdim=True)
+    shown = (parts * stretch_factor(whole)).sum((2, 3))
+    shown = (shown / shown.sum(1, keepdim=True))[:, :, None]
+    return tints * (colour / (shown * tints).sum(1))[:, None]
+
+
+def _band_axis(draws: Draws, device: torch.device) -> Tensor:
+    return torch.tensor([1.0, 0.0, -1.0], dtype=draws.dtype, device=device)
 
 
 def _smooth_field(draws: Draws, size: int) -> Tensor:
@@ -90,8 +99,7 @@ def _smooth_field(draws: Draws, size: int) -> Tensor:
 def _stars(draws: Draws, size: int) -> Tensor:
     """Flux of points of light, each shared among the four nearest pixels, ``(batch, 3, size, size)``."""
     there = draws.between(0, 1, NUM_STARS, 1) < STAR_PROBABILITY
-    bands = torch.tensor([1.0, 0.0, -1.0], dtype=draws.dtype, device=there.device)
-    colours = torch.exp(draws.between(-0.5, 0.5, NUM_STARS, 1) * bands)
+    colours = torch.exp(draws.between(-0.5, 0.5, NUM_STARS, 1) * _band_axis(draws, there.device))
     flux = 3 * (1 - draws.between(0, 0.99, NUM_STARS, 1)) ** -0.8 * colours * there
     places = torch.arange(size, dtype=draws.dtype, device=flux.device)
     rows, columns = (

@@ -1,4 +1,8 @@
 """The tasks that ship, one file each."""
 
-TASKS: dict[str, str] = {"digits": "largebatch.trainers.tasks.digits:digits"}
+TASKS: dict[str, str] = {
+    "digits": "largebatch.trainers.tasks.digits:digits",
+    "galaxies": "largebatch.trainers.tasks.galaxies:galaxies",
+    "galaxies-small": "largebatch.trainers.tasks.galaxies:galaxies_small",
+}
 """Name -> ``module:function``."""
