@@ -36,7 +36,7 @@ def decode_image(content: bytes, name: str, size: int) -> Tensor:
         raise UserMistake("data: images need Pillow; install it: pip install 'largebatch[galaxies]'") from error
     try:
         with Image.open(io.BytesIO(content)) as file:
-            picture = file.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
+            picture = file.convert("RGBA").convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
     except (OSError, SyntaxError, ValueError) as error:
         raise UserMistake(f"data: {name} is no whole image ({error}); replace or remove it") from error
     pixels = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)

@@ -63,7 +63,8 @@ def spheroid(pose: Pose, *, index: Tensor, radius: Tensor, axis_ratio: Tensor) -
     width = min(WINDOW_PIXELS, pose.size)
     # the first row and column of the window
     corners = [
-        (start / pose.pixel + (pose.size - width) / 2).round().clamp(0, pose.size - width) for start in (pose.y0, pose.x0)
+        (start / pose.pixel + (pose.size - width) / 2).round().clamp(0, pose.size - width)
+        for start in (pose.y0, pose.x0)
     ]
     fine = (torch.arange(width * SUB_SAMPLES, dtype=x.dtype, device=x.device) + 0.5) / SUB_SAMPLES - 0.5
     x, y = pose.axes(corners[1] + fine[None, None, :], corners[0] + fine[None, :, None])

@@ -25,7 +25,7 @@ CLUMP_CELLS = 24
 """The field that makes arms clumpy has so many cells a side."""
 DISK_THICKNESS = 0.17
 """Axis ratio of a disk seen edge on."""
-ELLIPTICAL_BRIGHTNESS = 1.15
+ELLIPTICAL_BRIGHTNESS = 1.05
 """So much more light makes an elliptical as bright in a picture as a spiral, for the stretch dims its centre more."""
 
 
@@ -44,16 +44,16 @@ def scene(spiral: Tensor, draws: Draws, field_arcsec: float, size: int) -> Tenso
     disk_ratio = torch.sqrt(cosine**2 + DISK_THICKNESS**2 * (1 - cosine**2))
     ball = spheroid(
         pose,
-        index=torch.where(is_spiral, draws.between(1, 3), draws.between(2.5, 5)),
+        index=torch.where(is_spiral, draws.between(1, 3), draws.between(1.5, 5)),
         radius=torch.where(is_spiral, draws.between_logs(0.6, 2.2), draws.between_logs(3, 9)),
-        axis_ratio=torch.where(is_spiral, disk_ratio**0.3, draws.between(0.45, 1)),
+        axis_ratio=torch.where(is_spiral, disk_ratio**0.3, draws.between(0.35, 1)),
     )
     disk, arms = disk_and_arms(pose, scale=draws.between(4, 8.5), axis_ratio=disk_ratio, arms=_arms(draws))
     arms = arms * torch.exp(draws.between(0.3, 0.9) * _smooth_field(draws, size))
-    bulge_share, arms_share = draws.between(0.03, 0.35), draws.between(0.35, 0.75)
+    bulge_share, arms_share = draws.between(0.03, 0.55), draws.between(0.1, 0.6)
     shares = torch.stack([bulge_share, (1 - bulge_share) * (1 - arms_share), (1 - bulge_share) * arms_share], 1)
     shares = torch.where(is_spiral[:, None], shares, shares.new_tensor([1, 0, 0])[:, None, None])
-    flux = draws.between_logs(80, 900) * torch.where(is_spiral, 1, ELLIPTICAL_BRIGHTNESS) / pixel**2
+    flux = draws.between_logs(40, 700) * torch.where(is_spiral, 1, ELLIPTICAL_BRIGHTNESS) / pixel**2
     parts = torch.stack([_unit_flux(part) * flux for part in (ball, disk, arms)], 1) * shares
     galaxy = torch.einsum("bpc,bpyx->bcyx", _part_colours(parts, draws), parts)
     return galaxy + _stars(draws, size) / pixel**2
@@ -66,7 +66,7 @@ def _arms(draws: Draws) -> Arms:
         hand=torch.where(draws.between(0, 1) < 0.5, 1.0, -1.0).to(draws.dtype),
         pitch=torch.tan(draws.between(math.radians(10), math.radians(30))),
         phase=draws.between(0, 2 * math.pi),
-        contrast=draws.between(1, 3.5),
+        contrast=draws.between(0.7, 3),
     )
 
 
@@ -103,7 +103,7 @@ def _stars(draws: Draws, size: int) -> Tensor:
     flux = 3 * (1 - draws.between(0, 0.99, NUM_STARS, 1)) ** -0.8 * colours * there
     places = torch.arange(size, dtype=draws.dtype, device=flux.device)
     rows, columns = (
-        (1 - (draws.between(1, size - 2, NUM_STARS, 1) - places).abs()).clamp(min=0) for _ in range(2)
+        (1 - (draws.between(0.05, 0.95, NUM_STARS, 1) * size - places).abs()).clamp(min=0) for _ in range(2)
     )
     return torch.einsum("bsc,bsy,bsx->bcyx", flux, rows, columns)
 
