@@ -61,5 +61,5 @@ def test_neither_colour_nor_flux_tells_the_class(survey: str) -> None:
 
 
 def test_an_unknown_survey_is_refused() -> None:
-    with pytest.raises(UserMistake, match="unknown survey 'sds'.*sdss"):
+    with pytest.raises(UserMistake, match=r"unknown survey 'sds'.*sdss"):
         source(survey="sds")

@@ -89,10 +89,10 @@ def test_what_a_source_must_not_be(tmp_path: Path) -> None:
     with pytest.raises(UserMistake, match="must be a folder, or a table"):
         labelled_paths(tmp_path / "nothing")
     pictures(tmp_path, "spiral/a.png", "ring/b.png")
-    with pytest.raises(UserMistake, match="folder .*ring has the label 'ring'"):
+    with pytest.raises(UserMistake, match=r"folder .*ring has the label 'ring'"):
         labelled_paths(tmp_path)
     (tmp_path / "broken.parquet").write_bytes(b"PAR1")
-    with pytest.raises(UserMistake, match="broken.parquet cannot be read as parquet"):
+    with pytest.raises(UserMistake, match=r"broken\.parquet cannot be read as parquet"):
         labelled_paths(tmp_path / "broken.parquet")
 
 

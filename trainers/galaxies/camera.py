@@ -29,7 +29,8 @@ def blur(images: Tensor, width: Tensor) -> Tensor:
     alpha = width / (2 * math.sqrt(2 ** (1 / MOFFAT_BETA) - 1))
     x = 2 * math.pi * alpha * torch.sqrt(along[:, None] ** 2 + across**2)
     transfer = (1 + x + x**2 / 3) * torch.exp(-x)
-    return torch.fft.irfft2(torch.fft.rfft2(images) * transfer[:, None], s=(size, size))
+    blurred: Tensor = torch.fft.irfft2(torch.fft.rfft2(images) * transfer[:, None], s=(size, size))
+    return blurred
 
 
 def add_noise(images: Tensor, sky_noise: Tensor, shot_noise: float, draws: Draws) -> Tensor:

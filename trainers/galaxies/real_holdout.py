@@ -71,7 +71,7 @@ def real_holdout(size: int, folder: Path = FOLDER) -> tuple[Tensor, Tensor]:
     catalogue, textures = folder / "catalog.dat", folder / "textures.json"
     if not catalogue.is_file() or not textures.is_file():
         raise UserMistake(
-            f"data: the real galaxies lie in {folder}, which is not there; install them: apt-get install stellarium-data"
+            f"data: the real galaxies lie in {folder}, not there; install them: apt-get install stellarium-data"
         )
     galaxies, frames = _catalogue(gzip.decompress(catalogue.read_bytes())), _frames(textures.read_text())
     images, labels = [], []
@@ -130,7 +130,7 @@ def _catalogue(content: bytes) -> dict[tuple[str, int], _Galaxy]:
     """The galaxies by the beginning of a file's name and the number in it."""
     stream = _Stream(content)
     stream.text(), stream.text()  # version and edition
-    galaxies = {}
+    galaxies: dict[tuple[str, int], _Galaxy] = {}
     while stream.place < len(content):
         galaxy, numbers = _entry(stream)
         if galaxy is not None:

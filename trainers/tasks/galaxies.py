@@ -23,12 +23,12 @@ NUM_TRAIN, NUM_VALIDATION = 36_620, 963
 """Cut-outs of the reference."""
 VALIDATION_EVERY = 20
 """Of real images, one in so many is for validation."""
-_BLOCK_5_ON = ("block4.rep.4.", "block4.rep.5.", "block4.rep.7.", "block4.rep.8.",
-               *(f"block{number}." for number in range(5, 13)), "conv3.", "bn3.", "conv4.", "bn4.", "head.")  # fmt: skip
+_REST_OF_BLOCK_4 = ("block4.rep.4.", "block4.rep.5.", "block4.rep.7.", "block4.rep.8.")
+_AFTER_BLOCK_4 = (*(f"block{number}." for number in range(5, 13)), "conv3.", "bn3.", "conv4.", "bn4.", "head.")
 STAGES: tuple[tuple[str, ...], ...] = (
     ("head.",),
-    _BLOCK_5_ON,
-    ("bn1.", "conv2.", "bn2.", "block1.", "block2.", "block3.", "block4.", *_BLOCK_5_ON[4:]),
+    (*_REST_OF_BLOCK_4, *_AFTER_BLOCK_4),
+    ("bn1.", "conv2.", "bn2.", "block1.", "block2.", "block3.", "block4.", *_AFTER_BLOCK_4),
 )
 """How the names of the parameters begin that each stage of the reference's fine-tuning trains: the head; all from
 Keras's ``block5_sepconv2`` on; all but ``block1_conv1``. Keras counts the two first convolutions as a block."""
