@@ -10,6 +10,9 @@ from largebatch.trainers.galaxies.draws import Draws
 from largebatch.trainers.galaxies.scene import scene
 from largebatch.trainers.galaxies.survey import CUT_OUT_PIXELS, survey_of
 
+SCALING_SMEAR_PIXELS = 1.8
+"""Scaling a cut-out smears it by about this width; with less, small images would ring round bright bulges."""
+
 
 class GalaxySource(BatchSource):
     """Ellipticals (0) and spirals (1), equally frequent, as a survey would see them.
@@ -39,6 +42,6 @@ class GalaxySource(BatchSource):
         survey, zoom = self._survey, self._size / CUT_OUT_PIXELS
         images = scene(spiral, draws, survey.field_arcsec, self._size)
         seeing = draws.between(0.85, 1.2) * survey.seeing_arcsec / survey.pixel_arcsec * zoom
-        images = blur(images, torch.sqrt(seeing**2 + 1))  # scaling a cut-out smears it by a pixel
+        images = blur(images, torch.sqrt(seeing**2 + SCALING_SMEAR_PIXELS**2))
         sky_noise = draws.between(0.7, 1.4, 1, 1, 1) * survey.sky_noise * zoom
         return stretch(add_noise(images, sky_noise, SHOT_NOISE * zoom**2, draws)), spiral.long()
