@@ -2,6 +2,8 @@
 
 TASKS: dict[str, str] = {
     "digits": "largebatch.trainers.tasks.digits:digits",
+    "galaxies": "largebatch.trainers.tasks.galaxies:galaxies",
+    "galaxies-small": "largebatch.trainers.tasks.galaxies:galaxies_small",
     "gw": "largebatch.trainers.tasks.gw:gw",
     "gw-small": "largebatch.trainers.tasks.gw:gw_small",
 }

@@ -1,0 +1,1 @@
+"""Spiral and elliptical galaxies: drawn ones, real ones, and what a classifier of them needs."""
