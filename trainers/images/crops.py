@@ -59,10 +59,10 @@ def _random_box(height: int, width: int) -> _Box:
 
 def _resized(data: bytes, box: _Box, size: int, shape: tuple[int, int]) -> NDArray[np.uint8]:
     """The part of an image of that shape, ``(size, size, 3)``."""
+    least = (0, 0)
     if min(box.height, box.width) >= 2 * size:
-        pixels = decode(data, (math.ceil(shape[0] * size / box.height), math.ceil(shape[1] * size / box.width)))
-    else:
-        pixels = decode(data)
+        least = (math.ceil(shape[0] * size / box.height), math.ceil(shape[1] * size / box.width))
+    pixels = decode(data, least=least, quick=True)
     down, across = pixels.shape[0] / shape[0], pixels.shape[1] / shape[1]
     top, left = int(box.top * down), int(box.left * across)
     part = pixels[top : top + max(1, round(box.height * down)), left : left + max(1, round(box.width * across))]
