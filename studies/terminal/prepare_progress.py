@@ -35,7 +35,8 @@ class PrepareProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bars.stop()
+        if self._console.is_terminal:
+            self._bars.stop()
 
     def show(self, split: str, done: int, total: int) -> None:
         """Tell how many images are done."""

@@ -47,7 +47,7 @@ def decode(data: bytes, *, least: tuple[int, int] = (0, 0), quick: bool = False)
         data: Of the file.
         least: Height and width; a JPEG is decoded at 1/2, 1/4 or 1/8 where that leaves so many.
         quick: A JPEG's colours are not smoothed and its transform is rounded more, for a fourteenth of the time; pixels
-            differ by less than the quantisation of the JPEG.
+            of noisy images differ by 2 of 255 on average and by 16 at most.
 
     Raises:
         UnreadableImage: saying why.
