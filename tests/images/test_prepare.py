@@ -22,11 +22,11 @@ def tree_bytes(folder: Path) -> dict[str, bytes]:
 
 
 def test_the_shards_do_not_depend_on_processes(tree: Path, tmp_path: Path, told: Told) -> None:
-    one = prepare_images(tree, tmp_path / "one", told=told, rows_per_shard=50)
-    two = prepare_images(tree, tmp_path / "two", told=told, rows_per_shard=50, num_processes=2)
+    one = prepare_images(tree, tmp_path / "one", told=told, rows_per_shard=16)
+    two = prepare_images(tree, tmp_path / "two", told=told, rows_per_shard=16, num_processes=2)
     assert one == two
     assert tree_bytes(tmp_path / "one") == tree_bytes(tmp_path / "two")
-    assert [shard.num_rows for shard in one["train"].shards] == [50, 50, 20]
+    assert [shard.num_rows for shard in one["train"].shards] == [16] * 7 + [8]
     assert one["train"] == Manifest.read(tmp_path / "one" / "train")
     assert not (tmp_path / "one" / "train" / PROGRESS).exists()
     assert verify_images(tmp_path / "two", told=told, num_processes=2) == two

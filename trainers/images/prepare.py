@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -137,14 +138,12 @@ def _run(jobs: Sequence[_Job], num_processes: int) -> Iterator[tuple[_Job, Shard
         return
     left = iter(jobs)
     with ProcessPoolExecutor(num_processes, get_context("spawn"), initializer=_worker) as pool:
-        running = {pool.submit(_make, job): job for job, _ in zip(left, range(2 * num_processes), strict=False)}
+        running = {pool.submit(_make, job): job for job in islice(left, 2 * num_processes)}
         try:
             while running:
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     yield running.pop(future), future.result()
-                    for job in left:
-                        running[pool.submit(_make, job)] = job
-                        break
+                    running |= {pool.submit(_make, job): job for job in islice(left, 1)}
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
