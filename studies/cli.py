@@ -5,10 +5,10 @@ import sys
 import typer
 
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.commands import answers, steering, trainings
+from largebatch.studies.commands import answers, prepare, steering, trainings
 
 NOT_BUILT = (
-    *("dashboard", "prepare", "export", "import"),
+    *("dashboard", "export", "import"),
     *("history", "benchmark", "new", "check", "cluster", "doctor"),
 )
 """Commands of the design that this version refuses by name."""
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.add_typer(trainings.app)
 app.add_typer(answers.app)
 app.add_typer(steering.app)
+app.add_typer(prepare.app)
 
 
 def main() -> None:

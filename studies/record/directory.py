@@ -116,7 +116,13 @@ def set_aside(path: Path) -> Path:
 
 
 def fingerprint(data: Any) -> str:
-    """16 hex digits of the SHA-256 of a data set's tensors; of its first 64 items where it is not held in memory."""
+    """16 hex digits of the SHA-256 of a data set's tensors; of its first 64 items where it is not held in memory.
+
+    A data set's own ``fingerprint`` is taken where it has one: items that are augmented differ each time.
+    """
+    own: str | None = getattr(data, "fingerprint", None)
+    if own is not None:
+        return own
     digest = hashlib.sha256(str(len(data)).encode())
     for tensor in getattr(data, "tensors", ()) or (part for i in range(min(64, len(data))) for part in data[i]):
         array = tensor.numpy() if hasattr(tensor, "numpy") else tensor

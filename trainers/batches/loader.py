@@ -40,7 +40,8 @@ class Loader:
     """The training examples of one device.
 
     Args:
-        data: A map-style data set of ``(inputs, targets)``, or a ``BatchSource``.
+        data: A map-style data set of ``(inputs, targets)``, or a ``BatchSource``. One with a ``shuffle_block`` is
+            shuffled by blocks of so many neighbours; see ``ShuffledStream``.
         seed: Of the shuffle and of all random numbers of the examples.
         device: Where batches go.
         num_processes: That read items of ``data`` ahead; 0 reads in this one. Tensors and a ``BatchSource`` need none.
@@ -48,7 +49,7 @@ class Loader:
 
     def __init__(self, data: Dataset[Any], seed: int, device: torch.device, num_processes: int) -> None:
         self._data, self._seed, self._device = data, seed, device
-        self._stream = ShuffledStream(num_examples(data), seed)
+        self._stream = ShuffledStream(num_examples(data), seed, getattr(data, "shuffle_block", None))
         self._tensors = resident_tensors(data, device)
         self._num_processes = 0 if self._tensors or isinstance(data, BatchSource) else num_processes
         self._ahead: Iterator[tuple[Tensor, Tensor]] | None = None

@@ -6,5 +6,7 @@ TASKS: dict[str, str] = {
     "galaxies-small": "largebatch.trainers.tasks.galaxies:galaxies_small",
     "gw": "largebatch.trainers.tasks.gw:gw",
     "gw-small": "largebatch.trainers.tasks.gw:gw_small",
+    "imagenet": "largebatch.trainers.tasks.imagenet:imagenet",
+    "images-small": "largebatch.trainers.tasks.images_small:images_small",
 }
 """Name -> ``module:function``."""

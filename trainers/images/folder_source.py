@@ -1,0 +1,42 @@
+"""A folder a class, as ImageNet is often unpacked; deeper folders belong to the class above them."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from largebatch.spaces.user_mistake import UserMistake
+from largebatch.trainers.images.source import IMAGE_SUFFIXES, Entry, Source, labelled, refuse_empty_classes
+
+
+def folder_source(path: Path, known: tuple[str, ...] | None) -> Source:
+    """The images below ``path``, sorted."""
+    folders = sorted(entry.name for entry in os.scandir(path) if entry.is_dir() and not entry.name.startswith("."))
+    found = [(name, file) for name in folders for file in _images(path / name)]
+    if not found:
+        raise UserMistake(f"{path} holds no images: there must be a folder for each class, or .tar or .parquet files")
+    if known is None:
+        _, labels = labelled([name for name, _ in found], [file for _, file in found], folders)
+        refuse_empty_classes(folders, labels, str(path))
+        known = tuple(folders)
+    else:
+        _, labels = labelled([name for name, _ in found], [file for _, file in found], known)
+    entries = [Entry(file, -1, -1, label) for (_, file), label in zip(found, labels, strict=True)]
+    return Source(kind="folder", classes=known, entries=entries, read=read_files)
+
+
+def read_files(entries: Sequence[Entry]) -> Iterator[tuple[Entry, bytes | str]]:
+    """Each file's bytes."""
+    for entry in entries:
+        try:
+            yield entry, Path(entry.file).read_bytes()
+        except OSError as error:
+            yield entry, error.strerror or str(error)
+
+
+def _images(folder: Path) -> list[str]:
+    return sorted(
+        os.path.join(where, name)
+        for where, _, names in os.walk(folder, followlinks=True)
+        for name in names
+        if os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith(".")
+    )

@@ -1,0 +1,145 @@
+"""Where images come from: a folder a class, tar archives, or Parquet files; in one set or in splits.
+
+Listing a source reads names and labels only. An ``Entry`` then finds its bytes by itself, so that any process can read
+any part of the source in any order.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from largebatch.spaces.user_mistake import UserMistake
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"})
+SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+_SPLIT_WORD = re.compile(r"(?<![a-z])(train|training|val|valid|validation|test)(?![a-z])")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One image: the file that holds it, offset and bytes (tar) or row group and row (Parquet) there, its label."""
+
+    file: str
+    first: int
+    second: int
+    label: int
+
+    @property
+    def name(self) -> str:
+        """As a report says it."""
+        return self.file if self.second < 0 else f"{self.file} at {self.first}, {self.second}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One split: its classes, its images, and how they are read (an image, or why it cannot be)."""
+
+    kind: str
+    classes: tuple[str, ...]
+    entries: Sequence[Entry]
+    read: Callable[[Sequence[Entry]], Iterator[tuple[Entry, bytes | str]]]
+
+    def shuffled(self) -> list[Entry]:
+        """The entries in an order that is random and always the same; the rows of a row group stay together."""
+        random = np.random.default_rng(0)
+        if self.kind != "parquet":
+            return [self.entries[index] for index in random.permutation(len(self.entries))]
+        units = [list(unit) for _, unit in groupby(self.entries, lambda entry: (entry.file, entry.first))]
+        return [entry for index in random.permutation(len(units)) for entry in units[index]]
+
+    def digest(self, root: Path) -> str:
+        """16 hex digits that tell this list of images from any other; ``root`` may move."""
+        digest = hashlib.sha256(repr(self.classes).encode())
+        for entry in self.entries:
+            digest.update(
+                f"{entry.file.removeprefix(str(root))}\0{entry.first}\0{entry.second}\0{entry.label}\n".encode()
+            )
+        return digest.hexdigest()[:16]
+
+
+def open_source(path: Path) -> dict[str, Source]:
+    """The splits of a source by name, ``train`` and perhaps ``val``; ``train`` alone where nothing names a split.
+
+    Raises:
+        UserMistake: where there is nothing, a class is empty, or labels do not match.
+    """
+    from largebatch.trainers.images.folder_source import folder_source
+    from largebatch.trainers.images.parquet_source import parquet_source
+    from largebatch.trainers.images.tar_source import tar_source
+
+    if not path.exists():
+        raise UserMistake(f"{path} does not exist; give a folder a class, tar archives or Parquet files")
+    formats: dict[str, Callable[[Sequence[Path], tuple[str, ...] | None], Source]]
+    formats = {".parquet": parquet_source, ".tar": tar_source}
+    for suffix, open_files in formats.items():
+        files = sorted(path.rglob(f"*{suffix}")) if path.is_dir() else [path] if path.suffix == suffix else []
+        if files:
+            return _opened({name: partial(open_files, some) for name, some in _by_split(files, path).items()})
+    if path.is_file():
+        raise UserMistake(f"{path} is no tar archive (.tar) and no Parquet file (.parquet)")
+    folders = [child for child in sorted(path.iterdir()) if child.is_dir()]
+    if folders and all(child.name in SPLITS for child in folders):
+        return _opened({SPLITS[child.name]: partial(folder_source, child) for child in folders})
+    return {"train": folder_source(path, None)}
+
+
+def _by_split(files: Sequence[Path], root: Path) -> dict[str, list[Path]]:
+    named: dict[str, list[Path]] = {}
+    for file in files:
+        found = _SPLIT_WORD.findall(str(file.relative_to(root) if file != root else file.name).lower())
+        named.setdefault(SPLITS[found[-1]] if found else "train", []).append(file)
+    return named
+
+
+def _opened(splits: Mapping[str, Callable[[tuple[str, ...] | None], Source]]) -> dict[str, Source]:
+    """``train`` first: its classes are those of ``val``. A ``test`` split often has no labels, and is left alone."""
+    if "train" not in splits:
+        raise UserMistake(f"there must be a split named train; found {', '.join(sorted(splits))}")
+    train = splits["train"](None)
+    return {"train": train, **({"val": splits["val"](train.classes)} if "val" in splits else {})}
+
+
+def labelled(
+    raw: Sequence[int | str], names: Sequence[str], known: Sequence[str] | None
+) -> tuple[tuple[str, ...], list[int]]:
+    """Classes, and the labels as their places: whole numbers count from 0, names are sorted.
+
+    ``names`` says what each label belongs to, for the message; ``known`` are the classes where they are settled.
+    """
+    kinds = {type(label) for label in raw}
+    if len(kinds) > 1:
+        numbered = next(name for name, label in zip(names, raw, strict=True) if isinstance(label, int))
+        raise UserMistake(f"labels must be all numbers or all names; {numbered} has a number, others have names")
+    if kinds <= {str}:
+        classes = tuple(known) if known is not None else tuple(sorted({str(label) for label in raw}))
+        places: dict[int | str, int] = {name: place for place, name in enumerate(classes)}
+    else:
+        largest = max(int(label) for label in raw)
+        classes = tuple(known) if known is not None else tuple(str(number) for number in range(largest + 1))
+        places = {place: place for place in range(len(classes))}
+    for name, label in zip(names, raw, strict=True):
+        if label not in places:
+            raise UserMistake(f"label {label!r} of {name} is none of the {len(classes)} classes{_range(classes)}")
+    return classes, [places[label] for label in raw]
+
+
+def refuse_empty_classes(classes: Sequence[str], labels: Sequence[int], where: str) -> None:
+    """A class without images is a mistake of the labels, or of the copy.
+
+    Raises:
+        UserMistake: naming the first.
+    """
+    empty = sorted(set(range(len(classes))) - set(labels))
+    if empty:
+        more = f" and {len(empty) - 1} more" if len(empty) > 1 else ""
+        raise UserMistake(f"class {classes[empty[0]]!r}{more} has no image in {where}; fill it or leave the class out")
+
+
+def _range(classes: Sequence[str]) -> str:
+    return f", {classes[0]} to {classes[-1]}" if classes else ""
