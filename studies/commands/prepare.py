@@ -1,4 +1,4 @@
-"""The command that makes or converts the data of tasks: prepare images."""
+"""The commands that make or convert the data of tasks: prepare images, prepare gw."""
 
 import json
 import os
@@ -43,3 +43,46 @@ def images(
         print(json.dumps(prepared_json(out, made), indent=1))
     else:
         print_prepared(out, made, verified=verify)
+
+
+@data.command(epilog="Example: largebatch prepare gw --out waveforms --part 1/8")
+def gw(
+    out: Annotated[Path, typer.Option(help="A folder for the shards; with --rebuild, the file of coefficients.")],
+    surrogate: Annotated[
+        Path | None, typer.Option(help="Your NRHybSur3dq8.h5; the reduced-order model of IMRPhenomT if not given.")
+    ] = None,
+    part: Annotated[str, typer.Option(help="Which part of how many this process writes, as in 1/8.")] = "1/1",
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Make the reduced-order model anew, from phenomxpy.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the waveforms of the paper's grids to shards. They are made while training without it. Resumes."""
+    if rebuild and (surrogate is not None or part != "1/1"):
+        raise UserMistake("--rebuild makes the coefficients alone: leave out --surrogate and --part")
+    index, num_parts = _part(part)
+    from largebatch.studies.terminal.prepare_progress import PrepareProgress
+
+    with PrepareProgress(quiet=as_json) as progress:
+        if rebuild:
+            from largebatch.trainers.waveforms.build import rebuild as rebuild_model
+
+            rebuild_model(out, lambda done, total: progress.show("coefficients", done, total))
+        else:
+            from largebatch.trainers.waveforms.rom import Rom
+            from largebatch.trainers.waveforms.shards import write_shards
+            from largebatch.trainers.waveforms.surrogate import NRHybSur3dq8
+            from largebatch.trainers.waveforms.times import LONG_TIMES
+
+            write_shards(
+                out, Rom(LONG_TIMES) if surrogate is None else NRHybSur3dq8(surrogate), part=index,
+                num_parts=num_parts, progress=lambda done, total: progress.show("waveforms", done, total),
+            )  # fmt: skip
+    print(json.dumps({"out": str(out)}) if as_json else out)
+
+
+def _part(text: str) -> tuple[int, int]:
+    first, slash, last = text.partition("/")
+    if not (slash and first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
+        raise UserMistake(f"--part must say which part of how many, as in 1/8; got {text!r}")
+    return int(first) - 1, int(last)

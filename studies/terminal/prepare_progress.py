@@ -1,4 +1,4 @@
-"""The progress of images that become shards, and the end in words."""
+"""The progress of data that is prepared, and the end in words."""
 
 import time
 from collections.abc import Mapping
@@ -39,12 +39,12 @@ class PrepareProgress:
             self._bars.stop()
 
     def show(self, split: str, done: int, total: int) -> None:
-        """Tell how many images are done."""
+        """Tell how many items are done."""
         if split not in self._splits:
             self._splits[split] = self._bars.add_task(split, total=total)
         self._bars.update(self._splits[split], completed=done)
         if not self._console.is_terminal and time.monotonic() - self._printed >= LINE_SECONDS:
-            self._console.print(f"{split}: {done:,} of {total:,} images")
+            self._console.print(f"{split}: {done:,} of {total:,}")
             self._printed = time.monotonic()
 
 

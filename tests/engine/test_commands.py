@@ -46,6 +46,8 @@ def trials(out: Path) -> list[Trial]:
             ["cluster", "slurm"],
             "`cluster` is not built yet; built: enqueue, fit, list, narrow, plan, prepare, profile, ",
         ),
+        (["prepare", "gw", "--out", "x", "--part", "3/2"], "--part must say which part of how many, as in 1/8"),
+        (["prepare", "gw", "--out", "x", "--surrogate", "none.h5"], "NRHybSur3dq8: the surrogate's file"),
         (["plan", ".", "--workers", "1,x"], "--workers must be whole numbers from 1 on"),
     ],
 )

@@ -7,16 +7,12 @@ import torch
 
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.trainers.stages import EVERYTHING
 from largebatch.trainers.tasks.galaxies import STAGES, galaxies, galaxies_small
 from largebatch.trainers.training import Training
 
 
-@pytest.fixture
-def xception() -> None:
-    pytest.importorskip("largebatch.trainers.models.xception")
-
-
-def test_the_stages_train_what_the_reference_trains(xception: None) -> None:
+def test_the_stages_train_what_the_reference_trains() -> None:
     with torch.device("meta"):
         names = [name for name, _ in galaxies().model().named_parameters()]
     frozen = [[name for name in names if not name.startswith(prefixes)] for prefixes in STAGES]
@@ -29,7 +25,7 @@ def test_the_stages_train_what_the_reference_trains(xception: None) -> None:
         assert all(any(name.startswith(prefix) for name in names) for prefix in prefixes)
 
 
-def test_training_small_lowers_the_loss(xception: None) -> None:
+def test_training_small_lowers_the_loss() -> None:
     task = galaxies_small()
     recipe = Recipe(global_batch_size=64, learning_rate=2e-3, optimizer="adam")
     training = Training(task, recipe, max_examples=10_000, device=torch.device("cpu"))
@@ -55,3 +51,12 @@ def test_real_images(tmp_path: Path) -> None:
     (tmp_path / "spiral/0.png").unlink()
     with pytest.raises(UserMistake, match="holds 19 galaxies; give at least 20"):
         galaxies(data=str(tmp_path))
+
+
+def test_fine_tuning_is_a_schedule_of_stages_that_a_study_can_vary() -> None:
+    assert galaxies().stages == EVERYTHING
+    whole = galaxies(head_epochs=1, late_epochs=20).stages
+    assert [(stage.trainable, stage.examples) for stage in whole] == [
+        (STAGES[0], 36_620), (STAGES[1], 20 * 36_620), (STAGES[2], None)
+    ]  # fmt: skip
+    assert [stage.trainable for stage in galaxies(late_epochs=0.5).stages] == list(STAGES[1:])
