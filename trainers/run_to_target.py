@@ -56,6 +56,7 @@ def run_to_target(
     try:
         return run.run()
     finally:
+        training.close()
         run.writer.wait()
 
 

@@ -97,7 +97,6 @@ class Training:
             num_processes=self.execution.loader_workers,
         )  # fmt: skip
         self.learning_rate = self._next_rate()[0]
-        self._reading = False
         self._flag = LaggedFlag(device)
 
     def _build_model(self) -> None:
@@ -155,9 +154,8 @@ class Training:
             self._begin_stage(stage_at(self.task.stages, self.examples))
         stop = self.examples + self.batch_size
         groups = self._groups(self.examples)
-        if self.execution.loader_workers and not self._reading:
+        if self.execution.loader_workers and not self._loader.reads_ahead:
             self._loader.read_ahead(self._groups_to_come())
-            self._reading = True
         self._gradients.begin()
         adaptive = self.recipe.adaptive != "none"
         measured = self.noise.begin_step(
@@ -234,7 +232,8 @@ class Training:
         if self.recipe.adaptive == "noise-scale":
             limit = self.recipe.global_batch_size
             grown = grown_batch_size(self._noise(), batch_size=self.batch_size, limit=limit)
-            self._reading = self._reading and grown == self.batch_size
+            if grown != self.batch_size:
+                self._loader.close()
             self.batch_size = grown
 
     def _noise(self) -> NoiseEstimate | None:
@@ -262,6 +261,10 @@ class Training:
             model, self._evaluation, self.task.all_metrics, self.device, self._autocast, limit=limit,
             num_devices=self.num_devices,
         )  # fmt: skip
+
+    def close(self) -> None:
+        """End what reads ahead; the training can go on, and reads ahead again."""
+        self._loader.close()
 
     def state(self) -> dict[str, Any]:
         """All that resuming needs, as tensors and plain values."""

@@ -54,6 +54,7 @@ def take(data: ImageShards, start: int, *, ranks: int = 1, processes: int = 0, g
         groups = loader.groups(start, 24, group, rank, ranks)
         loader.read_ahead(groups[index : index + 1] for index in range(len(groups)))
         its_inputs, its_targets = loader.take(groups)
+        loader.close()
         for place in range(len(its_targets)):
             position = groups.starts_G[place % len(groups)] - start + place // len(groups)
             inputs[position], targets[position] = its_inputs[place], its_targets[place]

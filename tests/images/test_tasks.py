@@ -69,7 +69,7 @@ def test_images_small_trains_on_idx_files(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("LARGEBATCH_DATA", str(tmp_path))
     monkeypatch.setattr(small, "DEBIAN_FOLDER", tmp_path / "nowhere")
     with pytest.raises(UserMistake, match="apt-get install dataset-fashion-mnist; or, without root"):
-        load_task("images-small", {})
+        small.images_small()
     folder = tmp_path / "fashion-mnist"
     folder.mkdir()
     random = np.random.default_rng(0)
@@ -80,7 +80,7 @@ def test_images_small_trains_on_idx_files(tmp_path: Path, monkeypatch: pytest.Mo
             pixels[np.arange(count), 2 * labels + 4 + row] = 255
         write_idx(folder / f"{part}-images-idx3-ubyte.gz", pixels)
         write_idx(folder / f"{part}-labels-idx1-ubyte.gz", labels)
-    task = load_task("images-small", {})
+    task = small.images_small()
     assert task.train_data[0][0].dtype == torch.uint8
     recipe = Recipe(global_batch_size=32, learning_rate=0.1, warmup_steps=5)
     training = Training(task, recipe, max_examples=10_000, device=torch.device("cpu"), execution=Execution())
@@ -92,4 +92,4 @@ def test_images_small_trains_on_idx_files(tmp_path: Path, monkeypatch: pytest.Mo
     assert after["val_top5"] >= after["val_accuracy"]
     (folder / "t10k-labels-idx1-ubyte.gz").write_bytes(b"\x1f\x8b")
     with pytest.raises(UserMistake, match=r"t10k-labels-idx1-ubyte\.gz is no whole IDX file"):
-        load_task("images-small", {})
+        small.images_small()

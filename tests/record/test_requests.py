@@ -63,10 +63,10 @@ def test_a_recipe_asked_for_becomes_one_trial_though_the_coordinator_is_killed(l
     again = steering(Ledger(tmp_path / "ledger.log", "study", create=False), folder)
     again.poll()
     assert not path.exists()
-    name, request = again.next_recipe() or ("", None)
-    assert request is not None
-    assert request.recipe == RECIPE
-    ledger.create(SPACE, RECIPE, num_devices=1, owner="me", why="asked for", request=name)
+    wanted = again.next_recipe()
+    assert wanted is not None
+    assert wanted.recipe == RECIPE
+    ledger.create(SPACE, RECIPE, num_devices=1, owner="me", why=wanted.why, request=wanted.name)
     assert steering(ledger, folder).next_recipe() is None
     assert json.loads(text)["kind"] == "enqueue"
 

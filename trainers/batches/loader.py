@@ -84,6 +84,15 @@ class Loader:
         """Index and key of each example, in the order of ``take``."""
         return list(zip(groups.indices_GN.T.reshape(-1).tolist(), self.keys(groups).tolist(), strict=True))
 
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether processes do so now."""
+        return self._ahead is not None
+
+    def close(self) -> None:
+        """End the processes that read ahead. Left to the garbage collector, they would be waited for in vain."""
+        self._ahead = None
+
     def read_ahead(self, groups: Iterable[Groups]) -> None:
         """Let processes read the groups that ``take`` will ask for next, in this order, each by itself."""
         if self._num_processes:
