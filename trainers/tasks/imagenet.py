@@ -30,7 +30,7 @@ def imagenet(data: str | None = None) -> Task:
 
     ``data`` is the --out of ``largebatch prepare images``; ``LARGEBATCH_DATA/imagenet`` if not given. A task of one's
     own for other images is ``lambda: imagenet("/data/flowers")``, perhaps with another target. Set
-    ``execution.loader_workers`` in the study: decoding takes a core for about 1,400 images a second.
+    ``execution.loader_workers`` in the study: decoding takes a core for about 1,300 images a second.
     """
     folder = Path(data) if data is not None else data_folder("imagenet")
     if folder is None or not (folder / "train").exists() or not (folder / "val").exists():
