@@ -5,11 +5,11 @@ import sys
 import typer
 
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.commands import answers, steering, trainings
+from largebatch.studies.commands import answers, benchmark, steering, trainings
 
 NOT_BUILT = (
     *("dashboard", "prepare", "export", "import"),
-    *("history", "benchmark", "new", "check", "cluster", "doctor"),
+    *("history", "new", "check", "cluster", "doctor"),
 )
 """Commands of the design that this version refuses by name."""
 
@@ -20,6 +20,7 @@ app = typer.Typer(
     add_completion=True,
 )
 app.add_typer(trainings.app)
+app.add_typer(benchmark.app)
 app.add_typer(answers.app)
 app.add_typer(steering.app)
 

@@ -44,7 +44,7 @@ def trials(out: Path) -> list[Trial]:
         (["fit", "nothing.csv", "--predict", "0,1"], "--predict must be whole numbers from 1 on"),
         (
             ["cluster", "slurm"],
-            "`cluster` is not built yet; built: enqueue, fit, list, narrow, plan, profile, report, ",
+            "`cluster` is not built yet; built: benchmark, enqueue, fit, list, narrow, plan, profile, report, ",
         ),
         (["plan", ".", "--workers", "1,x"], "--workers must be whole numbers from 1 on"),
     ],
@@ -64,7 +64,7 @@ def test_wrong_options_exit_with_2(tmp_path: Path) -> None:
 
 
 def test_every_command_has_help_with_an_example() -> None:
-    for name in ("run", "show", "plan", "train", "profile", "report", "list"):
+    for name in ("run", "show", "plan", "train", "profile", "benchmark", "report", "list"):
         result = command(name, "--help")
         assert result.returncode == 0
         assert f"Example: largebatch {name}" in result.stdout
