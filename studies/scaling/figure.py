@@ -17,11 +17,12 @@ LEAST_SHOWN = 4
 def scaling_figure(scaling: Scaling, curve: PaperCurve | None) -> Figure:
     """Two panels over one axis of devices: speed-up on a log axis, and efficiency."""
     most = max(scaling.rows[-1].num_workers, curve.num_gpus if curve else 1, LEAST_SHOWN)
-    data = [*_ideal(most), *_law(scaling, most), *_ours(scaling)]
+    data = [*_ideal(most), *_law(scaling, most)]
     if curve is not None:
         data += _paper(curve)
     if curve is RESNET_HAL:
         data += _independent(INDEPENDENT_RESNET)
+    data += _ours(scaling)  # last, for ours would lie below the paper's larger marks
     devices = "devices (workers)" if curve is None else "GPUs (workers)"
     layout = figure_layout(
         xaxis={**log_axis([1, most], devices, binary=True), "anchor": "y2"},
@@ -45,7 +46,7 @@ def _ideal(most: int) -> list[Figure]:
 def _law(scaling: Scaling, most: int) -> list[Figure]:
     """The law's curve: full where steps were measured, dashed beyond."""
     reached = max(row.num_workers for row in scaling.rows if row.measured)
-    grid = sorted({1.0, float(reached), *log_grid(1.0, float(most))})
+    grid = sorted({reached, *(round(count) for count in log_grid(1.0, float(most)))})
     told = scaling.predict_speedup(grid)
     shares = Prediction(
         value=100 * told.value / np.array(grid), low=100 * told.low / np.array(grid),

@@ -3,7 +3,7 @@
 import html
 from pathlib import Path
 
-from largebatch.studies.report.answer import format_number, format_seconds
+from largebatch.studies.report.answer import format_number
 from largebatch.studies.report.axes import positive
 from largebatch.studies.report.law_words import law_html
 from largebatch.studies.report.shell import HINT, figure_html, page_html, write_page
@@ -65,9 +65,8 @@ def _paper_table(scaling: Scaling, curves: tuple[PaperCurve, ...]) -> str:
         told = scaling.predict_speedup([curve.num_gpus])
         bound = "≤ " if curve.at_most else ""
         alone = f"{format_number(curve.hours_alone)} h{' (HAL)' if curve.borrowed else ''}"
-        together = f"{'just over ' if curve.at_most else ''}{format_seconds(3600 * curve.hours)}"
         cells = (
-            *(f"{curve.num_gpus:,}", alone, together),
+            *(f"{curve.num_gpus:,}", alone, curve.told_hours),
             *(f"{bound}{format_number(curve.speedup)}", f"{bound}{percent(curve.efficiency)}"),
             format_number(float(told.value[0])),
             f"{format_number(float(told.low[0]))} to {format_number(float(told.high[0]))}",
@@ -142,11 +141,12 @@ def _target(scaling: Scaling) -> str:
 
 def _facts(scaling: Scaling) -> dict[str, str]:
     execution = scaling.execution
+    source = {"paper": f"{_PAPER}, doi:10.1186/s40537-020-00361-2"} if paper_curves(scaling.task) else {}
     return {
         "task": scaling.task,
         "device": scaling.device,
         "examples a worker and step": f"{scaling.local_batch_size}",
         "examples of an epoch": f"{scaling.num_examples:,}",
         "execution": f"{execution.precision}, {execution.memory_format}, compile: {execution.compile}",
-        "paper": f"{_PAPER}, doi:10.1186/s40537-020-00361-2",
+        **source,
     }

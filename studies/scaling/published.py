@@ -29,6 +29,12 @@ class PaperCurve:
     borrowed: bool = False
 
     @property
+    def told_hours(self) -> str:
+        """The time on all GPUs as the paper tells it."""
+        said = f"{self.hours:g} h" if self.hours >= 1 else f"{60 * self.hours:g} min"
+        return f"just over {said}" if self.at_most else said
+
+    @property
     def speedup(self) -> float:
         """Against one GPU."""
         return self.hours_alone / self.hours

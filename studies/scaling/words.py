@@ -28,8 +28,9 @@ def scaling_sentence(scaling: Scaling) -> str:
         )
     if last.measured:
         return said
+    basis = "Predicted" if scaling.law.verdict == "ok" else "Predicted from machines in general"
     return (
-        f"{said} Predicted: {count(last.num_workers, 'worker')} like these, {times(last.speedup)} as fast as one "
+        f"{said} {basis}: {count(last.num_workers, 'worker')} like these, {times(last.speedup)} as fast as one "
         f"(90 % interval {format_number(last.speedup_low, 2)} to {format_number(last.speedup_high, 2)})."
     )
 
@@ -47,8 +48,8 @@ def scaling_notes(scaling: Scaling) -> list[str]:
     larger = [row.num_workers for row in scaling.rows if row.global_batch_size > scaling.num_examples]
     if larger:
         notes.append(
-            f"In the rows from {count(larger[0], 'worker')} on a step takes more than the {scaling.num_examples:,} examples of an "
-            "epoch: read them as what the devices could do, not as a training that makes sense."
+            f"In the rows from {count(larger[0], 'worker')} on a step takes more than the {scaling.num_examples:,} "
+            "examples of an epoch: read them as what the devices could do, not as a training that makes sense."
         )
     return notes
 

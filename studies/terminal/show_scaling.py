@@ -3,7 +3,6 @@
 from rich.console import Console
 from rich.table import Table
 
-from largebatch.studies.report.answer import format_seconds
 from largebatch.studies.scaling.published import paper_curves
 from largebatch.studies.scaling.scaling import Scaling
 from largebatch.studies.scaling.words import percent, scaling_notes, scaling_sentence, scaling_table, times
@@ -28,7 +27,7 @@ def print_scaling(scaling: Scaling) -> None:
     for curve in paper_curves(scaling.task):
         console.print(
             f"The paper's {curve.model} on {curve.system} ({curve.machine}): {curve.num_gpus:,} GPUs, "
-            f"{format_seconds(3600 * curve.hours)}, {'at most ' if curve.at_most else ''}{times(curve.speedup)} one "
+            f"{curve.told_hours}, {'at most ' if curve.at_most else ''}{times(curve.speedup)} one "
             f"GPU's speed, efficiency {percent(curve.efficiency)}",
             soft_wrap=True,
         )

@@ -40,6 +40,8 @@ def trials(out: Path) -> list[Trial]:
         (["profile", "no-such-task", "--in-process"], "unknown task 'no-such-task'"),
         (["profile", "digits", "--optimizer", "sdg"], "--optimizer: Input should be 'sgd', "),
         (["profile", "digits", "--local-batch-sizes", "48"], "must be a multiple of it; got 48"),
+        (["benchmark", "no-such-task", "--in-process"], "unknown task 'no-such-task'"),
+        (["benchmark", "digits", "--study", "nowhere"], "nowhere holds no study"),
         (["fit", "nothing.csv"], "nothing.csv cannot be read: No such file"),
         (["fit", "nothing.csv", "--predict", "0,1"], "--predict must be whole numbers from 1 on"),
         (
