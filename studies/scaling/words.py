@@ -84,7 +84,7 @@ def scaling_table(scaling: Scaling) -> ScalingTable:
     """The rows as text; columns of the target only where a study tells it."""
     planned = scaling.plan is not None
     columns = (
-        *("workers", "global batch", "step time", "its interval", "examples/s", "epoch", "speed-up"),
+        *("workers", "global batch", "step time", "examples/s", "epoch", "speed-up"),
         *("speed-up's interval", "efficiency"),
         *(("time to target", "90 % interval", "at batch") if planned else ()),
         "basis",
@@ -107,7 +107,6 @@ def _cells(row: ScalingRow, planned: bool) -> tuple[str, ...]:
         f"{row.num_workers}",
         f"{row.global_batch_size}",
         format_seconds(row.step_seconds),
-        format_seconds_interval(row.step_seconds_low, row.step_seconds_high),
         format_number(row.examples_per_second),
         format_seconds(row.epoch_seconds),
         format_number(row.speedup, 2 if row.speedup < 10 else 3),

@@ -114,7 +114,9 @@ def test_one_timed_worker_predicts_little_and_says_so() -> None:
         assert few.speedup_high / few.speedup_low > 1.5 * more.speedup_high / more.speedup_low
     assert "Predicted from machines in general" in scaling_sentence(alone)
     assert any("four measured numbers of workers" in note for note in scaling_notes(alone))
-    assert any("from 1,000 workers on a step takes more than the 1,000 examples" in note for note in scaling_notes(alone))
+    assert any(
+        "from 1,000 workers on a step takes more than the 1,000 examples" in note for note in scaling_notes(alone)
+    )
 
 
 def test_the_paper_s_numbers_agree_with_each_other() -> None:
