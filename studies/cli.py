@@ -5,11 +5,9 @@ import sys
 import typer
 
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.commands import answers, prepare, steering, trainings
+from largebatch.studies.commands import answers, benchmark, prepare, steering, trainings
 
-NOT_BUILT = (
-    *("dashboard", "export", "import"),
-    *("history", "benchmark", "new", "check", "cluster", "doctor"),
+NOT_BUILT = ("dashboard", "export", "import", "history", "new", "check", "cluster", "doctor")
 )
 """Commands of the design that this version refuses by name."""
 
@@ -20,6 +18,7 @@ app = typer.Typer(
     add_completion=True,
 )
 app.add_typer(trainings.app)
+app.add_typer(benchmark.app)
 app.add_typer(answers.app)
 app.add_typer(steering.app)
 app.add_typer(prepare.app)

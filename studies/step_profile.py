@@ -2,7 +2,7 @@
 
 import statistics
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,44 +41,53 @@ def profile_task(
     Raises:
         UserMistake: if more workers are asked for than there are devices, or a local batch does not suit the groups.
     """
+    refuse_unsuited("--local-batch-sizes", local_batch_sizes, recipe)
+
+    def counts(total: int) -> Sequence[int]:
+        chosen = workers or [2**power for power in range(total.bit_length())]
+        if max(chosen) > total:
+            raise UserMistake(f"--workers: {max(chosen)} workers are asked for; there are {total} devices")
+        return chosen
+
+    profiles = time_workers(
+        task, counts, local_batch_sizes, recipe, execution, address=address, in_process=in_process
+    )  # fmt: skip
+    return _as_json(task, profiles)
+
+
+def refuse_unsuited(option: str, local_batch_sizes: Sequence[int], recipe: Recipe) -> None:
+    """Refuse local batches that cannot be cut into whole groups.
+
+    Raises:
+        UserMistake: that names them and the option.
+    """
     group = recipe.norm_batch_size
     unsuited = [size for size in local_batch_sizes if size > group and size % group]
     if unsuited:
         raise UserMistake(
-            f"--local-batch-sizes: a local batch above --norm-batch-size ({group}) must be a multiple of it; got "
+            f"{option}: a local batch above norm_batch_size ({group}) must be a multiple of it; got "
             f"{', '.join(map(str, unsuited))}"
         )
-    if in_process:
-        profiles = {1: _in_this_process(task, local_batch_sizes, recipe, execution)}
-    else:
-        profiles = _with_ray(task, workers, local_batch_sizes, recipe, execution, address)
-    return _as_json(task, profiles)
 
 
-def _in_this_process(
-    task: str, local_batch_sizes: Sequence[int], recipe: Recipe, execution: Execution
-) -> StepTimeProfile:
-    from largebatch.studies.engine.in_process import profile_in_process
-
-    return profile_in_process(task, recipe, local_batch_sizes, execution)
-
-
-def _with_ray(
-    task: str, workers: Sequence[int] | None, local_batch_sizes: Sequence[int], recipe: Recipe, execution: Execution,
-    address: str | None,
+def time_workers(
+    task: str, counts: Callable[[int], Sequence[int]], local_batch_sizes: Sequence[int], recipe: Recipe,
+    execution: Execution, *, address: str | None, in_process: bool,
 ) -> dict[int, StepTimeProfile]:  # fmt: skip
+    """Profiles by number of workers; ``counts`` chooses these numbers, given how many devices there are."""
+    if in_process:
+        from largebatch.studies.engine.in_process import profile_in_process
+
+        return {1: profile_in_process(task, recipe, local_batch_sizes, execution)}
     from largebatch.studies.engine.devices import num_devices_at_hand, threads_per_worker
     from largebatch.studies.engine.ray_cluster import ray_cluster
     from largebatch.studies.engine.tune_engine import run_profile
 
     profiles = {}
     with ray_cluster(address), tempfile.TemporaryDirectory() as folder:
-        total = num_devices_at_hand()
-        counts = workers or [2**power for power in range(total.bit_length())]
-        if max(counts) > total:
-            raise UserMistake(f"--workers: {max(counts)} workers are asked for; there are {total} devices")
-        threads = threads_per_worker(max(counts))  # the same for all counts, or they would not compare
-        for count in counts:
+        chosen = counts(num_devices_at_hand())
+        threads = threads_per_worker(max(chosen))  # the same for all counts, or they would not compare
+        for count in chosen:
             path = Path(folder) / f"profile-{count}.json"
             run_profile(task, recipe, local_batch_sizes, count, threads, execution, path)
             profiles[count] = StepTimeProfile.model_validate_json(path.read_text())

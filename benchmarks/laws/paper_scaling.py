@@ -16,6 +16,14 @@ from plotly.subplots import make_subplots
 from largebatch.search.laws.step_time.interconnects import Network
 from largebatch.search.laws.withheld import withhold_workers
 from largebatch.search.own_laws import time_steps
+from largebatch.studies.scaling.published import (
+    GALAXIES_HAL,
+    GW_BRIDGES,
+    GW_HAL,
+    GW_SUMMIT,
+    INDEPENDENT_RESNET,
+    PaperCurve,
+)
 
 GRID = np.unique(np.rint(np.geomspace(1, 2048, 60)))
 HOUR = 3600.0
@@ -39,15 +47,21 @@ def steps(hours: dict[int, float], examples: float, local: float) -> dict[int, f
 
 WAVEFORMS = 19 * 1_580_128.0
 """Examples of the deployed AI-GW model: 19 epochs of its training grid."""
-GW = steps({1: 754.0, 64: 12.4}, WAVEFORMS, 2)
-GALAXIES = steps({1: 2.1, 64: 2.7 / 60}, 20 * 36_620.0, 2)
-IMAGES = {n: 128 * n / rate for n, rate in {1: 740.0, 8: 5000.0, 16: 9860.0, 32: 21300.0, 64: 37000.0}.items()}
+
+
+def ends(curve: PaperCurve, examples: float) -> dict[int, float]:
+    return steps({1: curve.hours_alone, curve.num_gpus: curve.hours}, examples, 2)
+
+
+GW = ends(GW_HAL, WAVEFORMS)
+GALAXIES = ends(GALAXIES_HAL, 20 * 36_620.0)
+IMAGES = {n: 128 * n / rate for n, rate in INDEPENDENT_RESNET.items()}
 CURVES = (
     Curve(
         "AI-GW", 2, 41.2e6, 4, GW,
         {
-            (72, "Bridges-AI"): steps({72: 38.0}, WAVEFORMS, 2)[72],
-            (1536, "Summit"): steps({1536: 1.2}, WAVEFORMS, 2)[1536],
+            (curve.num_gpus, curve.system): ends(curve, WAVEFORMS)[curve.num_gpus]
+            for curve in (GW_BRIDGES, GW_SUMMIT)
         },
     ),
     Curve("AI-DES", 2, 96e6, 4, GALAXIES, {}),

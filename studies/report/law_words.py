@@ -28,11 +28,15 @@ _VERDICTS = {
     "flat": "no trend to fit: flat within the noise",
     "no-law": "no law: nothing is predicted from it",
 }
+_GENERAL = "not measured with several devices: known from machines in general"
+"""A step-time law without a verdict predicts nonetheless, from its priors."""
 
 
 def law_html(law: Law | StepTimeLaw, title: str) -> str:
     """A box with all that a reader needs to judge the law."""
     verdict = _VERDICTS.get(law.verdict, law.verdict)
+    if isinstance(law, StepTimeLaw) and law.verdict == "no-law":
+        verdict = _GENERAL
     reason = f" {html.escape(law.reason)}" if law.reason else ""
     formula = _FORMULAS.get(law.name, "") if law.parameters else ""
     return f"""<div class="law"><h3>{html.escape(title)}: {html.escape(law.name)}

@@ -1,8 +1,6 @@
 """The report: one HTML page that holds everything it shows, and needs no network."""
 
 import html
-import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,13 +9,12 @@ from largebatch.search.plan import Plan
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Measurement, Trial
 from largebatch.studies.report.answer import answer_sentence, count, plan_notes
-from largebatch.studies.report.axes import Figure, finite, positive
+from largebatch.studies.report.axes import Figure, positive
 from largebatch.studies.report.curves_figure import MAX_CURVES, curves_figure
 from largebatch.studies.report.law_words import law_html, noise_html, rates_html
 from largebatch.studies.report.learning_rate_figure import learning_rate_figure
-from largebatch.studies.report.script import SCRIPT
+from largebatch.studies.report.shell import HINT, figure_html, page_html, write_page
 from largebatch.studies.report.steps_figure import steps_figure
-from largebatch.studies.report.style import STYLE
 from largebatch.studies.report.tables import facts_html, glossary_html, plan_html, trials_html
 from largebatch.studies.report.trial_words import best_trials, branches_words, drawn
 from largebatch.studies.report.workers_figure import workers_figure
@@ -28,9 +25,6 @@ if TYPE_CHECKING:
 MAX_POINTS = 1000
 """Trials drawn at most in one figure."""
 
-_HINT = """<noscript><p>The figures need JavaScript; the plan and the tables do not.</p></noscript>
-<p class="note screen">In the figures, point at a mark to see its recipe, drag to enlarge, double-click to go back, and
-click a name in the legend to hide what it names.</p>"""
 _NO_PLAN = "There is no plan yet."
 
 
@@ -56,29 +50,15 @@ def write_report(
         *_figures(target, trials, curves, laws, plan),
         _rest(trials, facts),
     ]
-    _write(Path(path), _page(study_name, target, trials, "\n".join(sections)))
+    write_page(Path(path), _page(study_name, target, trials, "\n".join(sections)))
 
 
 def _page(study_name: str, target: Target, trials: Sequence[Trial], body: str) -> str:
-    # Only the modules that draw need plotly, and it takes a while to import.
-    from plotly.offline import get_plotlyjs
-
     name, goal = html.escape(study_name), html.escape(str(target))
     reached = sum(trial.reached for trial in trials)
     summary = f"{count(len(trials), 'trial')}, {reached:,} of which reached the target" if trials else "no trials yet"
-    return f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="generator" content="largebatch"><link rel="icon" href="data:,"><title>{name}: report</title>
-<style>{STYLE}</style></head>
-<body><main><header><h1>{name}</h1>
-<p class="lead">
-How many workers, with which batch size and learning rate, to reach <b>{goal}</b> ({summary}).</p>
-</header>
-{body}
-<footer>Written by largebatch. The page is complete in itself: it loads nothing.</footer></main>
-<script>{get_plotlyjs()}</script>
-<script>{SCRIPT}</script></body></html>
-"""
+    lead = f"How many workers, with which batch size and learning rate, to reach <b>{goal}</b> ({summary})."
+    return page_html(f"{name}: report", f'<h1>{name}</h1>\n<p class="lead">\n{lead}</p>', body)
 
 
 def _answer(plan: Plan | None, problem: str | None, device: str | None) -> str:
@@ -116,7 +96,7 @@ def _figures(
     few = f" {len(shown):,} of {len(trials):,} trials are drawn." if len(shown) < len(trials) else ""
     few += f" {html.escape(branches_words(trials))}" if len(steady) < len(trials) else ""
     planned = [row.global_batch_size for row in plan.rows] if plan is not None else []
-    sections = [_HINT, _learning_rates(shown, laws, few), _steps(shown, laws, planned, few)]
+    sections = [HINT, _learning_rates(shown, laws, few), _steps(shown, laws, planned, few)]
     if plan is not None and positive(row.seconds_to_target for row in plan.rows):
         sections.append(_workers(plan))
     curve_figure = curves_figure(target, trials, curves)
@@ -128,7 +108,7 @@ def _figures(
 def _learning_rates(trials: Sequence[Trial], laws: "FittedLaws | None", few: str) -> str:
     has_law = laws is not None and laws.learning_rate.verdict != "no-law"
     line = " The line follows the best rate as the batch grows." if has_law else ""
-    return _figure(
+    return figure_html(
         "learning-rate",
         "Which learning rate for which batch size",
         f"Each point is a trial: the darker, the fewer steps it took; open: target not reached.{line}{few}",
@@ -143,7 +123,7 @@ def _steps(trials: Sequence[Trial], laws: "FittedLaws | None", planned: Sequence
         "At first twice the batch takes half the steps, along the dotted line; where the law leaves that line, "
         "a larger batch, and so more workers, brings less and less."
     )
-    return _figure(
+    return figure_html(
         "steps",
         "How many steps a larger batch saves",
         f"{law if has_law else 'Each point is a trial: the lower, the fewer steps it took to the target.'}{few}",
@@ -157,7 +137,7 @@ def _workers(plan: Plan) -> str:
     if plan.knee_num_workers is not None:
         knee = f" The ring marks {plan.knee_num_workers} workers, beyond which more of them stop paying."
     step_seconds = plan.laws.get("step_seconds")
-    return _figure(
+    return figure_html(
         "workers",
         "What more workers bring",
         "Time to target above, and below it the share of the workers' effort that shortens the training; "
@@ -169,7 +149,7 @@ def _workers(plan: Plan) -> str:
 
 def _curves(target: Target, figure: Figure, num_curves: int) -> str:
     few = f" {MAX_CURVES} of {num_curves:,} trials are drawn." if num_curves > MAX_CURVES else ""
-    return _figure(
+    return figure_html(
         "curves",
         "How the trials trained",
         f"{target.metric} while training, one line a trial and a colour a batch size; "
@@ -179,29 +159,7 @@ def _curves(target: Target, figure: Figure, num_curves: int) -> str:
     )
 
 
-def _figure(name: str, title: str, caption: str, figure: Figure, after: str) -> str:
-    """A section with a figure. `<` is escaped in the data, so that no string in it can end the script element."""
-    data = json.dumps(finite(figure), allow_nan=False, separators=(",", ":"))
-    for character in "<>&":
-        data = data.replace(character, f"\\u{ord(character):04x}")
-    label, height = html.escape(title, quote=True), figure["layout"]["height"]
-    return f"""<section><h2>{label}</h2><figure><figcaption>{html.escape(caption)}</figcaption>
-<div class="plot" id="{name}" role="img" aria-label="{label}" style="min-height: {height}px"></div></figure>
-<script type="application/json" id="{name}-data">{data}</script>{after}</section>"""
-
-
 def _rest(trials: Sequence[Trial], facts: Mapping[str, str]) -> str:
     every = f"<section><h2>The trials</h2>{trials_html(trials)}</section>" if trials else ""
     known = f"<section><h2>Where the numbers come from</h2>{facts_html(facts)}</section>" if facts else ""
     return f"{every}\n{known}\n<section><h2>How to read this</h2>{glossary_html()}</section>"
-
-
-def _write(path: Path, text: str) -> None:
-    """A reader sees the old page or the new one, never half of either."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

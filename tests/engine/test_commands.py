@@ -40,11 +40,13 @@ def trials(out: Path) -> list[Trial]:
         (["profile", "no-such-task", "--in-process"], "unknown task 'no-such-task'"),
         (["profile", "digits", "--optimizer", "sdg"], "--optimizer: Input should be 'sgd', "),
         (["profile", "digits", "--local-batch-sizes", "48"], "must be a multiple of it; got 48"),
+        (["benchmark", "no-such-task", "--in-process"], "unknown task 'no-such-task'"),
+        (["benchmark", "digits", "--study", "nowhere"], "nowhere holds no study"),
         (["fit", "nothing.csv"], "nothing.csv cannot be read: No such file"),
         (["fit", "nothing.csv", "--predict", "0,1"], "--predict must be whole numbers from 1 on"),
         (
             ["cluster", "slurm"],
-            "`cluster` is not built yet; built: enqueue, fit, list, narrow, plan, prepare, profile, ",
+            "`cluster` is not built yet; built: benchmark, enqueue, fit, list, narrow, plan, prepare, profile, ",
         ),
         (["prepare", "gw", "--out", "x", "--part", "3/2"], "--part must say which part of how many, as in 1/8"),
         (["prepare", "gw", "--out", "x", "--surrogate", "none.h5"], "NRHybSur3dq8: the surrogate's file"),
@@ -66,7 +68,7 @@ def test_wrong_options_exit_with_2(tmp_path: Path) -> None:
 
 
 def test_every_command_has_help_with_an_example() -> None:
-    for name in ("run", "show", "plan", "train", "profile", "report", "list", "prepare"):
+    for name in ("run", "show", "plan", "train", "profile", "benchmark", "report", "list", "prepare"):
         result = command(name, "--help")
         assert result.returncode == 0
         assert f"Example: largebatch {name}" in result.stdout

@@ -10,6 +10,7 @@ import pytest
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Measurement, Trial
 from largebatch.studies.report import page as page_module
+from largebatch.studies.report import shell
 from largebatch.studies.report.curves_figure import MAX_CURVES
 
 EVIL = '</script><script>alert(1)</script><img src=x onerror="alert(2)"> & %{x}'
@@ -235,7 +236,7 @@ def test_loss_that_diverges_does_not_hide_the_rest(write, example):
 
 def test_page_is_replaced_whole_or_not_at_all(write, monkeypatch):
     path = write(study_name="first")
-    monkeypatch.setattr(page_module, "STYLE", "\ud800")  # Cannot be encoded: fails while writing.
+    monkeypatch.setattr(shell, "STYLE", "\ud800")  # Cannot be encoded: fails while writing.
     with pytest.raises(UnicodeEncodeError):
         write(study_name="second")
     assert "first" in words(path)
