@@ -8,7 +8,6 @@ from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.commands import answers, benchmark, prepare, steering, trainings
 
 NOT_BUILT = ("dashboard", "export", "import", "history", "new", "check", "cluster", "doctor")
-)
 """Commands of the design that this version refuses by name."""
 
 app = typer.Typer(
