@@ -48,6 +48,7 @@ def train(
     )
     for _ in range(steps):
         training.train_step()
+    training.close()
     values = {name: torch.tensor(value) for name, value in training.evaluate().items()}
     return {**training.model.state_dict(), **values}
 
