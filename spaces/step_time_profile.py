@@ -36,6 +36,15 @@ class AllReduceTime(BaseModel):
     seconds: Repeats
 
 
+class InputTime(BaseModel):
+    """Seconds in which one device has the examples of a step, read, decoded or made, while nothing trains."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    local_batch_size: PositiveInt
+    seconds: Repeats
+
+
 class StepTimeProfile(BaseModel):
     """What was timed on one machine; several repeats each. ``num_bytes`` are summed over devices in each step."""
 
@@ -46,5 +55,7 @@ class StepTimeProfile(BaseModel):
     micro_batch_size: PositiveInt | None = None
     """Examples of a pass, fewer than the task's where memory ran out; not recorded by the first versions."""
     compute: tuple[ComputeTime, ...]
+    input: InputTime | None = None
+    """Not recorded by the first versions."""
     steps: tuple[StepTime, ...] = ()
     all_reduce: tuple[AllReduceTime, ...] = ()

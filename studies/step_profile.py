@@ -16,6 +16,9 @@ from largebatch.spaces.step_time_profile import StepTimeProfile
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.report.answer import format_seconds
 
+INPUT_LIMITS = 0.7
+"""Steps that take examples this much as fast as they can be had wait for them."""
+
 
 def profile_question(recipe: dict[str, Any], execution: dict[str, Any]) -> tuple[Recipe, Execution]:
     """What the command line asks to time.
@@ -120,9 +123,17 @@ def _as_json(task: str, profiles: dict[int, StepTimeProfile]) -> dict[str, Any]:
         "device": any_profile.device,
         "micro_batch_size": any_profile.micro_batch_size,
         "num_summed_bytes": any_profile.num_bytes,
+        "input_examples_per_second": _input_rate(any_profile),
         "rows": rows,
         "all_reduce": sums,
     }
+
+
+def _input_rate(profile: StepTimeProfile) -> float | None:
+    """Examples a second that one worker can have."""
+    if profile.input is None:
+        return None
+    return profile.input.local_batch_size / statistics.median(profile.input.seconds)
 
 
 def print_profile(found: dict[str, Any]) -> None:
@@ -141,6 +152,13 @@ def print_profile(found: dict[str, Any]) -> None:
             f"{low} to {high}", f"{row['examples_per_second']:,.0f}",
         )  # fmt: skip
     console.print(table)
+    if found["input_examples_per_second"] is not None:
+        fastest = max(row["examples_per_second"] / row["num_workers"] for row in found["rows"])
+        limits = "; it limits the steps" if fastest > INPUT_LIMITS * found["input_examples_per_second"] else ""
+        console.print(
+            f"input alone: {found['input_examples_per_second']:,.0f} examples/s a worker, steps at most "
+            f"{fastest:,.0f}{limits}"
+        )
     for time in found["all_reduce"]:
         console.print(
             f"summing {time['num_bytes']:,} bytes over {time['num_workers']} workers: {format_seconds(time['seconds'])}"

@@ -4,8 +4,9 @@ Compute alone is timed on all devices at once, as in a real step, for devices of
 power. The repeats are means over enough steps to be above the clock's noise.
 """
 
+import itertools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import torch.distributed as dist
 
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
-from largebatch.spaces.step_time_profile import AllReduceTime, ComputeTime, StepTime, StepTimeProfile
+from largebatch.spaces.step_time_profile import AllReduceTime, ComputeTime, InputTime, StepTime, StepTimeProfile
+from largebatch.trainers.batches.loader import Groups, Loader
 from largebatch.trainers.batches.micro_batch import MicroBatch, is_out_of_memory
 from largebatch.trainers.device_name import device_name
 from largebatch.trainers.task import Task, load_task
@@ -76,9 +78,26 @@ def profile_steps(
         num_bytes=num_bytes,
         micro_batch_size=micro_batch.size,
         compute=tuple(compute),
+        input=_input_time(task, recipe, max(local_batch_sizes), device, execution),
         steps=tuple(steps),
         all_reduce=tuple(sums),
     )
+
+
+def _input_time(task: Task, recipe: Recipe, size: int, device: torch.device, execution: Execution) -> InputTime:
+    """Of the training examples of steps of ``size``, one after the other."""
+    loader = Loader(task.train_data, recipe.seed, device, execution.loader_workers)
+    group = min(size, recipe.norm_batch_size)
+
+    def steps() -> Iterator[Groups]:
+        return (loader.groups(start, size, group, 0, 1) for start in itertools.count(0, size))
+
+    loader.read_ahead(groups[index : index + 1] for groups in steps() for index in range(len(groups)))
+    coming = steps()
+    try:
+        return InputTime(local_batch_size=size, seconds=_time(lambda: loader.take(next(coming)), device))
+    finally:
+        loader.close()
 
 
 def serve_profile(config: Mapping[str, Any]) -> None:

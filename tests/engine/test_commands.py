@@ -110,6 +110,7 @@ def test_a_task_of_one_s_own_from_the_current_folder(tmp_path: Path, study_text:
         command("profile", "mine:task", "--in-process", "--local-batch-sizes", "32,64", "--json", cwd=tmp_path).stdout
     )
     assert [row["local_batch_size"] for row in timed["rows"]] == [32, 64]
+    assert timed["input_examples_per_second"] > max(row["examples_per_second"] for row in timed["rows"])
     assert all(row["step_seconds_low"] <= row["step_seconds"] <= row["step_seconds_high"] for row in timed["rows"])
 
 
