@@ -22,6 +22,9 @@ Array = NDArray[np.float64]
 SIZES = (0.05, 0.1, 0.2, 0.4)
 LENGTH, BATCH_LENGTH, RATE_LENGTH, ALIKE = 0.5, math.log(8), 1.0, 0.4
 """Length scales of a unit range, of log(batch size) and log(rate); the correlation of two choices."""
+NEAR_BATCH, NEAR_RATE, USUAL_WEIGHT = 0.4, 0.25, 1.0
+"""Where mishaps of trainings tell of a recipe: the scales of log(batch size) and log(rate); the weight, in trainings,
+of the expectation that none happens."""
 TYPICAL = 0.1
 """The size that is the likeliest before any trial, within a factor of e."""
 
@@ -65,9 +68,21 @@ def fit_departures(at_T: Array, miss_T: Array, noise_T: Array, at_C: Array, extr
     return Departures(np.asarray(weight_CT), np.sqrt(np.maximum(variance_C, 0.0)))
 
 
-def _alike(first: Array, second: Array, extras: dict[str, Domain]) -> Array:
-    logs = -0.5 * ((first[:, None, 0] - second[None, :, 0]) / BATCH_LENGTH) ** 2
-    logs = logs - 0.5 * ((first[:, None, 1] - second[None, :, 1]) / RATE_LENGTH) ** 2
+def mishaps(at_T: Array, excess_T: Array, at_C: Array, extras: dict[str, Domain]) -> Array:
+    """What trainings near each candidate took in log beyond what is usual there, on average over all of them.
+
+    Of the law and its departures the noise is symmetric, a training that goes wrong is an outlier. But a recipe with
+    which one training in three goes wrong takes longer on average, and is not the one to plan with.
+    """
+    near_CT = _alike(at_C, at_T, extras, NEAR_BATCH, NEAR_RATE)
+    return np.asarray(near_CT @ excess_T / (near_CT.sum(axis=1) + USUAL_WEIGHT))
+
+
+def _alike(
+    first: Array, second: Array, extras: dict[str, Domain], batch: float = BATCH_LENGTH, rate: float = RATE_LENGTH
+) -> Array:
+    logs = -0.5 * ((first[:, None, 0] - second[None, :, 0]) / batch) ** 2
+    logs = logs - 0.5 * ((first[:, None, 1] - second[None, :, 1]) / rate) ** 2
     for column, domain in enumerate(extras.values(), start=2):
         apart = first[:, None, column] - second[None, :, column]
         if isinstance(domain, Choice):

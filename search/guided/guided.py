@@ -26,7 +26,7 @@ from largebatch.search.guided.candidates import (
     rate_bounds,
     recipes_at,
 )
-from largebatch.search.guided.departures import coordinates, fit_departures
+from largebatch.search.guided.departures import coordinates, fit_departures, mishaps
 from largebatch.search.guided.gain import expected_gains
 from largebatch.search.guided.seen import kind_of, see
 from largebatch.search.guided.surrogate import (
@@ -60,6 +60,9 @@ FEWEST_OF_LIMIT = 20
 """Before any trial: a middling batch size is thought to take this share of the examples that a trial may take."""
 NOTHING_TO_GAIN = 0.002
 """A mean expected improvement of the plan's times below which the search is over."""
+UNUSUAL, MAX_EXCESS = 1.0, 2.0
+"""A training that takes longer than expected by more than this many standard deviations went wrong, by at most so
+much in log."""
 MAX_MISS = 1.0
 """Trials that miss the law by more than this, in log, tell nothing of the other hyper-parameters."""
 
@@ -199,7 +202,11 @@ class Guided:
             )  # fmt: skip
             spread_DC = departures.spread_C * rng.standard_normal((NUM_DRAWS, 1))
             learned_DC = np.clip(miss_DT[:, tells], -MAX_MISS, MAX_MISS) @ departures.weight_CT.T
-            logs_DC[:, here] = _law(of, surrogate, sizes) + learned_DC + spread_DC
+            excess_T = np.clip(miss_T - UNUSUAL * np.hypot(surrogate.noise, seen.spread_T), 0.0, MAX_EXCESS)
+            risk_C = mishaps(
+                coordinates([trial.recipe for trial in own], extras), excess_T, coordinates(of, extras), extras
+            )
+            logs_DC[:, here] = _law(of, surrogate, sizes) + learned_DC + spread_DC + risk_C
         return logs_DC
 
 

@@ -31,17 +31,18 @@ class Seconds:
 SCHEDULER = Projection(TARGET, Seconds(), grace_examples=1_000)
 
 
-def trial(number: int, size: int, whole: float, share: float, *, reached: bool) -> Trial:
+def trial(number: int, size: int, whole: float, share: float, *, reached: bool, rate: float = 0.1) -> Trial:
     """A loss that falls as 1 / examples to the target at ``whole`` examples, seen up to a share of it."""
     curve = {0: 2.0} | {round(k * whole / 20): min(2.0, 0.1 * 20 / k) for k in range(1, int(20 * share) + 1)}
     end = max(curve)
     steps = {"steps_to_target": whole / size, "examples_to_target": whole}
     ending = Ending(outcome=Outcome.REACHED, step=end // size, examples=end, seconds=1.0, **steps) if reached else None
-    recipe = Recipe(global_batch_size=size, learning_rate=0.1)
+    recipe = Recipe(global_batch_size=size, learning_rate=rate, seed=number)
     return Trial(number=number, recipe=recipe, num_devices=1, running=not reached, intermediate=curve, ending=ending)
 
 
-BEST = trial(0, 32, 10_000, 1.0, reached=True)
+BEST = trial(0, 32, 10_000, 1.0, reached=True, rate=0.2)
+OTHER = Recipe(global_batch_size=32, learning_rate=0.1)
 
 
 def test_a_trial_much_slower_than_the_best_stops_early() -> None:
@@ -62,7 +63,7 @@ def test_a_batch_size_that_alone_serves_a_worker_count_goes_on() -> None:
     """At 8 workers only 256 examples a step can be dealt out, so a slow trial still is the best known there."""
     slow = trial(1, 256, 60_000, 0.3, reached=False)
     assert SCHEDULER.decide(slow, [BEST, slow]).action == "go on"
-    assert SCHEDULER.decide(slow, [BEST, trial(2, 256, 20_000, 1.0, reached=True), slow]).action == "stop"
+    assert SCHEDULER.decide(slow, [BEST, trial(2, 256, 20_000, 1.0, reached=True, rate=0.2), slow]).action == "stop"
 
 
 @given(whole=st.floats(3_000, 10_000), share=st.floats(0.1, 0.95))
@@ -75,10 +76,18 @@ def test_a_trial_that_will_be_the_best_is_never_stopped(whole: float, share: flo
 def test_what_has_trained_longer_than_the_best_took_is_stopped(share: float, more: float) -> None:
     """Without a projection (no better than at its start), the examples themselves decide."""
     stuck = Trial(
-        number=1, recipe=BEST.recipe, num_devices=1, running=True, intermediate={0: 2.0, int(10_001 * (1 + more)): 2.5}
+        number=1, recipe=OTHER, num_devices=1, running=True, intermediate={0: 2.0, int(10_001 * (1 + more)): 2.5}
     )
     assert SCHEDULER.decide(stuck, [BEST, stuck]).action == "stop"
-    fresh = Trial(
-        number=1, recipe=BEST.recipe, num_devices=1, running=True, intermediate={0: 2.0, int(9_000 * share): 2.5}
-    )
+    fresh = Trial(number=1, recipe=OTHER, num_devices=1, running=True, intermediate={0: 2.0, int(9_000 * share): 2.5})
     assert SCHEDULER.decide(fresh, [BEST, fresh]).action == "go on"
+
+
+def test_another_training_of_a_recipe_that_did_well_is_waited_for() -> None:
+    """Up to three times what the lucky one took; a rate that is a tenth larger makes no other recipe."""
+    for rate in (0.2, 0.22):
+        unlucky = trial(1, 32, 60_000, 0.45, reached=False, rate=rate)
+        assert max(unlucky.intermediate) < 30_000
+        assert SCHEDULER.decide(unlucky, [BEST, unlucky]).action == "go on"
+    hopeless = trial(1, 32, 60_000, 0.55, reached=False, rate=0.2)
+    assert SCHEDULER.decide(hopeless, [BEST, hopeless]).action == "stop"
