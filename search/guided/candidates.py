@@ -71,7 +71,7 @@ def combinations(
     if not extras:
         return
     for recipe in known:
-        yield middle | {name: getattr(recipe, name) for name in extras if getattr(recipe, name) is not None}
+        yield middle | {name: value for name in extras if (value := getattr(recipe, name, None)) is not None}
     for _ in range(NUM_RANDOM):
         yield middle | {name: domain.from_unit(float(rng.random())) for name, domain in extras.items()}
 

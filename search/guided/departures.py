@@ -43,8 +43,8 @@ def coordinates(recipes: Sequence[Recipe], extras: dict[str, Domain]) -> Array:
     for recipe in recipes:
         row = [math.log(recipe.global_batch_size), math.log(recipe.effective_learning_rate)]
         for name, domain in extras.items():
-            exists = all(getattr(recipe, parent) in allowed for parent, allowed in (domain.when or {}).items())
-            value = getattr(recipe, name)
+            exists = all(getattr(recipe, parent, None) in allowed for parent, allowed in (domain.when or {}).items())
+            value = getattr(recipe, name, None)
             row.append(domain.to_unit(value) if exists and value is not None and domain.contains(value) else 0.5)
         rows.append(row)
     return np.array(rows, dtype=float).reshape(len(recipes), 2 + len(extras))

@@ -47,6 +47,14 @@ SEARCHERS: dict[str, Searcher] = {
 SIZES = {"global_batch_size": {"low": 16, "high": 128, "scale": "log2"}}
 RATE = {"learning_rate": {"low": 0.01, "high": 1.0, "scale": "log"}}
 SPACES = {
+    "options of the task": Space.model_validate(
+        {
+            **SIZES,
+            **RATE,
+            "task.noisy": {"choices": [False, True]},
+            "task.noise": {"low": 0.0, "high": 0.5, "when": {"task.noisy": [True]}},
+        }
+    ),
     "flat": Space.model_validate({**SIZES, **RATE}),
     "fixed rate": Space.model_validate({**SIZES, "learning_rate": 0.1, "momentum": {"low": 0.5, "high": 0.9}}),
     "conditional": Space.model_validate(
