@@ -52,7 +52,7 @@ def galaxies_small(survey: str = "sdss") -> Task:
         metrics={"val_accuracy": Metric(mean=_accuracy, low=0.0, high=1.0)},
         target=Target(metric="val_accuracy", above=0.95),
         max_examples=200_000,
-        evaluation_examples=4_096,
+        evaluation_examples=2_048,
     )
 
 
