@@ -1,6 +1,9 @@
 """The ``largebatch`` command. Each command imports what it needs when it runs, so that ``--help`` is quick."""
 
+import os
 import sys
+import traceback
+from typing import NoReturn
 
 import typer
 
@@ -23,16 +26,31 @@ app.add_typer(steering.app)
 app.add_typer(prepare.app)
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run the command line: exit code 0, 2 for a user's mistake, 130 on Ctrl-C, 1 for anything else."""
+    code = _run()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if "ray" in sys.modules:  # all is written and Ray is shut down; its threads may crash an interpreter that is ending
+        os._exit(code)
+    sys.exit(code)
+
+
+def _run() -> int:
     if len(sys.argv) > 1 and sys.argv[1] in NOT_BUILT:
         built = ", ".join(sorted(typer.main.get_group(app).commands))
         print(f"largebatch: `{sys.argv[1]}` is not built yet; built: {built}", file=sys.stderr)
-        sys.exit(2)
+        return 2
     try:
         app()
     except UserMistake as mistake:
         print(f"largebatch: {mistake}", file=sys.stderr)
-        sys.exit(2)
+        return 2
     except KeyboardInterrupt:
-        sys.exit(130)
+        return 130
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except Exception:
+        traceback.print_exc()
+        return 1
+    return 0

@@ -79,7 +79,7 @@ def test_trials_of_one_and_two_devices_give_all_back_however_the_study_ends(
     address, environment = cluster
     study, out = tmp_path / "small.yaml", tmp_path / "out"
     text = study_text.replace("{checkpoint_seconds: 0}", "{checkpoint_seconds: 0, examples_per_device: 64}")
-    study.write_text(text.replace("trials: 6", "trials: 6"))
+    study.write_text(text.replace("trials: 6", "trials: 8"))
     arguments = [sys.executable, "-m", "largebatch", "run", str(study), "--out", str(out), "--address", address]
 
     def ended() -> int:
@@ -102,7 +102,7 @@ def test_trials_of_one_and_two_devices_give_all_back_however_the_study_ends(
         assert process.returncode == expected, output
         wait_until_free(address, environment)
     trials = Ledger(out / "ledger.log", "small", create=False).trials()
-    assert [trial.number for trial in trials] == list(range(6))
+    assert [trial.number for trial in trials] == list(range(8))
     assert all(trial.ending is not None and not trial.ending.reason for trial in trials)
     assert {trial.recipe.global_batch_size: trial.num_devices for trial in trials} == {32: 1, 64: 1, 128: 2}
 
