@@ -27,8 +27,8 @@ app.add_typer(prepare.app)
 
 
 def main() -> NoReturn:
-    """Run the command line: exit code 0, 2 for a user's mistake, 130 on Ctrl-C, 1 for anything else."""
-    code = _run()
+    """Run the command line and end the process."""
+    code = command()
     sys.stdout.flush()
     sys.stderr.flush()
     if "ray" in sys.modules:  # all is written and Ray is shut down; its threads may crash an interpreter that is ending
@@ -36,7 +36,8 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
-def _run() -> int:
+def command() -> int:
+    """Run the command line; return 0, 2 for a user's mistake, 130 on Ctrl-C, 1 for anything else."""
     if len(sys.argv) > 1 and sys.argv[1] in NOT_BUILT:
         built = ", ".join(sorted(typer.main.get_group(app).commands))
         print(f"largebatch: `{sys.argv[1]}` is not built yet; built: {built}", file=sys.stderr)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import typer.testing
 
-from largebatch.studies.cli import app, main
+from largebatch.studies.cli import app, command
 
 
 def run(*arguments: str) -> str:
@@ -65,7 +65,5 @@ def test_a_study_of_another_task_is_refused(
     study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.argv", ["largebatch", "benchmark", "mine:task", "--study", str(study)])
-    with pytest.raises(SystemExit) as end:
-        main()
-    assert end.value.code == 2
+    assert command() == 2
     assert "is a study of digits, not of mine:task" in capsys.readouterr().err
