@@ -150,8 +150,8 @@ class Training:
 
     def train_step(self) -> Tensor:
         """Take one optimizer step and return the mean loss of its global batch, a tensor of one element."""
-        if stage_at(self.task.stages, self.examples) > self.stage:
-            self._begin_stage(stage_at(self.task.stages, self.examples))
+        if (stage := stage_at(self.task.stages, self.examples)) > self.stage:
+            self._begin_stage(stage)
         stop = self.examples + self.batch_size
         groups = self._groups(self.examples)
         if self.execution.loader_workers and not self._loader.reads_ahead:

@@ -196,16 +196,13 @@ class Guided:
             miss_T = miss_DT.mean(axis=0)
             # A bound tells something where the law expects less: then it is taken at its word.
             tells = (np.abs(miss_T) < MAX_MISS) & (~seen.bound_T | (miss_T > 0))
-            departures = fit_departures(
-                coordinates([trial.recipe for trial in own], extras)[tells], miss_T[tells],
-                np.hypot(surrogate.noise, seen.spread_T[tells]), coordinates(of, extras), extras,
-            )  # fmt: skip
+            at_T, at_C = coordinates([trial.recipe for trial in own], extras), coordinates(of, extras)
+            noise_T = np.hypot(surrogate.noise, seen.spread_T)
+            departures = fit_departures(at_T[tells], miss_T[tells], noise_T[tells], at_C, extras)
             spread_DC = departures.spread_C * rng.standard_normal((NUM_DRAWS, 1))
             learned_DC = np.clip(miss_DT[:, tells], -MAX_MISS, MAX_MISS) @ departures.weight_CT.T
-            excess_T = np.clip(miss_T - UNUSUAL * np.hypot(surrogate.noise, seen.spread_T), 0.0, MAX_EXCESS)
-            risk_C = mishaps(
-                coordinates([trial.recipe for trial in own], extras), excess_T, coordinates(of, extras), extras
-            )
+            excess_T = np.clip(miss_T - UNUSUAL * noise_T, 0.0, MAX_EXCESS)
+            risk_C = mishaps(at_T, excess_T, at_C, extras)
             logs_DC[:, here] = _law(of, surrogate, sizes) + learned_DC + spread_DC + risk_C
         return logs_DC
 
