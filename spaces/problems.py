@@ -6,6 +6,13 @@ from pydantic_core import ErrorDetails, InitErrorDetails
 KeyPath = tuple[str | int, ...]
 
 
+def first_problem(error: ValidationError) -> str:
+    """The first mistake in a sentence, after the field that has it."""
+    first = error.errors()[0]
+    where = f"{first['loc'][0]}: " if first["loc"] else ""
+    return f"{where}{first['msg'].removeprefix('Value error, ')}"
+
+
 class Problems:
     """Mistakes collected while a value is checked; a validator raises ``error`` and pydantic puts it in its place."""
 

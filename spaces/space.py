@@ -137,6 +137,11 @@ class Space(RootModel[dict[str, Domain]]):
         return {name: domain for name, domain in self.root.items() if len(domain.grid(2)) > 1}
 
     @property
+    def recipe_names(self) -> list[str]:
+        """The values of a recipe that somebody may name: all fields but the workers, and the task's options here."""
+        return list(dict.fromkeys([*_NAMES, *self.root]))
+
+    @property
     def task_options(self) -> list[str]:
         """The keyword arguments of the task's function that the study names."""
         return [name.removeprefix("task.") for name in self.root if TASK_OPTION.fullmatch(name)]

@@ -19,7 +19,7 @@ from pydantic import (
 from largebatch.spaces.domain import Value
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.nearest import nearest
-from largebatch.spaces.recipe import Recipe
+from largebatch.spaces.problems import first_problem
 from largebatch.spaces.rule import RULES
 from largebatch.spaces.space import MAX_EXTRAPOLATION, Space
 from largebatch.spaces.target import Target
@@ -179,18 +179,17 @@ class Study(_Section):
     @classmethod
     def _recipes(cls, first_trials: tuple[dict[str, Value], ...], info: ValidationInfo) -> tuple[dict[str, Value], ...]:
         space: Space | None = info.data.get("space")
+        if space is None:  # wrong itself, which is said
+            return first_trials
         for number, values in enumerate(first_trials, start=1):
             for name in values:
-                names = [one for one in (*Recipe.model_fields, *(space.root if space else ())) if one != "num_workers"]
-                if name not in names:
+                if name not in space.recipe_names:
+                    names = space.recipe_names
                     raise ValueError(f"recipe {number}: unknown hyper-parameter {name!r}{nearest(name, names)}")
             try:
-                if space is not None:
-                    space.completed(values)
+                space.completed(values)
             except ValidationError as error:
-                first = error.errors()[0]
-                where = f"{first['loc'][0]}: " if first["loc"] else ""
-                raise ValueError(f"recipe {number}: {where}{first['msg'].removeprefix('Value error, ')}") from error
+                raise ValueError(f"recipe {number}: {first_problem(error)}") from error
         return first_trials
 
     @field_validator("budget")

@@ -103,10 +103,11 @@ def _recipe(study: "Study", trials: list["Trial"], texts: dict[str, str]) -> "Re
     from pydantic import ValidationError
 
     from largebatch.spaces.nearest import nearest
+    from largebatch.spaces.problems import first_problem
     from largebatch.spaces.recipe import Recipe
     from largebatch.studies.report.trial_words import best_trials
 
-    names = list(dict.fromkeys([name for name in (*Recipe.model_fields, *study.space.root) if name != "num_workers"]))
+    names = study.space.recipe_names
     for name in texts:
         if name not in names:
             raise UserMistake(f"{name}: no hyper-parameter is called so{nearest(name, names)}")
@@ -120,9 +121,7 @@ def _recipe(study: "Study", trials: list["Trial"], texts: dict[str, str]) -> "Re
     try:
         return Recipe.model_validate({**base.model_dump(exclude={"seed"}), **values})
     except ValidationError as error:
-        first = error.errors()[0]
-        where = f"{first['loc'][0]}: " if first["loc"] else ""
-        raise UserMistake(f"{where}{first['msg'].removeprefix('Value error, ')}") from error
+        raise UserMistake(first_problem(error)) from error
 
 
 def _domain(space: "Space", name: str, text: str) -> "Domain":
