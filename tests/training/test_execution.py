@@ -4,8 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import Tensor
 
 from largebatch.spaces.execution import Execution
@@ -14,6 +12,7 @@ from largebatch.trainers.gradients.power_sgd import PowerSgd
 from largebatch.trainers.training import Training
 
 from .problems import problem, recipe
+from .processes import in_processes
 
 CPU = torch.device("cpu")
 
@@ -58,15 +57,7 @@ def test_both_weights_are_evaluated_when_asked() -> None:
     assert values["val_loss"] != values["raw_val_loss"]
 
 
-def compressed(rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
-    torch.save(trained_compressed(rank), f"{folder}/{rank}.pt")
-    dist.barrier()  # gloo's threads may crash a process whose peer has left, or that still holds what uses them
-    dist.destroy_process_group()
-
-
-def trained_compressed(rank: int) -> dict[str, object]:
+def compressed(rank: int, num_processes: int, folder: Path) -> dict[str, object]:
     results: dict[str, object] = {}
     for name in ("none", "bfloat16", "powersgd"):
         power_sgd.RANK = 1  # the matrices are small
@@ -88,8 +79,7 @@ def trained_compressed(rank: int) -> dict[str, object]:
 
 @pytest.mark.slow
 def test_compressed_gradients_train_alike_on_all_ranks(tmp_path: Path) -> None:
-    mp.spawn(compressed, args=(str(tmp_path),), nprocs=2)
-    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
+    first, second = in_processes(compressed, 2, tmp_path)
     for name in ("none", "bfloat16", "powersgd"):
         assert same(first[name]["weights"], second[name]["weights"]), name
     expected = torch.tensor(first["none"]["losses"])

@@ -2,13 +2,11 @@
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
@@ -17,6 +15,7 @@ from largebatch.trainers.run_to_target import run_to_target
 from largebatch.trainers.training import Training
 
 from .problems import problem
+from .processes import in_processes
 
 CPU = torch.device("cpu")
 ENDS = ("target", "early stop", "divergence", "limit", "preemption of rank 1")
@@ -43,32 +42,22 @@ def train(case: str, rank: int, folder: Path) -> Ending:
     return run_to_target(training, target, on_measurement=on_measurement, checkpoint=folder / "last.pt")
 
 
-def worker(rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
-    endings = {}
+def train_cases(rank: int, num_processes: int, folder: Path) -> dict[str, dict[str, object]]:
+    endings: dict[str, dict[str, object]] = {}
     for case in ENDS:
-        own = Path(folder) / case
+        own = folder / case
         own.mkdir(exist_ok=True)
         (own / f"pid-{rank}").write_text(str(os.getpid()))
         dist.barrier()
         ending = train(case, rank, own)
         endings[case] = {"outcome": ending.outcome.value, "step": ending.step}
         dist.barrier()
-    torch.save(endings, f"{folder}/{rank}.pt")
-    dist.destroy_process_group()
+    return endings
 
 
 @pytest.mark.slow
 def test_both_ranks_leave_after_the_same_step(tmp_path: Path) -> None:
-    context = mp.spawn(worker, args=(str(tmp_path),), nprocs=2, join=False)
-    deadline = time.monotonic() + 120
-    while not context.join(timeout=5):
-        if time.monotonic() > deadline:
-            for process in context.processes:
-                process.kill()
-            pytest.fail("a rank hangs")
-    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
+    first, second = in_processes(train_cases, 2, tmp_path)
     assert first == second
     assert {case: end["outcome"] for case, end in first.items()} == {
         "target": Outcome.REACHED,
@@ -109,19 +98,15 @@ def test_told_to_leave_at_any_step_and_resumed_is_bit_identical(after_steps: int
     assert torch.equal(left["noise"]["raw"], right["noise"]["raw"])
 
 
-def resume_on_two(rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
-    training, _ = interrupted(Path(folder) / "parts", 10**6)
-    torch.save(training.model.state_dict(), f"{folder}/{rank}.pt")
-    dist.destroy_process_group()
+def resume(rank: int, num_processes: int, folder: Path) -> dict[str, torch.Tensor]:
+    training, _ = interrupted(folder / "parts", 10**6)
+    return training.model.state_dict()
 
 
 @pytest.mark.slow
 def test_resuming_on_another_number_of_processes(tmp_path: Path) -> None:
     whole, _ = interrupted(tmp_path / "whole", 10**6)
     interrupted(tmp_path / "parts", 13)
-    mp.spawn(resume_on_two, args=(str(tmp_path),), nprocs=2)
-    for rank in range(2):
-        for name, tensor in torch.load(tmp_path / f"{rank}.pt", weights_only=True).items():
+    for state in in_processes(resume, 2, tmp_path):
+        for name, tensor in state.items():
             torch.testing.assert_close(tensor, whole.model.state_dict()[name], rtol=0, atol=1e-5)

@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import Tensor, nn
 
 from largebatch.spaces.execution import Execution
@@ -17,6 +15,7 @@ from largebatch.trainers.layers.group_norm import BatchStatistics, group_batch_n
 from largebatch.trainers.training import Training
 
 from .problems import NUM_EXAMPLES, Computed, problem, recipe
+from .processes import in_processes
 
 STEPS = 30
 KINDS = ("augmented", "items", "functional", "no-norm")
@@ -97,24 +96,18 @@ def test_the_seed_decides_what_is_random() -> None:
     assert differences(train(steps=3, recipe={"seed": 1}), train(steps=3, recipe={"seed": 2})) > 1e-3
 
 
-def _worker(rank: int, num_devices: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group(
-        "gloo", init_method=f"file://{folder}/meet-{num_devices}", rank=rank, world_size=num_devices
-    )
-    torch.save({name: train(**case) for name, case in CASES.items()}, Path(folder) / f"{num_devices}-{rank}.pt")
-    dist.destroy_process_group()
+def train_cases(rank: int, num_devices: int, folder: Path) -> dict[str, dict[str, torch.Tensor]]:
+    return {name: train(**case) for name, case in CASES.items()}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("num_devices", [2, 4, 8])
 def test_real_processes_equal_virtual_workers(num_devices: int, tmp_path: Path) -> None:
     """8 workers as 2 x 4, 4 x 2 and 8 x 1; ``uneven`` has 5 groups, so that some devices have more than others."""
-    mp.spawn(_worker, args=(num_devices, str(tmp_path)), nprocs=num_devices)
+    results = in_processes(train_cases, num_devices, tmp_path)
     found = {}
     for name, case in CASES.items():
         alone = train(**{key: value for key, value in case.items() if key != "bucket_bytes"})
-        results = [torch.load(tmp_path / f"{num_devices}-{rank}.pt", weights_only=True) for rank in range(num_devices)]
         assert all(differences(result[name], results[0][name]) == 0 for result in results), f"{name}: ranks differ"
         found[name] = differences(results[0][name], alone)
     print("\n", num_devices, "processes:", {name: f"{value:.1e}" for name, value in found.items()})
