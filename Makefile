@@ -16,7 +16,7 @@ test: .venv/package .venv/dev
 	$(BIN)/ruff format --check .
 	rm -rf build && $(BIN)/pip install -q --no-deps --target build/types .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest --durations=15
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=15
 
 .venv/dependencies: pyproject.toml docs/constraints-cpu.txt
 	$(PYTHON) -m venv .venv

@@ -56,7 +56,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, ray_folder: Path) -> Itera
             time.sleep(0.5)
         yield address, environment
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait(60)
 
 

@@ -56,6 +56,14 @@ def population(tmp_path_factory: pytest.TempPathFactory, population_text: str) -
     return out
 
 
+@pytest.fixture(scope="module")
+def unpaused(tmp_path_factory: pytest.TempPathFactory, population_text: str) -> list[Trial]:
+    """The same study without pauses."""
+    out = tmp_path_factory.mktemp("runs") / "none"
+    run(population_text.replace("{name: pbt, perturbation_examples: 2000}", "{name: none}"), out)
+    return trials(out)
+
+
 @pytest.mark.parametrize("optimizer", ["nesterov", "adamw"])
 def test_paused_at_every_measurement_it_is_bit_identical(tmp_path: Path, optimizer: str) -> None:
     recipe = Recipe.model_validate({"global_batch_size": 64, "learning_rate": 0.01, "optimizer": optimizer})
@@ -119,15 +127,13 @@ def test_the_record_of_a_population(population: Path) -> None:
 
 
 def test_a_trial_that_paused_and_was_never_replaced_is_that_of_a_study_without_pauses(
-    population: Path, population_text: str, tmp_path: Path
+    population: Path, unpaused: list[Trial]
 ) -> None:
-    run(population_text.replace("{name: pbt, perturbation_examples: 2000}", "{name: none}"), tmp_path / "none")
-    whole = trials(tmp_path / "none")
     same = 0
     for trial in trials(population)[:10]:
-        expected = dict(list(whole[trial.number].intermediate.items())[: len(trial.intermediate)])
-        assert dict(trial.intermediate) == expected
-        same += trial.intermediate == whole[trial.number].intermediate
+        whole = unpaused[trial.number].intermediate
+        assert dict(trial.intermediate) == dict(list(whole.items())[: len(trial.intermediate)])
+        same += trial.intermediate == whole
     assert same >= 4
 
 
@@ -188,13 +194,13 @@ def test_branches_stay_out_of_the_laws_and_are_told(population: Path, population
 
 
 @pytest.mark.slow
-def test_a_population_with_ray_pauses_without_a_trace(population_text: str, tmp_path: Path) -> None:
+def test_a_population_with_ray_pauses_without_a_trace(
+    population_text: str, unpaused: list[Trial], tmp_path: Path
+) -> None:
     run(population_text, tmp_path / "pbt", in_process=False)
-    run(population_text.replace("{name: pbt, perturbation_examples: 2000}", "{name: none}"), tmp_path / "none",
-        in_process=False)  # fmt: skip
-    whole, recorded = trials(tmp_path / "none"), trials(tmp_path / "pbt")
+    recorded = trials(tmp_path / "pbt")
     assert all(trial.ending is not None for trial in recorded)
     assert any(trial.origin is not None for trial in recorded)
     for trial in recorded[:10]:
-        expected = whole[trial.number].intermediate
+        expected = unpaused[trial.number].intermediate
         assert dict(trial.intermediate) == {at: expected[at] for at in trial.intermediate}
