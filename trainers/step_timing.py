@@ -16,6 +16,7 @@ import torch.distributed as dist
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.step_time_profile import AllReduceTime, ComputeTime, InputTime, StepTime, StepTimeProfile
+from largebatch.spaces.whole_file import whole_file
 from largebatch.trainers.batches.loader import Groups, Loader
 from largebatch.trainers.batches.micro_batch import MicroBatch, is_out_of_memory
 from largebatch.trainers.device_name import device_name
@@ -115,10 +116,8 @@ def serve_profile(config: Mapping[str, Any]) -> None:
         Execution.model_validate(config["execution"]),
     )
     if dist.get_rank() == 0:
-        path = Path(config["path"])
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(profile.model_dump_json(indent=1))
-        temporary.replace(path)
+        with whole_file(Path(config["path"])) as file:
+            file.write(profile.model_dump_json(indent=1).encode())
 
 
 def _time(work: Callable[[], Any], device: torch.device) -> tuple[float, ...]:

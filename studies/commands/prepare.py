@@ -1,7 +1,10 @@
 """The commands that make or convert the data of tasks: prepare images, prepare gw."""
 
+import errno
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -34,7 +37,7 @@ def images(
     if (source is None) != verify:
         raise UserMistake("SRC must be given, or --verify without it: largebatch prepare images [SRC] --out DIR")
     num_processes = processes or len(os.sched_getaffinity(0))
-    with PrepareProgress(quiet=as_json) as progress:
+    with _room_in(out), PrepareProgress(quiet=as_json) as progress:
         if source is None:
             made = verify_images(out, told=progress.show, num_processes=num_processes)
         else:
@@ -63,7 +66,7 @@ def gw(
     index, num_parts = _part(part)
     from largebatch.studies.terminal.prepare_progress import PrepareProgress
 
-    with PrepareProgress(quiet=as_json) as progress:
+    with _room_in(out), PrepareProgress(quiet=as_json) as progress:
         if rebuild:
             from largebatch.trainers.waveforms.build import rebuild as rebuild_model
 
@@ -79,6 +82,20 @@ def gw(
                 num_parts=num_parts, progress=lambda done, total: progress.show("waveforms", done, total),
             )  # fmt: skip
     print(json.dumps({"out": str(out)}) if as_json else out)
+
+
+@contextmanager
+def _room_in(out: Path) -> Iterator[None]:
+    """A disk that fills, or that may not be written to, is told in a sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES):
+            raise
+        raise UserMistake(
+            f"{error.filename or out} cannot be written: {error.strerror}; make room or choose another --out and give "
+            f"the same command again: what is whole is kept"
+        ) from error
 
 
 def _part(text: str) -> tuple[int, int]:

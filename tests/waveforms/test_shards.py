@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from largebatch.spaces import whole_file
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.trainers.tasks.gw import gw
 from largebatch.trainers.waveforms import shards
@@ -104,9 +105,10 @@ def test_a_disk_that_is_too_small_is_refused_at_once(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux's disk that is always full")
-def test_a_disk_that_fills_up_leaves_nothing_half_written(tmp_path: Path) -> None:
-    (tmp_path / "train-00001.partial").symlink_to("/dev/full")
-    with pytest.raises(UserMistake, match=r"the disk of .* is full; the half-written file is removed"):
+def test_a_disk_that_fills_up_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(whole_file.secrets, "token_hex", lambda length: "0")
+    (tmp_path / ".train-00001.arrow.0.tmp").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"No space left on device: '.*train-00001.arrow'"):
         write_shards(tmp_path, Rom(TIMES), grids=GRIDS)
     assert files(tmp_path) == ["train-00000.arrow"]
 

@@ -7,7 +7,6 @@ line for each task, device, precision and size of model.
 import gc
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import torch
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.whole_file import whole_file
 from largebatch.trainers.device_name import device_name
 from largebatch.trainers.task import Task
 from largebatch.trainers.training import Training
@@ -132,8 +132,7 @@ def _remember(key: str, size: int) -> None:
     text = json.dumps(_remembered() | {key: size}, indent=1)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-            file.write(text)
-        Path(file.name).replace(path)
+        with whole_file(path) as file:
+            file.write(text.encode())
     except OSError:
         return

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.whole_file import whole_file
 
 MANIFEST = "manifest.json"
 PROGRESS = "progress.jsonl"
@@ -79,9 +80,8 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write it whole, and forget the progress that led to it."""
-        temporary = folder / f".{MANIFEST}.tmp"
-        temporary.write_text(json.dumps(asdict(self), indent=1))
-        temporary.replace(folder / MANIFEST)
+        with whole_file(folder / MANIFEST) as file:
+            file.write(json.dumps(asdict(self), indent=1).encode())
         (folder / PROGRESS).unlink(missing_ok=True)
 
     @classmethod

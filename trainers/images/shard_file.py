@@ -4,7 +4,6 @@ A reader learns from Arrow where each image lies in the file, and then asks the 
 cut short while it is read is an error here, and no bus error as with mapped memory.
 """
 
-import errno
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
@@ -15,32 +14,19 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.whole_file import whole_file
 from largebatch.trainers.images.manifest import Shard, Unreadable
-
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def write_shard(path: Path, rows: Iterable[tuple[bytes, int] | Unreadable], block_rows: int) -> Shard:
     """Write the images of ``rows``, ``block_rows`` to a record batch, and take down the others.
 
     Raises:
-        UserMistake: where there is no room; what was half written is removed.
+        OSError: where there is no room; what was half written is removed.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            num_rows, unreadable, digest = _write(file, rows, block_rows)
-            os.fsync(file.fileno())
-            num_bytes = file.tell()
-        temporary.replace(path)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in _NO_ROOM:
-            raise UserMistake(
-                f"{path} cannot be written: {os.strerror(error.errno)}; make room and give the same command again: "
-                f"finished shards are kept"
-            ) from error
-        raise
+    with whole_file(path) as file:
+        num_rows, unreadable, digest = _write(file, rows, block_rows)
+        num_bytes = file.tell()
     return Shard(file=path.name, num_rows=num_rows, num_bytes=num_bytes, sha256=digest, unreadable=tuple(unreadable))
 
 
@@ -60,7 +46,6 @@ def _write(
             images, labels = zip(*block, strict=True)
             writer.write_batch(pa.record_batch([pa.array(images, pa.binary()), pa.array(labels, pa.int32())], schema))
             num_rows += len(block)
-    file.flush()
     return num_rows, unreadable, hashed.digest
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.whole_file import whole_file
 from largebatch.trainers.waveforms.parameters import MAX_Q, MAX_SPIN
 from largebatch.trainers.waveforms.times import ROM_TIMES
 
@@ -47,13 +48,8 @@ def rebuild(path: Path, progress: Callable[[int, int], None] = lambda done, tota
     arrays: dict[str, Any] = {"grid": ROM_TIMES.values().astype(np.float32), "n": np.array(ORDERS)}
     for name, series in zip("AP", np.array(waveforms).transpose(1, 0, 2), strict=True):
         arrays |= {name + part: array.astype(np.float32) for part, array in decompose(series).items()}
-    half_written = path.with_name(path.name + ".partial")
-    try:
-        with half_written.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-        half_written.replace(path)
-    finally:
-        half_written.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        np.savez_compressed(file, **arrays)
 
 
 def phenomt() -> Callable[[float, float, float], tuple[Floats, Floats]]:

@@ -6,7 +6,6 @@ metadata which generator, times and grid it is of.
 """
 
 import bisect
-import errno
 import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping
@@ -23,6 +22,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.whole_file import whole_file
 from largebatch.trainers.waveforms.detector import Detector
 from largebatch.trainers.waveforms.parameters import NAMES, TEST, TRAIN, VALIDATION_SAMPLE, Grid, scaled
 from largebatch.trainers.waveforms.times import Times
@@ -31,7 +31,6 @@ from largebatch.trainers.waveforms.waveforms import WaveformGenerator, Waveforms
 ROWS_PER_BATCH = 512
 ROWS_PER_SHARD = 4_096
 GRIDS = {"train": TRAIN, "validation": VALIDATION_SAMPLE, "test": TEST}
-_FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def write_shards(
@@ -55,6 +54,7 @@ def write_shards(
 
     Raises:
         UserMistake: if the disk is too small, or ``out`` holds files of other waveforms.
+        OSError: if the disk fills all the same.
     """
     out.mkdir(parents=True, exist_ok=True)
     starts = [(split, start) for split, grid in grids.items() for start in range(0, len(grid), ROWS_PER_SHARD)]
@@ -120,21 +120,9 @@ def _record_batches(source: Waveforms, schema: pa.Schema, start: int, count: int
 
 
 def _write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
-    half_written = path.with_suffix(".partial")
-    try:
-        with pa.OSFile(str(half_written), "wb") as file, pa.ipc.new_file(file, schema) as writer:
-            for batch in batches:
-                writer.write_batch(batch)
-        half_written.replace(path)
-    except OSError as error:
-        if error.errno in _FULL_DISK:
-            raise UserMistake(
-                f"prepare: the disk of {path.parent} is full; the half-written file is removed, the whole ones stay; "
-                f"free some space or choose another folder, and give the same command again"
-            ) from error
-        raise
-    finally:
-        half_written.unlink(missing_ok=True)
+    with whole_file(path) as file, pa.ipc.new_file(file, schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
 
 
 class Shards(Dataset[Any]):
