@@ -104,6 +104,7 @@ def write_answer_report(directory: StudyDirectory, answer: Answer, path: Path) -
         plan=answer.plan,
         facts=facts,
         problem=answer.problem,
+        profile=profile,
     )
 
 

@@ -88,6 +88,11 @@ def answer_sentence(plan: Plan) -> str:
 
 def plan_notes(plan: Plan) -> list[str]:
     """Sentences beside the plan: the cheapest and the fastest, the deadline, and how well its laws foretell."""
+    return [*choice_notes(plan), *withheld_notes(plan)]
+
+
+def choice_notes(plan: Plan) -> list[str]:
+    """The cheapest and the fastest, and what ends before the deadline."""
     choices = plan.choices()
     notes = [
         f"Fastest: {count(choices['fastest'], 'worker')}; fewest device-hours: {count(choices['cheapest'], 'worker')}."
@@ -100,6 +105,12 @@ def plan_notes(plan: Plan) -> list[str]:
         else:
             sure = f"{surely} to be 95 % sure" if surely is not None else "none that is 95 % sure"
             notes.append(f"Fewest workers that end within {allowed}: {fewest} by the best guess, {sure}.")
+    return notes
+
+
+def withheld_notes(plan: Plan) -> list[str]:
+    """What was measured at the largest size beside what the laws of the rest say of it."""
+    notes = []
     for found in plan.withheld.values():
         what = f"batch size {found.at}" if found.of == "global_batch_size" else count(found.at, "worker")
         number = format_seconds if found.of == "num_workers" else format_number

@@ -32,11 +32,15 @@ _GENERAL = "not measured with several devices: known from machines in general"
 """A step-time law without a verdict predicts nonetheless, from its priors."""
 
 
+def verdict_words(law: Law | StepTimeLaw) -> str:
+    """What the verdict means."""
+    is_general = isinstance(law, StepTimeLaw) and law.verdict == "no-law"
+    return _GENERAL if is_general else _VERDICTS.get(law.verdict, law.verdict)
+
+
 def law_html(law: Law | StepTimeLaw, title: str) -> str:
     """A box with all that a reader needs to judge the law."""
-    verdict = _VERDICTS.get(law.verdict, law.verdict)
-    if isinstance(law, StepTimeLaw) and law.verdict == "no-law":
-        verdict = _GENERAL
+    verdict = verdict_words(law)
     reason = f" {html.escape(law.reason)}" if law.reason else ""
     formula = _FORMULAS.get(law.name, "") if law.parameters else ""
     return f"""<div class="law"><h3>{html.escape(title)}: {html.escape(law.name)}
@@ -56,19 +60,6 @@ def rates_html(laws: "FittedLaws") -> str:
     )
     others = "".join(law_html(law, name.replace("_", " ").capitalize()) for name, law in laws.others.items())
     return law_html(laws.learning_rate, "Learning rate") + care + others
-
-
-def noise_html(laws: "FittedLaws") -> str:
-    """Measured noise scale beside the fitted knee."""
-    if laws.noise_scale is None:
-        return ""
-    fitted = laws.steps.parameters.get("B_crit")
-    beside = f"; the steps that trials took say B_crit = {format_number(fitted)}" if fitted is not None else ""
-    return (
-        f"<p>The gradients' measured noise scale, B_simple, was {format_number(laws.noise_scale)} examples near the "
-        f"target{beside}. The two agree within a factor of a few where the theory holds; the first is a prior of the "
-        "second.</p>"
-    )
 
 
 def _parameters(law: Law | StepTimeLaw) -> str:

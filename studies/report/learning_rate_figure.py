@@ -1,4 +1,4 @@
-"""Learning rate against batch size: every trial, the best rates, and the ridge that the law sees."""
+"""Learning rate against batch size: every trial, the fitted valley, the best rates and the ridge of their law."""
 
 import math
 from collections import Counter
@@ -22,6 +22,7 @@ from largebatch.studies.report.axes import (
     safe,
     tick_label,
 )
+from largebatch.studies.report.figures.valley import valley_traces
 from largebatch.studies.report.optima_traces import Optimum, optima_traces
 from largebatch.studies.report.trial_words import MARKS, outcome, trial_words, varying_names
 
@@ -44,6 +45,9 @@ def learning_rate_figure(trials: Sequence[Trial], laws: "FittedLaws | None") -> 
     mark_size = 11 if len(trials) <= _MANY else 7
     sizes = [trial.recipe.global_batch_size for trial in trials]
     span = (min(sizes), max(sizes))
+    steps = positive(trial.steps_to_target for trial in trials)
+    if laws is not None and steps:
+        data += valley_traces(laws, (min(steps), max(steps)))
     if laws is not None and span[0] < span[1]:
         measured = [optimum.global_batch_size for optimum in laws.optima if positive([optimum.learning_rate])]
         data += law_traces(laws.learning_rate, span, measured_range(measured, sizes), "learning rate")
@@ -56,7 +60,7 @@ def learning_rate_figure(trials: Sequence[Trial], laws: "FittedLaws | None") -> 
         data += _optima(laws.optima)
     rates = [trial.recipe.learning_rate for trial in trials]
     layout = figure_layout(
-        xaxis=log_axis(sizes, "global batch size (examples a step)", binary=True),
+        xaxis=log_axis(sizes, "global batch size (examples a step)", binary=True, padding=1.45),
         yaxis=log_axis(rates, "learning rate", padding=1.5),
         height=560,
     )

@@ -66,6 +66,8 @@ summary {{ cursor: pointer; font-weight: 600; }}
 dt {{ font-weight: 600; margin-top: .7rem; }}
 dd {{ margin: 0; max-width: 46rem; }}
 .facts td {{ overflow-wrap: anywhere; }} .facts th {{ color: var(--muted); font-weight: 500; white-space: nowrap; }}
+.grounds td {{ max-width: 52rem; overflow-wrap: anywhere; }}
+.grounds th {{ color: var(--muted); font-weight: 600; min-width: 8rem; }}
 footer {{ margin-top: 3rem; color: var(--muted); font-size: .88rem; }}
 @media (max-width: 600px) {{
   main {{ padding: 1rem .8rem 3rem; }} h1 {{ font-size: 1.4rem; }} .answer p {{ font-size: 1.05rem; }}

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from largebatch.search.plan import Plan
 from largebatch.spaces.trial import Trial
 from largebatch.studies.report.answer import format_number, plan_table
+from largebatch.studies.report.certainty import Ground
 from largebatch.studies.report.trial_words import outcome_words, recipe_words, shared_words, varying_names
 
 MAX_ROWS = 1500
@@ -63,6 +64,20 @@ def plan_html(plan: Plan) -> str:
     body = "\n".join(rows)
     return f"""<div class="scroll plan" tabindex="0"><table class="numbers"><thead><tr>{head}</tr></thead>
 <tbody>{body}</tbody></table></div>"""
+
+
+def grounds_html(found: Sequence[Ground]) -> str:
+    """What speaks for the answer and against it, one a row."""
+    rows = "".join(
+        f'<tr><th scope="row">{html.escape(ground.what)}</th><td>{_badge(ground.verdict)}'
+        f"{html.escape(ground.found)}</td></tr>"
+        for ground in found
+    )
+    return f'<table class="grounds"><tbody>{rows}</tbody></table>'
+
+
+def _badge(verdict: str) -> str:
+    return f'<span class="badge {html.escape(verdict)}">{html.escape(verdict)}</span> ' if verdict else ""
 
 
 def trials_html(trials: Sequence[Trial]) -> str:

@@ -2,7 +2,6 @@
 
 import importlib.resources
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -12,12 +11,13 @@ from rich.table import Table
 
 from largebatch.search.laws.step_time.interconnects import INTERCONNECTS
 from largebatch.search.plan import Plan
-from largebatch.search.repeats import Comparison, compare_finalists
+from largebatch.search.repeats import compare_finalists
 from largebatch.spaces.rule import RULES
 from largebatch.spaces.trial import Trial
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.answer import Answer
 from largebatch.studies.report.answer import answer_sentence, plan_notes, plan_table
+from largebatch.studies.report.certainty import comparison_words
 from largebatch.studies.report.trial_words import best_trials, branches_words, default_value, outcome_words
 from largebatch.studies.study import SCHEDULERS, SEARCHERS
 from largebatch.studies.terminal.progress import best_table
@@ -117,15 +117,6 @@ def print_trial(answer: Answer, number: int, *, as_json: bool) -> None:
 def _given(trial: Trial) -> list[tuple[str, Any]]:
     """The recipe's values that are not the default, batch size and rate first."""
     return [(name, value) for name, value in trial.recipe.model_dump().items() if value != default_value(name)]
-
-
-def comparison_words(found: Comparison) -> str:
-    """A comparison of two finalists in a sentence."""
-    interval = f"90 % interval {found.low:.3g} to {found.high:.3g}" if math.isfinite(found.high) else "one pair alone"
-    return (
-        f"Batch size {found.global_batch_size}: the recipe of trial {found.second} takes {found.ratio:.3g} times the "
-        f"steps of that of trial {found.first} ({interval}, {found.num_seeds} seeds in pairs)."
-    )
 
 
 def request_words(request: Mapping[str, Any]) -> str:
