@@ -21,11 +21,11 @@ _LAWS = {"steps": "Law of steps", "learning_rate": "Law of the learning rate", "
 
 
 class Ground(NamedTuple):
-    """One reason to trust the answer or not; ``verdict`` is a law's, empty for the others."""
+    """One reason to trust the answer or not, and the law that it is about, where it is about one."""
 
     what: str
     found: str
-    verdict: str = ""
+    law: Law | StepTimeLaw | None = None
 
 
 def grounds(trials: Sequence[Trial], laws: "FittedLaws | None", plan: Plan | None) -> list[Ground]:
@@ -33,12 +33,12 @@ def grounds(trials: Sequence[Trial], laws: "FittedLaws | None", plan: Plan | Non
     found = []
     if laws is not None:
         found += [
-            Ground(title, _law_words(law), law.verdict)
+            Ground(title, _law_words(law), law)
             for title, law in zip(_LAWS.values(), (laws.steps, laws.learning_rate, laws.step_seconds), strict=True)
             if law is not None
         ]
     if plan is not None:
-        found += [Ground("Checked by withholding", note) for note in withheld_notes(plan)]
+        found += [Ground("Withheld", note) for note in withheld_notes(plan)]
     if laws is not None:
         found += _critical_batch(laws)
         found += _luck(trials, laws)
@@ -51,7 +51,8 @@ def grounds(trials: Sequence[Trial], laws: "FittedLaws | None", plan: Plan | Non
 
 
 def _law_words(law: Law | StepTimeLaw) -> str:
-    return f"{verdict_words(law)}. {law.reason[:1].upper()}{law.reason[1:]}." if law.reason else verdict_words(law)
+    words = law.reason or verdict_words(law)
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def _critical_batch(laws: "FittedLaws") -> list[Ground]:
@@ -86,7 +87,7 @@ def _censored(trials: Sequence[Trial]) -> list[Ground]:
     missed = Counter(outcome_words(trial) for trial in trials if trial.ending is not None and not trial.reached)
     if not missed:
         return []
-    kinds = ", ".join(f"{number:,} {words}" for words, number in missed.most_common())
+    kinds = "; ".join(f"{words}: {number:,}" for words, number in missed.most_common())
     words = (
         f"{sum(missed.values()):,} of {count(len(trials), 'trial')} ended before the target ({kinds}): each counts as "
         "having needed more steps than it had, and one that diverged as never reaching it."

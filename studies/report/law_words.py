@@ -38,13 +38,19 @@ def verdict_words(law: Law | StepTimeLaw) -> str:
     return _GENERAL if is_general else _VERDICTS.get(law.verdict, law.verdict)
 
 
+def badge_html(law: Law | StepTimeLaw | None) -> str:
+    """The verdict in its colour, and nothing where there is no law."""
+    if law is None:
+        return ""
+    return f'<span class="badge {html.escape(law.verdict)}">{html.escape(verdict_words(law))}</span> '
+
+
 def law_html(law: Law | StepTimeLaw, title: str) -> str:
     """A box with all that a reader needs to judge the law."""
-    verdict = verdict_words(law)
     reason = f" {html.escape(law.reason)}" if law.reason else ""
     formula = _FORMULAS.get(law.name, "") if law.parameters else ""
     return f"""<div class="law"><h3>{html.escape(title)}: {html.escape(law.name)}
-<span class="badge {html.escape(law.verdict)}">{html.escape(verdict)}</span></h3>
+{badge_html(law)}</h3>
 {f'<p class="formula">{html.escape(formula)}</p>' if formula else ""}
 {f"<p>{reason}</p>" if reason else ""}{_parameters(law)}</div>"""
 

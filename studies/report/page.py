@@ -26,6 +26,9 @@ _NO_PLAN = "There is no plan yet."
 _ANSWERS = ("workers", "cost")
 """Figures that belong to the answer; the others say how sure it is, or are the rest."""
 _REST = ("curves",)
+_SHORT = {
+    "workers": "Workers", "cost": "Cost", "steps": "Steps", "learning-rate": "Learning rate", "curves": "Curves",
+}  # fmt: skip
 
 
 def write_report(
@@ -49,6 +52,7 @@ def write_report(
     figures = report_figures(target, trials, curves, laws, plan, profile)
     sections = [
         _answer(plan, problem, facts.get("device")),
+        _ways(figures, has_trials=bool(trials)),
         HINT if figures else "",
         *(_figure(drawn, "") for drawn in figures if drawn.name in _ANSWERS),
         _sure(trials, laws, plan),
@@ -84,6 +88,15 @@ least one of the two comes from a law fitted to the measurements below; its inte
 def _notes(plan: Plan) -> list[str]:
     notes = choice_notes(plan)
     return [*notes, f"Worth measuring next: {plan.next_measurements[0]}."] if plan.next_measurements else notes
+
+
+def _ways(figures: Sequence[Drawn], *, has_trials: bool) -> str:
+    """Links to the parts of the page."""
+    parts = {drawn.name: _SHORT[drawn.name] for drawn in figures if drawn.name in _SHORT}
+    ways = {f"{name}-section": words for name, words in parts.items()}
+    ways = {"sure": "How sure", **ways, **({"trials": "Every trial"} if has_trials else {}), "facts": "Where from"}
+    links = "".join(f'<a href="#{name}">{words}</a>' for name, words in {**ways, "words": "Words"}.items())
+    return f'<nav class="screen" aria-label="Parts of this page">{links}</nav>'
 
 
 def _sure(trials: Sequence[Trial], laws: "FittedLaws | None", plan: Plan | None) -> str:

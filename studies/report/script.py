@@ -1,4 +1,7 @@
-"""The page's script: draws the figures in the colours of the moment, and again when those or the paper change."""
+"""The page's script: draws the figures in the colours of the moment, and again when those or the paper change.
+
+Below each figure it offers what the figure shows as CSV; with the arrow keys one goes from mark to mark.
+"""
 
 SCRIPT = r"""
 "use strict";
@@ -68,9 +71,96 @@ SCRIPT = r"""
     holder.before(row);
   }
 
+  // Labels are a part of HTML: lines end in <br>, and what a study wrote is escaped.
+  function words(label) {
+    const text = label.replace(/<br>/g, "; ").replace(/<extra>.*$/, "");
+    return text.replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
+  }
+
+  function axisTitle(figure, letter, name) {
+    const axis = figure.layout[letter + "axis" + (name || "").slice(1)];
+    return axis && axis.title ? words(axis.title.text) : letter;
+  }
+
+  // One row a mark; a band becomes low and high; cells of a valley are not among what was measured, and left out.
+  function table(figure) {
+    const choice = figure.switch && figure.switch[figure.chosen || 0];
+    const panels = [...new Set(figure.data.map(trace => trace.yaxis || "y"))].sort();
+    const x = choice ? words(choice.axis.title.text) : axisTitle(figure, "x", "");
+    const rows = [["series", "panel", x, "value", "low", "high", "note"]];
+    figure.data.forEach((trace, index) => {
+      if (trace.type === "heatmap") return;
+      const panel = axisTitle(figure, "y", panels.length > 1 ? trace.yaxis : "");
+      const xs = choice && choice.x[index] || trace.x, ys = trace.y, name = words(trace.name || "");
+      if (trace.fill === "toself") {
+        for (let i = 0; i < xs.length / 2; i++)
+          rows.push([name, panel, xs[i], "", ys[ys.length - 1 - i], ys[i], ""]);
+        return;
+      }
+      const bars = trace.error_y && trace.error_y.array ? trace.error_y : null;
+      xs.forEach((at, i) => {
+        if (at === null || ys[i] === null) return;
+        const note = Array.isArray(trace.hovertext) ? trace.hovertext[i] : trace.hovertext;
+        rows.push([name, panel, at, ys[i], bars ? ys[i] - bars.arrayminus[i] : "", bars ? ys[i] + bars.array[i] : "",
+          words(note || "")]);
+      });
+    });
+    return rows;
+  }
+
+  // A cell that a spreadsheet would take for a formula is text.
+  function cell(value) {
+    const text = typeof value === "string" ? value.replace(/^[=+@-]/, "'$&") : String(value);
+    return /[",\n]/.test(text) ? '"' + text.replace(/"/g, '""') + '"' : text;
+  }
+
+  function offerTable(holder) {
+    const link = document.createElement("a");
+    link.className = "csv screen";
+    link.href = "#" + holder.id;
+    link.textContent = "Download the data (CSV)";
+    link.download = holder.id + ".csv";
+    link.addEventListener("click", () => {
+      const text = table(figures.get(holder)).map(row => row.map(cell).join(",")).join("\r\n") + "\r\n";
+      const url = URL.createObjectURL(new Blob([text], {type: "text/csv"}));
+      link.href = url;
+      setTimeout(() => { URL.revokeObjectURL(url); link.href = "#" + holder.id; }, 1000);
+    });
+    holder.after(link);
+  }
+
+  // The arrow keys go through the marks that have a text, by series and from left to right.
+  function offerKeys(holder) {
+    const said = document.createElement("div");
+    said.className = "said";
+    said.setAttribute("aria-live", "polite");
+    holder.after(said);
+    let at = -1;
+    holder.addEventListener("keydown", event => {
+      const ways = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1};
+      if (event.key === "Escape") { Plotly.Fx.unhover(holder); said.textContent = ""; return; }
+      if (!(event.key in ways)) return;
+      event.preventDefault();
+      const stops = [];
+      figures.get(holder).data.forEach((trace, curve) => {
+        if (trace.type === "heatmap" || !Array.isArray(trace.hovertext)) return;
+        trace.x.map((x, point) => point).filter(point => trace.x[point] !== null && trace.y[point] !== null)
+          .sort((one, other) => trace.x[one] - trace.x[other])
+          .forEach(point => stops.push({curve, point, text: words(trace.hovertext[point])}));
+      });
+      if (!stops.length) return;
+      at = (at + ways[event.key] + stops.length) % stops.length;
+      const stop = stops[at], panel = (figures.get(holder).data[stop.curve].yaxis || "y");
+      Plotly.Fx.hover(holder, [{curveNumber: stop.curve, pointNumber: stop.point}], ["x" + panel]);
+      said.textContent = stop.text;
+    });
+  }
+
   const drawAll = width => holders.forEach(holder => draw(holder, width));
   holders.forEach(offerSwitch);
   drawAll();
+  holders.forEach(offerTable);
+  holders.forEach(offerKeys);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawAll());
   matchMedia("(max-width: 600px)").addEventListener("change", () => drawAll());
   addEventListener("beforeprint", () => { root.classList.add("print"); drawAll(680); });

@@ -10,8 +10,8 @@ from largebatch.studies.report.script import SCRIPT
 from largebatch.studies.report.style import STYLE
 
 HINT = """<noscript><p>The figures need JavaScript; the tables do not.</p></noscript>
-<p class="note screen">In the figures, point at a mark to read what it stands for, drag to enlarge, double-click to go
-back, and click a name in the legend to hide what it names.</p>"""
+<p class="note screen">In the figures, point at a mark to read what it stands for, or go from mark to mark with the
+arrow keys; drag to enlarge, double-click to go back, and click a name in the legend to hide what it names.</p>"""
 
 
 def page_html(title: str, header: str, body: str) -> str:
@@ -37,8 +37,9 @@ def figure_html(name: str, title: str, caption: str, figure: Figure, after: str)
     for character in "<>&":
         data = data.replace(character, f"\\u{ord(character):04x}")
     label, height = html.escape(title, quote=True), figure["layout"]["height"]
-    return f"""<section><h2>{label}</h2><figure><figcaption>{html.escape(caption)}</figcaption>
-<div class="plot" id="{name}" role="img" aria-label="{label}" style="min-height: {height}px"></div></figure>
+    return f"""<section id="{name}-section"><h2>{label}</h2><figure><figcaption>{html.escape(caption)}</figcaption>
+<div class="plot" id="{name}" role="figure" tabindex="0" aria-label="{label}"
+style="min-height: {height}px"></div></figure>
 <script type="application/json" id="{name}-data">{data}</script>{after}</section>"""
 
 

@@ -125,7 +125,7 @@ def _labels(laws: "FittedLaws", sizes: Sequence[int]) -> list[Figure]:
         place = {"xref": "paper", "x": 0.01, "xanchor": "left", "y": math.log10(minimum), "yanchor": "bottom"}
         labels.append({"text": text, **place, "yshift": 2, **style})
     if critical and min(sizes) <= critical <= max(sizes):
-        text = f"B_crit: {format_number(critical)}"
+        text = f"B_crit: {format_number(critical)} examples"
         is_left = critical**2 < min(sizes) * max(sizes)
         place = {"yref": "paper", "y": 0.99, "yanchor": "top", "x": math.log10(critical)}
         side = {"xanchor": "left", "xshift": 3} if is_left else {"xanchor": "right", "xshift": -3}

@@ -52,6 +52,12 @@ thead th {{ color: var(--muted); font-weight: 600; vertical-align: bottom; line-
 figure {{ margin: .6rem 0 0; }}
 figcaption {{ max-width: 46rem; margin-bottom: .5rem; }}
 .plot {{ width: 100%; }}
+.plot:focus-visible, .scroll:focus-visible, a:focus-visible, summary:focus-visible, button:focus-visible {{
+  outline: 2px solid var(--accent); outline-offset: 2px; }}
+a {{ color: var(--accent); }}
+.csv {{ font-size: .88rem; }}
+.said {{ position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }}
+nav {{ display: flex; flex-wrap: wrap; gap: .3rem 1rem; font-size: .92rem; margin: .6rem 0; }}
 .switch {{ display: inline-flex; flex-wrap: wrap; gap: .35rem; align-items: center; font-size: .92rem; }}
 .switch button {{ font: inherit; color: var(--ink); background: var(--paper); border: 1px solid var(--rule);
   border-radius: 4px; padding: .2rem .7rem; cursor: pointer; }}

@@ -8,6 +8,7 @@ from largebatch.search.plan import Plan
 from largebatch.spaces.trial import Trial
 from largebatch.studies.report.answer import format_number, plan_table
 from largebatch.studies.report.certainty import Ground
+from largebatch.studies.report.law_words import badge_html
 from largebatch.studies.report.trial_words import outcome_words, recipe_words, shared_words, varying_names
 
 MAX_ROWS = 1500
@@ -69,15 +70,11 @@ def plan_html(plan: Plan) -> str:
 def grounds_html(found: Sequence[Ground]) -> str:
     """What speaks for the answer and against it, one a row."""
     rows = "".join(
-        f'<tr><th scope="row">{html.escape(ground.what)}</th><td>{_badge(ground.verdict)}'
+        f'<tr><th scope="row">{html.escape(ground.what)}</th><td>{badge_html(ground.law)}'
         f"{html.escape(ground.found)}</td></tr>"
         for ground in found
     )
     return f'<table class="grounds"><tbody>{rows}</tbody></table>'
-
-
-def _badge(verdict: str) -> str:
-    return f'<span class="badge {html.escape(verdict)}">{html.escape(verdict)}</span> ' if verdict else ""
 
 
 def trials_html(trials: Sequence[Trial]) -> str:

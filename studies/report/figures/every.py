@@ -7,6 +7,7 @@ from largebatch.search.plan import Plan
 from largebatch.spaces.step_time_profile import StepTimeProfile
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Measurement, Trial
+from largebatch.studies.report.answer import count
 from largebatch.studies.report.axes import Figure, positive
 from largebatch.studies.report.curves_figure import MAX_CURVES, curves_figure
 from largebatch.studies.report.figures.cost_figure import cost_figure
@@ -64,7 +65,7 @@ def report_figures(
 def _workers(plan: Plan) -> list[Drawn]:
     knee = ""
     if plan.knee_num_workers is not None:
-        knee = f" The ring marks {plan.knee_num_workers} workers, beyond which more of them stop paying."
+        knee = f" The ring marks {count(plan.knee_num_workers, 'worker')}, beyond which more of them stop paying."
     time = (
         "Time to target above, and below it the share of the workers' effort that shortens the training; "
         f"filled points are measured, open ones predicted.{knee}"

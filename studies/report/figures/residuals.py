@@ -11,7 +11,8 @@ from largebatch.search.laws.law import Law, Prediction
 from largebatch.search.laws.step_time.timings import timings_of_profile
 from largebatch.spaces.step_time_profile import StepTimeProfile
 from largebatch.studies.report.answer import format_seconds
-from largebatch.studies.report.axes import FAINT, INK, MUTED, Figure, band, figure_layout, log_axis, plain
+from largebatch.studies.report.axes import FAINT, INK, MUTED, Figure, band, figure_layout, log_axis, plain, safe
+from largebatch.studies.report.trial_words import trial_words, varying_names
 
 Array = NDArray[np.float64]
 _SIDES = {
@@ -20,6 +21,10 @@ _SIDES = {
 }  # fmt: skip
 _HALF_WIDTH = 1.645
 """Of a 90 % interval, in standard deviations."""
+_NEAR = (0.5, 0.67, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2)
+_FAR = (0.01, 0.03, 0.1, 0.2, 0.33, 0.5, 0.7, 1, 1.4, 2, 3, 5, 10, 30, 100)
+_WIDE = 3.0
+"""Ratios that span more than this factor get the ticks further apart."""
 _LINE_AT_ONE = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 1, "y1": 1, "line": {"color": INK, "width": 1}}
 _COLOURS = ("var(--blue)", "var(--vermillion)", "var(--green)", "var(--purple)", "var(--orange)")
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x")
@@ -31,12 +36,14 @@ def steps_residuals(laws: FittedLaws) -> Figure | None:
         return None
     known_T, residual_T = laws.found.residuals()
     trials = [trial for trial, known in zip(laws.found.trials, known_T, strict=True) if known]
+    names = varying_names(laws.found.trials)
     points: Figure = {
         "type": "scatter", "name": "a trial, about the valley of its batch size", "mode": "markers",
         "x": [trial.recipe.global_batch_size for trial in trials],
         "y": plain(np.exp(residual_T[known_T]).tolist()),
         "customdata": [trial.number for trial in trials], "marker": {"size": 7, "color": FAINT},
-        "hovertemplate": "trial %{customdata}, batch %{x}: %{y:.3g} times the valley's steps<extra></extra>",
+        "hovertext": [safe(trial_words(trial, names)).replace("\n", "<br>") for trial in trials],
+        "hovertemplate": "%{y:.3g} times the valley's steps<br>%{hovertext}<extra></extra>",
     }  # fmt: skip
     return _about(laws.found.steps, laws.steps, "steps, measured / law", [points])
 
@@ -76,11 +83,19 @@ def _about(points: Points, law: Law, title: str, data: list[Figure]) -> Figure:
     shown += [value for trace in data if trace["mode"] == "markers" for value in trace["y"]]
     layout = figure_layout(
         xaxis=log_axis(sizes, "global batch size (examples a step)", binary=True),
-        yaxis=log_axis(shown, title),
+        yaxis=_ratio_axis(shown, title),
         height=380,
         shapes=[_LINE_AT_ONE],
     )
     return {"data": data, "layout": layout}
+
+
+def _ratio_axis(ratios: Sequence[float | None], title: str) -> Figure:
+    """A log axis about 1, ticks at ratios that people use."""
+    axis = log_axis([*ratios, 0.9, 1 / 0.9], title, padding=1.1)
+    low, high = axis["range"]
+    ticks = [tick for tick in (_FAR if high - low > np.log10(_WIDE) else _NEAR) if low <= np.log10(tick) <= high]
+    return {**axis, "tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
 
 
 def _percent(logs: Array) -> list[float]:
