@@ -3,9 +3,14 @@
 Below each figure it offers what the figure shows as CSV; with the arrow keys one goes from mark to mark.
 """
 
+import json
+
+from largebatch.studies.report.style import HOUSE
+
 SCRIPT = r"""
 "use strict";
 (() => {
+  const HOUSE = HOUSE_TEMPLATE;
   const root = document.documentElement;
   const holders = Array.from(document.querySelectorAll(".plot"));
   const figures = new Map(holders.map(holder =>
@@ -19,24 +24,15 @@ SCRIPT = r"""
     return Object.fromEntries(Object.entries(node).map(([key, child]) => [key, resolved(child, colour)]));
   }
 
-  function house(narrow) {
-    const axis = {gridcolor: "var(--grid)", linecolor: "var(--muted)", tickcolor: "var(--muted)", showline: true,
-      ticks: "outside", ticklen: 4, zeroline: false, title: {standoff: 8}};
-    return {layout: {paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      font: {color: "var(--ink)", size: narrow ? 12 : 13.5,
-        family: "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"},
-      xaxis: axis, yaxis: axis, legend: {bgcolor: "rgba(0,0,0,0)"},
-      hoverlabel: {bgcolor: "var(--card)", bordercolor: "var(--muted)", font: {color: "var(--ink)"}, align: "left"}}};
-  }
-
   function draw(holder, width) {
     const figure = figures.get(holder);
     const style = getComputedStyle(root);
     const narrow = (width || holder.clientWidth) < 560;
     const touch = matchMedia("(pointer: coarse)").matches;
-    const layout = {...figure.layout, template: house(narrow), autosize: !width, uirevision: "kept",
+    const layout = {...figure.layout, template: HOUSE, autosize: !width, uirevision: "kept",
       height: figure.layout.height + (narrow ? 70 : 0), dragmode: touch ? false : "zoom"};
     if (width) layout.width = width;
+    if (narrow) layout.font = {size: 12};
     const data = figure.data.slice();
     const choice = figure.switch && figure.switch[figure.chosen || 0];
     if (choice) {
@@ -166,4 +162,4 @@ SCRIPT = r"""
   addEventListener("beforeprint", () => { root.classList.add("print"); drawAll(680); });
   addEventListener("afterprint", () => { root.classList.remove("print"); drawAll(); });
 })();
-"""
+""".replace("HOUSE_TEMPLATE", json.dumps(HOUSE))

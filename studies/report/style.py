@@ -1,5 +1,7 @@
 """The page's style sheet: light, dark, narrow and print. Figures take their colours from its variables."""
 
+from typing import Any
+
 LIGHT = """
 color-scheme: light; --paper: #ffffff; --card: #f5f6f8; --ink: #1b1f24; --muted: #5b6570; --rule: #d9dde2;
 --faint: rgba(60, 70, 80, .38); --band: rgba(0, 114, 178, .16); --grid: #e8ebee; --accent: #0072b2;
@@ -15,6 +17,25 @@ color-scheme: dark; --paper: #14171b; --card: #1e2329; --ink: #e7eaee; --muted: 
 --v0: #4b57a0; --v1: #3f6ba3; --v2: #2f7c9a; --v3: #248b8c; --v4: #21a087;
 --v5: #32b47b; --v6: #5bc663; --v7: #8dd544; --v8: #c5e02a; --v9: #fde725;
 """
+
+_AXIS: dict[str, Any] = {
+    "gridcolor": "var(--grid)", "linecolor": "var(--muted)", "tickcolor": "var(--muted)", "showline": True,
+    "ticks": "outside", "ticklen": 4, "zeroline": False, "title": {"standoff": 8},
+}  # fmt: skip
+HOUSE: dict[str, Any] = {
+    "layout": {
+        "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {
+            "color": "var(--ink)", "size": 13.5,
+            "family": "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif",
+        },
+        "xaxis": _AXIS, "yaxis": _AXIS, "legend": {"bgcolor": "rgba(0,0,0,0)"},
+        "hoverlabel": {
+            "bgcolor": "var(--card)", "bordercolor": "var(--muted)", "font": {"color": "var(--ink)"}, "align": "left",
+        },
+    }
+}  # fmt: skip
+"""The template of all figures."""
 
 STYLE = f"""
 :root {{ {LIGHT} }}
