@@ -12,11 +12,13 @@ from largebatch.search.laws.step_time.interconnects import Network
 from largebatch.search.plan import Plan
 from largebatch.search.planning import make_plan
 from largebatch.spaces.target import Target
-from largebatch.spaces.trial import Trial
+from largebatch.spaces.trial import Measurement, Trial
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.curves import read_curve, read_curves
 from largebatch.studies.record.directory import StudyDirectory, write_atomically
 from largebatch.studies.record.ledger import Ledger
+from largebatch.studies.report.figures.every import Drawn, report_figures
+from largebatch.studies.report.files.markdown import markdown_report
 from largebatch.studies.report.page import write_report
 from largebatch.studies.report.trial_words import best_trials
 from largebatch.studies.study import Study
@@ -90,22 +92,47 @@ def measured_noise_scales(directory: StudyDirectory, trials: Sequence[Trial]) ->
 
 def write_answer_report(directory: StudyDirectory, answer: Answer, path: Path) -> None:
     """Write the HTML report of an answer."""
-    profile = directory.profile()
-    facts = {**directory.provenance(), "target": str(answer.target)}
-    if profile is not None:
-        facts["device"] = profile.device
     write_report(
         path,
         study_name=answer.study.name,
         target=answer.target,
         trials=answer.trials,
-        curves=read_curves(directory.curves, [trial.number for trial in answer.trials]),
+        curves=_curves(directory, answer),
         laws=answer.laws,
         plan=answer.plan,
-        facts=facts,
+        facts=_facts(directory, answer),
         problem=answer.problem,
-        profile=profile,
+        profile=directory.profile(),
     )
+
+
+def answer_figures(directory: StudyDirectory, answer: Answer) -> list[Drawn]:
+    """The figures of the report."""
+    curves = _curves(directory, answer)
+    return report_figures(answer.target, answer.trials, curves, answer.laws, answer.plan, directory.profile())
+
+
+def answer_markdown(directory: StudyDirectory, answer: Answer) -> str:
+    """The report's summary for a README."""
+    return markdown_report(
+        study_name=answer.study.name,
+        target=answer.target,
+        trials=answer.trials,
+        laws=answer.laws,
+        plan=answer.plan,
+        facts=_facts(directory, answer),
+        problem=answer.problem,
+    )
+
+
+def _curves(directory: StudyDirectory, answer: Answer) -> Mapping[int, list[Measurement]]:
+    return read_curves(directory.curves, [trial.number for trial in answer.trials])
+
+
+def _facts(directory: StudyDirectory, answer: Answer) -> dict[str, str]:
+    profile = directory.profile()
+    device = {"device": profile.device} if profile is not None else {}
+    return {**directory.provenance(), "target": str(answer.target), **device}
 
 
 def write_answer(directory: StudyDirectory) -> Answer:

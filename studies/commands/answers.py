@@ -1,6 +1,8 @@
 """Commands that read a record, or a user's own numbers, and answer: show, plan, fit, report, list."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -110,24 +112,47 @@ def fit(
         print_fit(found)
 
 
-@app.command(epilog="Example: largebatch report runs/quickstart -o report.html")
+@app.command(epilog="Example: largebatch report runs/quickstart -o report.html --figures figures")
 def report(
     directory: DirectoryArgument,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="The page; DIRECTORY/report.html if not given.")
     ] = None,
+    figures: Annotated[
+        Path | None, typer.Option(help="Also write every figure there, as SVG, PNG and PDF.", metavar="DIR")
+    ] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Also write a summary for a README.", metavar="FILE.md")] = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Write one self-contained HTML page."""
-    from largebatch.studies.answer import write_answer_report
+    """Write one self-contained HTML page, and the figures and a summary as files."""
+    from largebatch.studies.answer import answer_figures, answer_markdown, write_answer_report
     from largebatch.studies.record.directory import StudyDirectory
+    from largebatch.studies.report.files.figure_files import write_figures
+    from largebatch.studies.report.shell import write_page
 
-    answer = _read(directory)
-    path = out or directory / "report.html"
+    existing, answer = StudyDirectory.existing(directory), _read(directory)
+    page = out or existing.report_file
+    drawn = [] if figures is None else write_figures(figures, answer_figures(existing, answer))
+    with _writable(page, "-o"):
+        write_answer_report(existing, answer, page)
+    if markdown is not None:
+        with _writable(markdown, "--markdown"):
+            write_page(markdown, answer_markdown(existing, answer))
+    if as_json:
+        summary = None if markdown is None else str(markdown)
+        print(json.dumps({"page": str(page), "figures": [str(file) for file in drawn], "markdown": summary}, indent=1))
+        return
+    for file in (page, *drawn, *([] if markdown is None else [markdown])):
+        print(file)
+
+
+@contextmanager
+def _writable(path: Path, option: str) -> Iterator[None]:
+    """A file that cannot be written is the user's to mend."""
     try:
-        write_answer_report(StudyDirectory.existing(directory), answer, path)
+        yield
     except OSError as error:
-        raise UserMistake(f"{path} cannot be written: {error.strerror}; choose another -o") from error
-    print(path)
+        raise UserMistake(f"{path} cannot be written: {error.strerror}; choose another {option}") from error
 
 
 @app.command(name="list", epilog="Example: largebatch list")
