@@ -9,10 +9,10 @@ from largebatch.search.laws.law import Law
 from largebatch.search.laws.step_time.step_time_law import StepTimeLaw
 from largebatch.search.plan import Plan
 from largebatch.search.repeats import Comparison, compare_finalists
-from largebatch.spaces.trial import Trial
+from largebatch.spaces.trial import Outcome, Trial
 from largebatch.studies.report.answer import count, format_number, withheld_notes
 from largebatch.studies.report.law_words import verdict_words
-from largebatch.studies.report.trial_words import outcome_words
+from largebatch.studies.report.trial_words import MARKS, outcome_words
 
 if TYPE_CHECKING:
     from largebatch.search.laws.fitting import FittedLaws
@@ -67,7 +67,10 @@ def _critical_batch(laws: "FittedLaws") -> list[Ground]:
         parts.append(f"the gradients' noise says B_simple = {format_number(measured)} examples near the target")
     if fitted is not None and measured is not None:
         ratio = max(fitted / measured, measured / fitted)
-        parts.append(f"they differ by a factor of {format_number(ratio, 2)}")
+        parts.append(
+            f"they differ by a factor of {format_number(ratio, 2)}, and where the theory holds by one of a few; the "
+            "second is a prior of the first"
+        )
     words = "; ".join(parts)
     return [Ground("Critical batch size", f"{words[0].upper()}{words[1:]}.")] if parts else []
 
@@ -90,8 +93,9 @@ def _censored(trials: Sequence[Trial]) -> list[Ground]:
     kinds = "; ".join(f"{words}: {number:,}" for words, number in missed.most_common())
     words = (
         f"{sum(missed.values()):,} of {count(len(trials), 'trial')} ended before the target ({kinds}): each counts as "
-        "having needed more steps than it had, and one that diverged as never reaching it."
+        "having needed more steps than it had"
     )
+    words += ", one that diverged as never reaching it." if MARKS[Outcome.DIVERGED].words in missed else "."
     return [Ground("Censored", words)]
 
 

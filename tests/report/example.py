@@ -1,14 +1,18 @@
 """A study made up from a known law, for the tests of the report."""
 
+import functools
 import math
-from types import SimpleNamespace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from largebatch.search.laws.batch_size.optima import BatchOptimum
+from largebatch.search.laws.fitting import FittedLaws, fit_laws
 from largebatch.search.laws.law import Law
 from largebatch.search.plan import Plan, PlanRow
 from largebatch.spaces.recipe import Recipe
+from largebatch.spaces.step_time_profile import ComputeTime, StepTime, StepTimeProfile
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Ending, Measurement, Outcome, Trial
 
@@ -106,7 +110,7 @@ def rate_law(verdict: Any = "ok") -> Law:
     )
 
 
-def optimum(size: int, **changes: Any) -> Any:
+def optimum(size: int, **changes: Any) -> BatchOptimum:
     steps, rate = STEPS_MIN * (1 + B_CRIT / size), best_rate(size)
     values = {
         "global_batch_size": size,
@@ -116,15 +120,42 @@ def optimum(size: int, **changes: Any) -> Any:
         **{"edge": None, "num_trials": 9, "num_reached": 5, "best_trial": 3},
         **changes,
     }
-    return SimpleNamespace(**values, reached=values["num_reached"] > 0)
+    return BatchOptimum(**values)
 
 
-def laws(verdict: Any = "ok") -> Any:
+@functools.cache
+def fitted() -> FittedLaws:
+    """What is fitted to the trials and to made-up step times."""
+    return fit_laws(trials(), profile(), noise_scales={})
+
+
+def profile() -> StepTimeProfile:
+    """Steps of one to four workers, made up from their law."""
+
+    def seconds(size: int, workers: int) -> tuple[float, ...]:
+        middle = 0.004 + 1e-4 * size + 0.001 * math.log2(workers)
+        return tuple(middle * factor for factor in (0.99, 1.0, 1.01))
+
+    return StepTimeProfile(
+        device="one core",
+        num_bytes=4_000_000,
+        compute=tuple(ComputeTime(local_batch_size=size, seconds=seconds(size, 1)) for size in (16, 64, 256)),
+        steps=tuple(
+            StepTime(num_workers=workers, local_batch_size=size, seconds=seconds(size, workers))
+            for workers in (2, 4)
+            for size in (16, 64, 256)
+        ),
+    )
+
+
+def laws(verdict: Any = "ok") -> FittedLaws:
+    """The laws above, with optima on an edge and one that is only a bound."""
     optima = [optimum(size) for size in SIZES]
     optima[0] = optimum(16, edge="low")
     optima[-1] = optimum(1024, steps=math.nan, steps_high=math.inf, num_reached=0, learning_rate=math.nan)
-    return SimpleNamespace(
-        optima=tuple(optima),
+    return replace(
+        fitted(),
+        found=replace(fitted().found, optima=tuple(optima)),
         steps=steps_law(verdict),
         learning_rate=rate_law(verdict),
         step_seconds=None,

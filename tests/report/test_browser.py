@@ -30,4 +30,5 @@ def test_browser_draws_every_figure_without_a_complaint(write, tmp_path, scheme)
     # Plotly draws each figure as three layers of this class.
     assert len(re.findall(r'<svg class="main-svg"', result.stdout)) >= 8
     assert all(f'id="{name}"' in result.stdout for name in ("learning-rate", "steps", "workers", "curves"))
-    assert len(re.findall(r'class="plot js-plotly-plot"', result.stdout)) == 4
+    num_figures = path.read_text(encoding="utf-8").count('class="plot"')
+    assert len(re.findall(r'class="plot js-plotly-plot"', result.stdout)) == num_figures

@@ -9,9 +9,9 @@ import pytest
 
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Measurement, Trial
-from largebatch.studies.report import page as page_module
 from largebatch.studies.report import shell
 from largebatch.studies.report.curves_figure import MAX_CURVES
+from largebatch.studies.report.figures import every
 
 EVIL = '</script><script>alert(1)</script><img src=x onerror="alert(2)"> & %{x}'
 
@@ -83,7 +83,9 @@ def test_page_has_answer_table_figures_and_laws(write, example):
     assert "one device like the one that was timed (one core)" in text
     assert "leave-one-out error 4 %" in text
     assert "steps = S_min (1 + B_crit / batch)" in text
-    assert set(figures(path)) == {"learning-rate", "steps", "workers", "curves"}
+    assert set(figures(path)) == {
+        *("workers", "cost", "steps", "learning-rate", "residuals-steps", "residuals-learning-rate", "curves")
+    }
     knee = [
         attributes for tag, attributes in parsed(path).elements if tag == "tr" and attributes.get("class") == "knee"
     ]
@@ -210,7 +212,7 @@ def test_thousands_of_trials(write, example):
     assert path.stat().st_size < 6e6
     drawn = figures(path)
     points = sum(len(trace["x"]) for trace in drawn["learning-rate"]["data"] if trace.get("mode") == "markers")
-    assert points <= page_module.MAX_POINTS + len(example.SIZES)
+    assert points <= every.MAX_POINTS + len(example.SIZES)
     assert len(drawn["curves"]["switch"][0]["x"]) == MAX_CURVES
     assert "1,000 of 6,000 trials are drawn" in words(path)
     assert "the first 1,500 of 6,000" in words(path)
