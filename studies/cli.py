@@ -1,5 +1,6 @@
 """The ``largebatch`` command. Each command imports what it needs when it runs, so that ``--help`` is quick."""
 
+import io
 import os
 import sys
 import traceback
@@ -28,6 +29,9 @@ app.add_typer(prepare.app)
 
 def main() -> NoReturn:
     """Run the command line and end the process."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # an output without a sign still shows the rest
     code = command()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -21,6 +21,7 @@ def run(
     budget_trials: Annotated[int | None, typer.Option(min=1, help="Overrides the study's number of trials.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set an earlier study in --out aside and start anew.")] = False,
     in_process: Annotated[bool, typer.Option("--in-process", help="Without Ray, one trial at a time.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Run a study, or resume it: finished trials stay, running ones go on."""
     from rich.console import Console
@@ -34,7 +35,7 @@ def run(
     from largebatch.studies.run import run_study
     from largebatch.studies.terminal.progress import watch
 
-    console = Console()
+    console = Console(stderr=as_json, highlight=False, markup=False)
     try:
         answer = run_study(
             question,
@@ -51,9 +52,11 @@ def run(
         raise typer.Exit(130) from None
     from largebatch.studies.terminal.show import print_plan
 
-    if answer.plan is not None:
+    if answer.plan is not None and as_json:
+        print(json.dumps(answer.plan.to_json(), indent=1))
+    elif answer.plan is not None:
         print_plan(answer.plan)
-    console.print(f"The report: {directory / 'report.html'}", soft_wrap=True, highlight=False)
+    console.print(f"The report: {directory / 'report.html'}", soft_wrap=True)
     if answer.plan is None:
         raise UserMistake(answer.problem or "there is no plan")
 

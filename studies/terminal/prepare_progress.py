@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from largebatch.studies.terminal.narrow import is_live
 from largebatch.trainers.images.manifest import Manifest
 
 LINE_SECONDS = 10.0
@@ -28,14 +29,14 @@ class PrepareProgress:
         self._printed = time.monotonic()
 
     def __enter__(self) -> "PrepareProgress":
-        if self._console.is_terminal:
+        if is_live(self._console):
             self._bars.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._console.is_terminal:
+        if is_live(self._console):
             self._bars.stop()
 
     def show(self, split: str, done: int, total: int) -> None:
@@ -43,7 +44,7 @@ class PrepareProgress:
         if split not in self._splits:
             self._splits[split] = self._bars.add_task(split, total=total)
         self._bars.update(self._splits[split], completed=done)
-        if not self._console.is_terminal and time.monotonic() - self._printed >= LINE_SECONDS:
+        if not is_live(self._console) and time.monotonic() - self._printed >= LINE_SECONDS:
             self._console.print(f"{split}: {done:,} of {total:,}")
             self._printed = time.monotonic()
 

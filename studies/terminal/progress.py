@@ -13,6 +13,7 @@ from rich.text import Text
 from largebatch.spaces.trial import Trial
 from largebatch.studies.engine.coordinator import Coordinator
 from largebatch.studies.report.answer import format_seconds
+from largebatch.studies.terminal.narrow import fitting_columns, is_live
 
 LINE_SECONDS = 10.0
 """Seconds between two lines where the output is not a terminal."""
@@ -25,8 +26,10 @@ def watch(coordinator: Coordinator, console: Console) -> Iterator[None]:
     ended = sum(trial.ending is not None for trial in coordinator.trials())
     if ended or coordinator.num_requeued:
         console.print(f"Resuming: {ended} trials have ended, {coordinator.num_requeued} that were running go on")
-    if console.is_terminal:
-        with Live(get_renderable=progress.panel, console=console, refresh_per_second=2, transient=True):
+    if is_live(console):
+        with Live(
+            get_renderable=lambda: progress.panel(console.width), console=console, refresh_per_second=2, transient=True
+        ):
             yield
         console.print(progress.line())
         return
@@ -81,10 +84,10 @@ class _Progress:
             limits.append(60 * budget.minutes - self._coordinator.elapsed_seconds)
         return f"{format_seconds(min(limits))} left" if limits and min(limits) > 0 else ""
 
-    def panel(self) -> RenderableType:
-        """The line, over the best trial of each batch size."""
+    def panel(self, width: int) -> RenderableType:
+        """The line, below the best trial of each batch size."""
         trials = self._coordinator.trials()
-        return Group(best_table(self._coordinator.study.space.batch_sizes, trials), self.line())
+        return Group(best_table(self._coordinator.study.space.batch_sizes, trials, width), self.line())
 
 
 def _places_done(trials: Sequence[Trial]) -> int:
@@ -92,18 +95,32 @@ def _places_done(trials: Sequence[Trial]) -> int:
     return sum(trial.ending is not None for trial in trials) - sum(trial.origin is not None for trial in trials)
 
 
-def best_table(batch_sizes: Sequence[int], trials: Sequence[Trial]) -> Table:
+_HEADINGS = ("batch size", "trials", "reached", "fewest steps", "examples", "learning rate")
+_SHORT = ("batch", "trials", "reached", "steps", "examples", "rate")
+_LEAST_FIRST = (4, 1, 2, 5)
+"""Columns that a narrow terminal goes without."""
+
+
+def best_table(batch_sizes: Sequence[int], trials: Sequence[Trial], width: int) -> Table:
     """The fewest steps to the target at each batch size so far, and the learning rate that took them."""
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for name in ("batch size", "trials", "reached", "fewest steps", "examples", "learning rate"):
-        table.add_column(name, justify="right")
-    for size in batch_sizes:
-        here = [trial for trial in trials if trial.recipe.global_batch_size == size and trial.origin is None]
-        reached = [trial for trial in here if trial.steps_to_target is not None]
-        best = min(reached, key=lambda trial: trial.steps_to_target or 0.0, default=None)
-        cells = ["-", "-", "-"]
-        if best is not None and best.steps_to_target is not None:
-            steps = best.steps_to_target
-            cells = [f"{steps:,.0f}", f"{steps * size:,.0f}", f"{best.recipe.learning_rate:.3g}"]
-        table.add_row(str(size), str(len(here)), str(len(reached)), *cells)
+    rows = [_best_row(size, trials) for size in batch_sizes]
+    long = fitting_columns(_HEADINGS, rows, width, _LEAST_FIRST)
+    headings = _HEADINGS if len(long) == len(_HEADINGS) else _SHORT
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 1, 0, 0))
+    columns = fitting_columns(headings, rows, width, _LEAST_FIRST)
+    for index in columns:
+        table.add_column(headings[index], justify="right")
+    for row in rows:
+        table.add_row(*(row[index] for index in columns))
     return table
+
+
+def _best_row(size: int, trials: Sequence[Trial]) -> tuple[str, ...]:
+    here = [trial for trial in trials if trial.recipe.global_batch_size == size and trial.origin is None]
+    reached = [trial for trial in here if trial.steps_to_target is not None]
+    best = min(reached, key=lambda trial: trial.steps_to_target or 0.0, default=None)
+    cells = ("-", "-", "-")
+    if best is not None and best.steps_to_target is not None:
+        steps = best.steps_to_target
+        cells = (f"{steps:,.0f}", f"{steps * size:,.0f}", f"{best.recipe.learning_rate:.3g}")
+    return (str(size), str(len(here)), str(len(reached)), *cells)

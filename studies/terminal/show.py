@@ -16,32 +16,39 @@ from largebatch.spaces.rule import RULES
 from largebatch.spaces.trial import Trial
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.answer import Answer
-from largebatch.studies.report.answer import answer_sentence, plan_notes, plan_table
+from largebatch.studies.report.answer import answer_sentence, format_number, plan_notes, plan_table
 from largebatch.studies.report.certainty import comparison_words
 from largebatch.studies.report.trial_words import best_trials, branches_words, default_value, outcome_words
 from largebatch.studies.study import SCHEDULERS, SEARCHERS
+from largebatch.studies.terminal.narrow import fitting_columns
 from largebatch.studies.terminal.progress import best_table
+from largebatch.studies.terminal.sparkline import sparkline
 from largebatch.trainers.tasks import TASKS
 
 
 def print_plan(plan: Plan) -> None:
     """The plan as a table, and the answer in a sentence."""
-    console = Console()
+    console = Console(highlight=False, markup=False)
     cells = plan_table(plan)
-    table = Table(
-        title=f"{plan.study}: {plan.target}", title_justify="left", header_style="dim", box=None, padding=(0, 1, 0, 0)
-    )
-    shown = {index: _HEADINGS[name] for index, name in enumerate(cells.columns) if name in _HEADINGS}
-    for heading in shown.values():
-        table.add_column(heading, justify="right", no_wrap=True)
-    for number, row in enumerate(cells.rows):
-        table.add_row(*(row[index] for index in shown), style="bold" if number == cells.knee else None)
+    named = [index for index, name in enumerate(cells.columns) if name in _HEADINGS]
+    headings = [_HEADINGS[cells.columns[index]] for index in named]
+    rows = [[row[index] for index in named] for row in cells.rows]
+    least_first = [headings.index(name) for name in _LEAST_FIRST if name in headings]
+    shown = fitting_columns(headings, rows, console.width, least_first)
+    console.print(f"{plan.study}: {plan.target}")
+    table = Table(header_style="dim", box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for index in shown:
+        table.add_column(headings[index], justify="right", no_wrap=True)
+    for number, cells_of_row in enumerate(rows):
+        table.add_row(*(cells_of_row[index] for index in shown), style="bold" if number == cells.knee else None)
     console.print(table)
-    console.print(answer_sentence(plan), highlight=False)
+    console.print(answer_sentence(plan))
     for line in plan_notes(plan):
-        console.print(line, highlight=False)
+        console.print(line)
 
 
+_LEAST_FIRST = ("cost", "step", "eff.", "speed-up", "steps", "90 % interval", "basis", "rate")
+"""Columns that a narrow terminal goes without: workers, batch and time are left."""
 _HEADINGS = {
     "workers": "workers",
     "global batch": "batch",
@@ -60,7 +67,7 @@ _HEADINGS = {
 
 def print_study(answer: Answer) -> None:
     """Trials by their end, the best at each batch size, the laws, what is running."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     study = answer.study
     ended = [trial.ending.outcome.value for trial in answer.trials if trial.ending is not None]
     counts = ", ".join(f"{ended.count(name)} {name}" for name in sorted(set(ended)))
@@ -71,7 +78,9 @@ def print_study(answer: Answer) -> None:
     console.print(
         f"{len(answer.trials)} trials: {counts or 'none ended'}; running: {', '.join(running) or 'none'}{waiting}"
     )
-    console.print(best_table(study.space.batch_sizes, answer.trials))
+    console.print(best_table(study.space.batch_sizes, answer.trials, console.width))
+    for line in sparkline_words(answer, console.encoding):
+        console.print(line)
     if words := branches_words(answer.trials):
         console.print(words, soft_wrap=True)
     if answer.plan is not None:
@@ -90,6 +99,23 @@ def print_study(answer: Answer) -> None:
         console.print(f"No plan: {answer.problem}", soft_wrap=True)
 
 
+def sparkline_words(answer: Answer, encoding: str) -> list[str]:
+    """Fewest steps against batch size as bars, and below them those of the law; nothing where nothing was reached."""
+    sizes = list(answer.study.space.batch_sizes)
+    best = best_trials(answer.trials)
+    steps = [best[size].steps_to_target if size in best else None for size in sizes]
+    known = [value for value in steps if value is not None and value > 0]
+    if len(known) < 2:
+        return []
+    told: list[float] = []
+    if answer.laws is not None and answer.laws.steps.verdict != "no-law":
+        told = answer.laws.steps.predict(sizes).value.tolist()
+    low, high = min([*known, *told]), max([*known, *told])
+    ends = f"batch {sizes[0]} to {sizes[-1]}, {format_number(low)} to {format_number(high)} steps"
+    lines = [f"fewest steps {sparkline(steps, low, high, encoding)}  {ends}"]
+    return [*lines, f"by the law   {sparkline(told, low, high, encoding)}"] if told else lines
+
+
 def print_trial(answer: Answer, number: int, *, as_json: bool) -> None:
     """All that is known of one trial.
 
@@ -102,7 +128,7 @@ def print_trial(answer: Answer, number: int, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(_trial_json(trial), indent=1))
         return
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     told = [f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in _given(trial)]
     console.print(f"trial {number}: {outcome_words(trial)}", soft_wrap=True)
     console.print(f"recipe: {', '.join(told)}", soft_wrap=True)

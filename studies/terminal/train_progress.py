@@ -11,6 +11,7 @@ from rich.text import Text
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Measurement
 from largebatch.studies.report.answer import format_seconds
+from largebatch.studies.terminal.narrow import is_live
 
 LINE_SECONDS = 10.0
 """Seconds between two lines where the output is not a terminal."""
@@ -26,7 +27,7 @@ class TrainProgress:
         self._printed = 0.0
 
     def __enter__(self) -> "TrainProgress":
-        if self._console.is_terminal:
+        if is_live(self._console):
             self._live.start()
         return self
 
@@ -42,7 +43,7 @@ class TrainProgress:
             if now.step > 0:
                 self._console.print(f"Going on after {now.examples:,} examples")
         line = self._line(now, self._first, max_examples, target)
-        if self._console.is_terminal:
+        if is_live(self._console):
             self._live.update(Text(line))
         elif time.monotonic() - self._printed >= LINE_SECONDS or now.examples >= max_examples:
             self._console.print(line, soft_wrap=True)
