@@ -21,6 +21,12 @@ def run(
     budget_trials: Annotated[int | None, typer.Option(min=1, help="Overrides the study's number of trials.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set an earlier study in --out aside and start anew.")] = False,
     in_process: Annotated[bool, typer.Option("--in-process", help="Without Ray, one trial at a time.")] = False,
+    tensorboard: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also write TensorBoard event files there, while it runs.")
+    ] = None,
+    mlflow: Annotated[
+        str | None, typer.Option(metavar="URI", help="Also log the trials to this MLflow tracking server or folder.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a study, or resume it: finished trials stay, running ones go on."""
@@ -33,14 +39,16 @@ def run(
     directory = out or Path("runs") / question.name
     sys.path.insert(0, str(Path.cwd()))  # a task of the user's own is imported from here
     from largebatch.studies.run import run_study
+    from largebatch.studies.sinks.chosen import chosen_sinks, watched
     from largebatch.studies.terminal.progress import watch
 
+    sinks = chosen_sinks(question, directory, tensorboard, mlflow)
     console = Console(stderr=as_json, highlight=False, markup=False)
     try:
         answer = run_study(
             question,
             directory,
-            watch=lambda coordinator: watch(coordinator, console),
+            watch=watched(lambda coordinator: watch(coordinator, console), sinks),
             address=address,
             in_process=in_process,
             fresh=fresh,

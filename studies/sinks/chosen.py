@@ -1,0 +1,48 @@
+"""The sinks that a user chose, beside what shows the progress of a run."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from largebatch.studies.engine.coordinator import Coordinator
+from largebatch.studies.record.curves import read_curve
+from largebatch.studies.run import Watch
+from largebatch.studies.sinks.follow import Sink, follow
+from largebatch.studies.study import Study
+from largebatch.studies.study_file import fingerprint
+
+
+def chosen_sinks(study: Study, directory: Path, tensorboard: Path | None, mlflow: str | None) -> dict[str, Sink]:
+    """By the option that chose each.
+
+    Raises:
+        UserMistake: if a package is missing or a folder cannot be made.
+    """
+    sinks: dict[str, Sink] = {}
+    if tensorboard is not None:
+        from largebatch.studies.sinks.tensorboard import TensorBoardSink
+
+        sinks["--tensorboard"] = TensorBoardSink(tensorboard)
+    if mlflow is not None:
+        from largebatch.studies.sinks.mlflow import MlflowSink
+
+        # The directory too: two runs of one study are two sets of trials.
+        sinks["--mlflow"] = MlflowSink(mlflow, study.name, f"{fingerprint(study)} {os.path.realpath(directory)}")
+    return sinks
+
+
+def watched(watch: Watch, sinks: Mapping[str, Sink]) -> Watch:
+    """``watch``, with the sinks kept up to date meanwhile."""
+
+    @contextmanager
+    def both(coordinator: Coordinator) -> Iterator[None]:
+        def tell(words: str) -> None:
+            print(f"largebatch: {words}", file=sys.stderr)
+
+        curves = coordinator.curves
+        with watch(coordinator), follow(sinks, coordinator.trials, lambda number: read_curve(curves, number), tell):
+            yield
+
+    return both
