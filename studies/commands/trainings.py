@@ -25,7 +25,7 @@ def run(
         Path | None, typer.Option(metavar="DIR", help="Also write TensorBoard event files there, while it runs.")
     ] = None,
     mlflow: Annotated[
-        str | None, typer.Option(metavar="URI", help="Also log the trials to this MLflow tracking server or folder.")
+        str | None, typer.Option(metavar="URI", help="Also log the trials to this MLflow server or database.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -1,5 +1,6 @@
 """Sends what the record holds to sinks while a study runs: from a thread of its own, so that no sink can harm it."""
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -65,6 +66,12 @@ def follow(
             thread.join(LAST_SECONDS)
             if thread.is_alive():
                 tell(f"{', '.join(followers)}: no answer for {LAST_SECONDS:.0f} s; what is left is not sent")
+
+
+def numbers(measurement: Measurement) -> dict[str, float]:
+    """What was measured, and the examples so far; without what was not finite, which others' tools cannot draw."""
+    found = {"examples": float(measurement.examples), **measurement.values}
+    return {name: float(value) for name, value in found.items() if math.isfinite(value)}
 
 
 class _Follower:

@@ -1,4 +1,4 @@
-"""An MLflow tracking server, or a folder: an experiment for each study, a run for each trial."""
+"""An MLflow tracking server or database: an experiment for each study, a run for each trial."""
 
 import time
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from typing import Any
 
 from largebatch.spaces.trial import Measurement, Outcome, Trial
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.sinks.follow import numbers
 
 _TAG_STUDY, _TAG_TRIAL = "largebatch.study", "largebatch.trial"
 _MAX_METRICS = 1000
@@ -22,7 +23,10 @@ class MlflowSink:
             from mlflow.tracking import MlflowClient
         except ImportError:
             raise UserMistake("--mlflow needs MLflow: pip install 'largebatch[mlflow]'") from None
-        self._client: Any = MlflowClient(tracking_uri=uri)
+        try:
+            self._client: Any = MlflowClient(tracking_uri=uri)
+        except Exception as error:  # MLflow's own, or that of the database behind it
+            raise UserMistake(f"--mlflow {uri}: {error}") from error
         self._name, self._study = study_name, fingerprint
         self._experiment: str | None = None
         self._runs: dict[int, str] = {}
@@ -37,9 +41,9 @@ class MlflowSink:
             return
         run = self._runs.get(trial.number) or self._start(trial)
         metrics = [
-            self._metric(name, float(value), measurement)
+            self._metric(name, value, measurement)
             for measurement in measurements
-            for name, value in {**measurement.values, "examples": measurement.examples}.items()
+            for name, value in numbers(measurement).items()
         ]
         for start in range(0, len(metrics), _MAX_METRICS):
             self._client.log_batch(run, metrics=metrics[start : start + _MAX_METRICS])

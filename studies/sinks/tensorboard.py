@@ -7,6 +7,7 @@ from typing import Any
 
 from largebatch.spaces.trial import Measurement, Trial
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.sinks.follow import numbers
 
 
 class TensorBoardSink:
@@ -34,7 +35,7 @@ class TensorBoardSink:
             self._writers[trial.number] = writer
         for measurement in measurements:
             moment = self._began + measurement.seconds
-            for name, value in {**measurement.values, "examples": measurement.examples}.items():
+            for name, value in numbers(measurement).items():
                 writer.add_scalar(name, value, measurement.step, walltime=moment)
         if trial.ending is not None:
             given = {name: value for name, value in trial.recipe.model_dump().items() if value is not None}
