@@ -25,7 +25,9 @@ def watch(coordinator: Coordinator, console: Console) -> Iterator[None]:
     progress = _Progress(coordinator)
     ended = sum(trial.ending is not None for trial in coordinator.trials())
     if ended or coordinator.num_requeued:
-        console.print(f"Resuming: {ended} trials have ended, {coordinator.num_requeued} that were running go on")
+        console.print(
+            f"Resuming: {ended} trials have ended, {coordinator.num_requeued} that were running go on", soft_wrap=True
+        )
     if is_live(console):
         with Live(
             get_renderable=lambda: progress.panel(console.width), console=console, refresh_per_second=2, transient=True

@@ -162,6 +162,7 @@ def test_tensorboard(study: Study, tmp_path: Path) -> None:
     assert events(tmp_path / "board" / "trial-000000" / "recipe")
 
 
+@pytest.mark.filterwarnings("ignore")  # MLflow's own use of its database library
 def test_mlflow_and_a_resumed_study(study: Study, tmp_path: Path) -> None:
     from mlflow.tracking import MlflowClient
 
