@@ -1,3 +1,7 @@
+import csv
+import html
+import io
+import json
 import re
 import shutil
 import subprocess
@@ -32,3 +36,42 @@ def test_browser_draws_every_figure_without_a_complaint(write, tmp_path, scheme)
     assert all(f'id="{name}"' in result.stdout for name in ("learning-rate", "steps", "workers", "curves"))
     num_figures = path.read_text(encoding="utf-8").count('class="plot"')
     assert len(re.findall(r'class="plot js-plotly-plot"', result.stdout)) == num_figures
+
+
+_TRY = """<script>
+const blobs = [];
+URL.createObjectURL = blob => { blobs.push(blob); return "data:,"; };
+addEventListener("load", () => setTimeout(async () => {
+  const holder = document.getElementById("steps");
+  for (let i = 0; i < 3; i++) holder.dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowRight"}));
+  document.querySelector("#steps-section .csv").click();
+  const tried = document.createElement("pre");
+  tried.id = "tried";
+  tried.textContent = JSON.stringify({said: document.querySelector("#steps-section .said").textContent,
+    csv: await blobs[0].text()});
+  document.body.append(tried);
+}, 500));
+</script></body>"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="no chromium or chrome was found to open the page in")
+def test_arrow_keys_tell_a_mark_and_a_figure_downloads_as_csv(write, example, tmp_path):
+    evil = example.trial(63, 64, 0.4, reason='=1+2, "quoted" <b>')
+    path = write(trials=[*example.trials(), evil])
+    path.write_text(path.read_text(encoding="utf-8").replace("</body>", _TRY), encoding="utf-8")
+    command = [
+        str(BROWSER),
+        *("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"),
+        *(f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=8000", "--dump-dom", path.as_uri()),
+    ]
+    page = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    tried = json.loads(html.unescape(re.search(r'<pre id="tried">(.*?)</pre>', page, re.DOTALL)[1]))
+    assert re.match(r"trial \d+: batch 16, learning rate", tried["said"])
+    head, *rows = csv.reader(io.StringIO(tried["csv"]))
+    assert head == ["series", "panel", "global batch size (examples a step)", "value", "low", "high", "note"]
+    best = {int(row[2]): row for row in rows if row[0].startswith("fewest steps of a batch size")}
+    assert set(best) == set(example.SIZES) - {1024}
+    assert float(best[64][4]) < float(best[64][3]) < float(best[64][5])
+    assert any('"quoted" <b>' in row[-1] for row in rows)
+    assert {len(row) for row in rows} == {7}
