@@ -13,8 +13,8 @@ from largebatch.studies.report.answer import format_number, format_seconds
 from largebatch.studies.report.axes import Figure, band, figure_layout, log_axis, log_grid, plain, positive, safe
 
 LOOKS = (
-    {"color": "var(--blue)", "dash": "solid", "symbol": "circle"},
-    {"color": "var(--vermillion)", "dash": "dash", "symbol": "square"},
+    {"color": "var(--blue)", "dash": "solid", "symbol": "circle", "band": "var(--band)"},
+    {"color": "var(--vermillion)", "dash": "dash", "symbol": "square", "band": "var(--second-band)"},
 )
 """Of the first and the second: told apart by colour, line and mark."""
 
@@ -57,7 +57,7 @@ def laws_figure(laws: Mapping[str, FittedLaws]) -> Figure | None:
         if one.steps.verdict != "no-law" and min(sizes) < max(sizes):
             x = log_grid(min(sizes), max(sizes))
             told = one.steps.predict(x)
-            data.append(band(x, told, f"{safe(name)}, 90 % interval", legendgroup=name, showlegend=False))
+            data.append(band(x, told, f"{safe(name)}, 90 % interval", fillcolor=look["band"], showlegend=False))
             line = {"color": look["color"], "dash": look["dash"], "width": 2}
             data.append(_lines(name, x, told.value.tolist(), []) | {"mode": "lines", "line": line, "hoverinfo": "skip"})
             heights += told.value.tolist()
@@ -93,7 +93,7 @@ def plans_figure(plans: Mapping[str, Plan]) -> Figure | None:
             f"batch {row.global_batch_size}, learning rate {format_number(row.recipe.get('learning_rate'))}"
             for row in rows
         ]
-        data.append(band(workers, told, f"{safe(name)}, 90 % interval", legendgroup=name, showlegend=False))
+        data.append(band(workers, told, f"{safe(name)}, 90 % interval", fillcolor=look["band"], showlegend=False))
         line = {"color": look["color"], "dash": look["dash"], "width": 2}
         data.append(_lines(name, workers, told.value.tolist(), texts) | {"line": line, "marker": _marker(look)})
         counts += workers

@@ -37,8 +37,6 @@ PLANE = ("global_batch_size", "learning_rate")
 MAX_POINTS, FEW = 4000, 800
 """Trials drawn at most, and up to how many as SVG rather than by WebGL."""
 NUM_RATES = 60
-DEEP = math.log(6)
-"""Of the valley, so much (in log steps) above its floor is drawn."""
 
 COLOURS: Mapping[str, tuple[str, Callable[[Trial], float | None]]] = {
     "steps": ("steps to target", lambda trial: trial.steps_to_target),
@@ -88,7 +86,7 @@ def _clickable(space: Space) -> Figure:
 
 
 def _valley(laws: FittedLaws) -> list[Figure]:
-    """The fitted steps at each batch size and rate, faint, where they are not far above the floor."""
+    """The fitted steps at each batch size and rate, faint, in the colours of the trials."""
     found = laws.found
     groups = [g for g, optimum in enumerate(found.optima) if optimum.reached]
     if len(groups) < 2:
@@ -96,7 +94,7 @@ def _valley(laws: FittedLaws) -> list[Figure]:
     tried = np.log([trial.recipe.effective_learning_rate for trial in found.trials])
     x_R = np.linspace(tried.min(), tried.max(), NUM_RATES)
     z_RG = np.stack([found.valley.predict(x_R, np.full(NUM_RATES, g)) for g in groups], axis=1)
-    near = z_RG - found.valley.floor_G[groups][None, :] < DEEP
+    steps = positive(trial.steps_to_target for trial in found.trials)
     sizes = [found.optima[g].global_batch_size for g in groups]
     rates = plain((found.damping * np.exp(x_R)).tolist())
     words = [
@@ -106,16 +104,12 @@ def _valley(laws: FittedLaws) -> list[Figure]:
         ]
         for rate, row in zip(rates, z_RG.tolist(), strict=True)
     ]
-    z = [
-        [round(value / math.log(10), 4) if kept else None for value, kept in zip(row, shown, strict=True)]
-        for row, shown in zip(z_RG.tolist(), near.tolist(), strict=True)
-    ]
+    logs = [math.log10(end) for end in (min(steps), max(steps))]
     return [
         {
-            "type": "heatmap", "name": "the fitted valley", "x": sizes, "y": rates, "z": z, "text": words,
-            "hoverinfo": "text", "colorscale": COLOUR_SCALE, "coloraxis": None, "opacity": 0.28, "showscale": False,
-            "zmin": math.log10(float(np.exp(found.valley.floor_G[groups]).min())),
-            "zmax": float(max(value for row in z for value in row if value is not None)),
+            "type": "heatmap", "name": "the fitted valley", "x": sizes, "y": rates,
+            "z": np.round(z_RG / math.log(10), 4).tolist(), "zmin": logs[0], "zmax": logs[1], "text": words,
+            "hoverinfo": "text", "colorscale": COLOUR_SCALE, "opacity": 0.28, "showscale": False,
         }
     ]  # fmt: skip
 

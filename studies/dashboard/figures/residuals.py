@@ -1,4 +1,4 @@
-"""What the laws leave: measured over fitted, in per cent, at each batch size, rate or step time."""
+"""What the laws leave: measured over fitted at each batch size, rate or step time."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from largebatch.search.laws.batch_size.points import AT_LEAST, AT_MOST, VALUE, Points
 from largebatch.search.laws.fitting import FittedLaws
-from largebatch.search.laws.law import Law
+from largebatch.search.laws.law import Law, Prediction
 from largebatch.search.laws.step_time.timings import timings_of_profile
 from largebatch.spaces.step_time_profile import StepTimeProfile
 from largebatch.studies.report.answer import format_seconds
-from largebatch.studies.report.axes import FAINT, INK, MUTED, Figure, figure_layout, log_axis, plain
+from largebatch.studies.report.axes import FAINT, INK, MUTED, Figure, band, figure_layout, log_axis, plain
 
 Array = NDArray[np.float64]
 _SIDES = {
@@ -20,6 +20,7 @@ _SIDES = {
 }  # fmt: skip
 _HALF_WIDTH = 1.645
 """Of a 90 % interval, in standard deviations."""
+_LINE_AT_ONE = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 1, "y1": 1, "line": {"color": INK, "width": 1}}
 _COLOURS = ("var(--blue)", "var(--vermillion)", "var(--green)", "var(--purple)", "var(--orange)")
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x")
 
@@ -33,54 +34,51 @@ def steps_residuals(laws: FittedLaws) -> Figure | None:
     points: Figure = {
         "type": "scatter", "name": "a trial, about the valley of its batch size", "mode": "markers",
         "x": [trial.recipe.global_batch_size for trial in trials],
-        "y": plain((100 * np.expm1(residual_T[known_T])).tolist()),
+        "y": plain(np.exp(residual_T[known_T]).tolist()),
         "customdata": [trial.number for trial in trials], "marker": {"size": 7, "color": FAINT},
-        "hovertemplate": "trial %{customdata}, batch %{x}: %{y:+.1f} % steps<extra></extra>",
+        "hovertemplate": "trial %{customdata}, batch %{x}: %{y:.3g} times the valley's steps<extra></extra>",
     }  # fmt: skip
-    return _about(laws.found.steps, laws.steps, "steps, measured over law (%)", [points])
+    return _about(laws.found.steps, laws.steps, "steps, measured / law", [points])
 
 
 def rate_residuals(laws: FittedLaws) -> Figure | None:
     """The best rates about their law."""
     if laws.learning_rate.verdict == "no-law":
         return None
-    return _about(laws.found.rates, laws.learning_rate, "best rate, measured over law (%)", [])
+    return _about(laws.found.rates, laws.learning_rate, "best rate, measured / law", [])
 
 
 def _about(points: Points, law: Law, title: str, data: list[Figure]) -> Figure:
     told = law.predict(points.batch_K)
     sizes = points.batch_K.tolist()
-    middle = np.log(told.value)
-    data.append(
-        {
-            "type": "scatter", "name": "90 % interval of the law", "x": [*sizes, *reversed(sizes)],
-            "y": plain([*_percent(np.log(told.high) - middle), *_percent(np.log(told.low) - middle)[::-1]]),
-            "mode": "lines", "fill": "toself", "fillcolor": "var(--band)", "line": {"width": 0}, "hoverinfo": "skip",
-        }
-    )  # fmt: skip
+    ratio = Prediction(value=told.value / told.value, low=told.low / told.value, high=told.high / told.value)
+    data.append(band(sizes, ratio, "90 % interval of the law"))
+    value_K = np.exp(points.log_K) / told.value
     for side, (name, symbol) in _SIDES.items():
         at = np.flatnonzero(points.side_K == side)
         if not len(at):
             continue
-        off, width = points.log_K[at] - middle[at], _HALF_WIDTH * points.width_K[at]
-        value, low, high = _percent(off), _percent(off - width), _percent(off + width)
+        factor = np.exp(_HALF_WIDTH * points.width_K[at])
         bars = {
-            "type": "data", "symmetric": False, "array": plain(h - v for h, v in zip(high, value, strict=True)),
-            "arrayminus": plain(v - b for v, b in zip(value, low, strict=True)),
+            "type": "data", "symmetric": False, "array": plain((value_K[at] * (factor - 1)).tolist()),
+            "arrayminus": plain((value_K[at] * (1 - 1 / factor)).tolist()),
             **{"color": MUTED, "thickness": 1.5, "width": 5},
         }  # fmt: skip
         data.append(
             {
-                "type": "scatter", "name": name, "mode": "markers", "x": [sizes[k] for k in at], "y": plain(value),
-                "error_y": bars if side == VALUE else {"visible": False},
+                "type": "scatter", "name": name, "mode": "markers", "x": [sizes[k] for k in at],
+                "y": plain(value_K[at].tolist()), "error_y": bars if side == VALUE else {"visible": False},
                 "marker": {"symbol": symbol, "size": 11, "color": INK},
-                "hovertemplate": "batch %{x}: %{y:+.1f} %<extra></extra>",
+                "hovertemplate": "batch %{x}: %{y:.3g} times the law<extra></extra>",
             }
         )  # fmt: skip
+    shown = [*value_K.tolist(), *ratio.low.tolist(), *ratio.high.tolist()]
+    shown += [value for trace in data if trace["mode"] == "markers" for value in trace["y"]]
     layout = figure_layout(
         xaxis=log_axis(sizes, "global batch size (examples a step)", binary=True),
-        yaxis={"title": {"text": title}, "zeroline": True, "zerolinecolor": INK},
+        yaxis=log_axis(shown, title),
         height=380,
+        shapes=[_LINE_AT_ONE],
     )
     return {"data": data, "layout": layout}
 

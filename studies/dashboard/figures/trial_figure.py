@@ -9,7 +9,7 @@ from largebatch.spaces.target import Target
 from largebatch.studies.record.curve_reader import Series
 from largebatch.studies.report.axes import INK, Figure, band, figure_layout, log_axis, plain, positive, safe
 
-_COLOURS = ("var(--blue)", "var(--vermillion)", "var(--green)", "var(--purple)")
+_COLOURS = ("var(--blue)", "var(--vermillion)", "var(--green)", "var(--purple)", "var(--orange)", INK)
 _SCALES = ("noise_scale", "scaled_noise_scale")
 _PANEL_HEIGHT, _GAP = 190, 0.06
 
@@ -20,7 +20,7 @@ def trial_figure(curve: Mapping[str, Series], target: Target) -> Figure | None:
     others = [name for name in curve if name.startswith("val_") and name not in (*losses, target.metric)]
     kinds = [
         (target.metric, [target.metric]), ("loss", losses), ("other metrics", others),
-        ("noise scale (examples)", list(_SCALES)), ("learning rate", ["learning_rate"]),
+        ("noise (examples)", list(_SCALES)), ("learning rate", ["learning_rate"]),
     ]  # fmt: skip
     panels = [(title, [name for name in names if name in curve]) for title, names in kinds]
     panels = [(title, names) for title, names in panels if names]
@@ -32,12 +32,14 @@ def trial_figure(curve: Mapping[str, Series], target: Target) -> Figure | None:
     for index, (title, names) in enumerate(panels):
         panel = "y" if index == 0 else f"y{index + 1}"
         values = [value for name in names for value in curve[name].values.tolist()]
-        for place, name in enumerate(names):
-            data += _lines(curve, name, panel, _COLOURS[place % len(_COLOURS)])
+        for name in names:
+            colour = _COLOURS[sum(bool(trace.get("marker")) for trace in data) % len(_COLOURS)]
+            data += _lines(curve, name, panel, colour)
         is_log = title.startswith("noise") or (title in ("loss", "learning rate") and _spans(values))
         axis = log_axis(values, safe(title)) if is_log else {"title": {"text": safe(title)}, "automargin": True}
         top = 1 - index * share
-        layout[f"{panel[0]}axis{panel[1:]}"] = {**axis, "domain": [max(0.0, top - share + _GAP), top]}
+        place = {"domain": [max(0.0, top - share + _GAP), top], "automargin": True}
+        layout[f"yaxis{panel[1:]}"] = axis | place
     layout["xaxis"] = {
         "title": {"text": "examples trained"}, "rangemode": "tozero", "automargin": True,
         "anchor": "y" if len(panels) == 1 else f"y{len(panels)}",

@@ -12,7 +12,7 @@ from largebatch.studies.dashboard.page import Page, Scene, Shown
 from largebatch.studies.dashboard.pages.reading import heading, problem, read_plan, study_of
 from largebatch.studies.dashboard.reading.live_study import LiveStudy
 from largebatch.studies.dashboard.reading.snapshot import Fit
-from largebatch.studies.report.answer import answer_row, format_number, format_seconds, format_seconds_interval
+from largebatch.studies.report.answer import answer_row, count, format_number, format_seconds, format_seconds_interval
 from largebatch.studies.study_file import study_diff
 
 
@@ -86,7 +86,7 @@ def _summaries(
                 snapshot.study.task, str(snapshot.target), snapshot.study.search.name, f"{len(snapshot.trials):,}",
                 f"{sum(trial.reached for trial in snapshot.trials):,}",
                 format_number(float(sum(trial.own_examples for trial in snapshot.trials))),
-                f"{row.num_workers} workers, batch {row.global_batch_size}" if row is not None else why,
+                f"{count(row.num_workers, 'worker')}, batch {row.global_batch_size}" if row is not None else why,
                 f"{format_seconds(row.seconds_to_target)} "
                 f"({format_seconds_interval(row.seconds_low, row.seconds_high)})" if row is not None else "–",
             ]

@@ -56,13 +56,16 @@ def _steering() -> Any:
                 [
                     html.Label([html.Span("Batch size"), dcc.Input(id="wanted-batch", type="number", min=1, step=1)]),
                     html.Label([html.Span("Learning rate"), dcc.Input(id="wanted-rate", type="number", step="any")]),
-                    html.Button("Train it next", id="enqueue"),
+                    html.Button("Train it next", id="enqueue", className="act"),
                 ],
                 className="controls",
             ),
             html.P(id="enqueued", role="status"),
             html.Div(
-                [html.Span("Nothing is marked.", id="marked"), html.Button("Search only there", id="narrow")],
+                [
+                    html.Span("Nothing is marked.", id="marked"),
+                    html.Button("Search only there", id="narrow", className="act"),
+                ],
                 className="controls",
             ),
             dcc.Store(id="ranges"),

@@ -93,7 +93,7 @@ def _row(key: str, trial: Trial, names: list[str]) -> list[Any]:
         format_number(trial.steps_to_target),
         outcome_words(trial),
         recipe_words(trial.recipe, names),
-        trial.why,
+        html.Span(trial.why, className="long clamped", title=trial.why),
     ]
 
 
@@ -127,7 +127,7 @@ def _study_row(live: LiveStudy) -> list[Any]:
     best = answer_sentence(plan) if plan is not None else "no plan yet"
     return [
         link, snapshot.state, study.task, study.search.name, f"{len(snapshot.trials):,}{limit}",
-        f"{sum(trial.reached for trial in snapshot.trials):,}", snapshot.problem or best,
+        f"{sum(trial.reached for trial in snapshot.trials):,}", html.Span(snapshot.problem or best, className="long"),
     ]  # fmt: skip
 
 

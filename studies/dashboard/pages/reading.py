@@ -88,7 +88,7 @@ def filtered(trials: Sequence[Trial], choices: Mapping[str, Any]) -> list[Trial]
 def told_names(study: Study, trials: Sequence[Trial]) -> list[str]:
     """The values of a recipe that a text names, beside batch size and learning rate."""
     if len(trials) <= MANY:
-        return varying_names(trials)
+        return [name for name in varying_names(trials) if name != "seed" or "seed" in study.space.varying]
     return [name for name in study.space.varying if name not in ("global_batch_size", "learning_rate")]
 
 

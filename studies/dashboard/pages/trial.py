@@ -25,7 +25,10 @@ def _layout(scene: Scene, query: Mapping[str, str]) -> list[Any]:
         *heading(scene.live.snapshot, f"Trial {trial.number}"),
         parts.hidden("trial", query),
         parts.words("ending"),
-        html.Div([html.Button("Stop this trial", id="stop"), html.P(id="stopped", role="status")], className="controls")
+        html.Div(
+            [html.Button("Stop this trial", id="stop", className="act"), html.P(id="stopped", role="status")],
+            className="controls",
+        )
         if scene.can_control
         else None,
         parts.plot("trial", "How it trained"),

@@ -87,6 +87,7 @@ def _heading(key: str, choices: Mapping[str, Any], name: str, title: str, sort: 
 
 def _row(key: str, trial: Trial, names: Sequence[str]) -> list[Any]:
     ending = trial.ending
+    reason = ending.reason if ending is not None else ""
     return [
         dcc.Link(str(trial.number), href=address("trial", key, {"trial": trial.number})),
         str(trial.recipe.global_batch_size),
@@ -97,8 +98,7 @@ def _row(key: str, trial: Trial, names: Sequence[str]) -> list[Any]:
         format_number(ending.seconds) if ending is not None else "–",
         outcome_words(trial),
         recipe_words(trial.recipe, names),
-        html.Span(ending.reason if ending is not None else "", className="long"),
-        html.Span(trial.why, className="long"),
+        *(html.Span(text, className="long clamped" if text else "", title=text) for text in (reason, trial.why)),
     ]
 
 

@@ -99,9 +99,9 @@ class LiveStudy:
             text = (self.directory.path / LEASE).read_text()
             renewed_at = float(json.loads(text)["renewed_at"]) if text else None
         except _BROKEN:
-            return "at rest"
+            return "not running"
         if renewed_at is None:
-            return "at rest"
+            return "not running"
         return "running" if time.time() - renewed_at < EXPIRY_SECONDS else "interrupted"
 
     def curve(self, number: int) -> Mapping[str, Series]:

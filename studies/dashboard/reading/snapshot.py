@@ -12,7 +12,7 @@ from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Trial
 from largebatch.studies.study import Study
 
-State = Literal["running", "interrupted", "at rest"]
+State = Literal["running", "interrupted", "not running"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Snapshot:
     requests: Sequence[Mapping[str, Any]] = ()
     """What people asked of it, in the order of asking."""
     elapsed_seconds: float = 0.0
-    state: State = "at rest"
+    state: State = "not running"
     read_fraction: float = 1.0
     """Of the ledger's bytes; below 1 while a long one is read for the first time."""
     problem: str | None = None
