@@ -21,6 +21,7 @@ _SIDES = {
 _HALF_WIDTH = 1.645
 """Of a 90 % interval, in standard deviations."""
 _LINE_AT_ONE = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 1, "y1": 1, "line": {"color": INK, "width": 1}}
+_RATIOS = (0.1, 0.2, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 5.0, 10.0)
 _COLOURS = ("var(--blue)", "var(--vermillion)", "var(--green)", "var(--purple)", "var(--orange)")
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x")
 
@@ -76,11 +77,19 @@ def _about(points: Points, law: Law, title: str, data: list[Figure]) -> Figure:
     shown += [value for trace in data if trace["mode"] == "markers" for value in trace["y"]]
     layout = figure_layout(
         xaxis=log_axis(sizes, "global batch size (examples a step)", binary=True),
-        yaxis=log_axis(shown, title),
+        yaxis=_ratio_axis(shown, title),
         height=380,
         shapes=[_LINE_AT_ONE],
     )
     return {"data": data, "layout": layout}
+
+
+def _ratio_axis(values: Sequence[float | None], title: str) -> Figure:
+    """A log axis about 1, with ticks close to it."""
+    axis = log_axis(values, title)
+    low, high = (10**end for end in axis["range"])
+    ticks = [tick for tick in _RATIOS if low <= tick <= high]
+    return {**axis, "tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]} if len(ticks) > 1 else axis
 
 
 def _percent(logs: Array) -> list[float]:

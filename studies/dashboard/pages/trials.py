@@ -62,7 +62,7 @@ def _show(live: LiveStudy, scene: Scene, choices: Mapping[str, Any]) -> Shown:
     first = _first(choices.get("from"), len(trials))
     rows = [_row(snapshot.key, trial, names) for trial in trials[first : first + ROWS]]
     head = [_heading(snapshot.key, choices, name, title, sort) for name, (title, _) in _COLUMNS.items()]
-    table = parts.table([*head, "outcome", "recipe", "ended", "proposed"], rows, words_from=len(head))
+    table = parts.table([*head, "recipe", "outcome", "why it was proposed"], rows, words_from=len(head))
     shown = [_pages(snapshot.key, choices, first, len(trials)), table]
     return Shown(words={"problem": problem(snapshot), "table": shown})
 
@@ -88,6 +88,7 @@ def _heading(key: str, choices: Mapping[str, Any], name: str, title: str, sort: 
 def _row(key: str, trial: Trial, names: Sequence[str]) -> list[Any]:
     ending = trial.ending
     reason = ending.reason if ending is not None else ""
+    told = f"{outcome_words(trial)}: {reason}" if reason else outcome_words(trial)
     return [
         dcc.Link(str(trial.number), href=address("trial", key, {"trial": trial.number})),
         str(trial.recipe.global_batch_size),
@@ -96,9 +97,8 @@ def _row(key: str, trial: Trial, names: Sequence[str]) -> list[Any]:
         format_number(trial.examples_to_target),
         f"{trial.examples:,}",
         format_number(ending.seconds) if ending is not None else "–",
-        outcome_words(trial),
         recipe_words(trial.recipe, names),
-        *(html.Span(text, className="long clamped" if text else "", title=text) for text in (reason, trial.why)),
+        *(html.Span(text, className="long clamped" if text else "", title=text) for text in (told, trial.why)),
     ]
 
 
