@@ -157,7 +157,7 @@ def _layout(page: Page, scene: Scene, query: Mapping[str, str]) -> list[Any]:
     try:
         return page.layout(scene, query)
     except UserMistake as mistake:
-        return [parts.note(str(mistake), problem=True)]
+        return [html.H1(page.title), parts.note(str(mistake), problem=True)]
 
 
 def _links(page: Page, key: str | None) -> list[Any]:

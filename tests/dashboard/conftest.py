@@ -1,6 +1,7 @@
 """A dashboard in this process, and a browser that looks at it."""
 
 import importlib.util
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,7 +17,7 @@ from largebatch.studies.dashboard.guard import guard
 from largebatch.studies.dashboard.reading.library import Library
 
 CHROMIUM = "/usr/bin/chromium"
-PATIENCE_MILLISECONDS = 90_000
+PATIENCE_MILLISECONDS = 45_000
 """For a slow and loaded machine; nothing waits so long where all is well."""
 
 
@@ -36,6 +37,7 @@ def served(root: Path, token: str | None) -> Iterator[str]:
     with Library(root) as library:
         app = make_app(library, token)
         guard(app.server, "127.0.0.1", app.csp_hashes())
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
         server = make_server("127.0.0.1", 0, app.server, threaded=True)
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
