@@ -69,7 +69,7 @@ def _frame(library: Library) -> Any:
             html.Header(
                 [
                     html.Div([dcc.Link("largebatch", href="/"), html.Span(id="state")], className="brand"),
-                    html.Nav(id="pages", **{"aria-label": "Pages"}),
+                    html.Nav(id="pages", **parts.aria(label="Pages")),
                     html.Label([html.Span("Study", className="unseen"), picker], className="study"),
                 ]
             ),
@@ -133,8 +133,8 @@ def _show_pages(app: Dash, library: Library, *, can_control: bool) -> None:
             return [no_update] * len(figures), [no_update] * len(texts)
         scene = _scene(library, View(page=place["page"], study=place["study"]), can_control=can_control)
         choices = {one["name"]: value for one, value in zip(ids, values, strict=True)}
-        page = PAGES[place["page"]] if scene.live is not None else overview.ALL
-        shown = page.show(scene.live, scene, choices)
+        page = PAGES[place["page"]]
+        shown = page.show(scene.live, scene, choices) if scene.live is not None else overview.show_all(library)
         drawn = [finite(shown.figures.get(name)) for name in figures]
         return drawn, [shown.words.get(name, "") for name in texts]
 
@@ -150,7 +150,7 @@ def _show_pages(app: Dash, library: Library, *, can_control: bool) -> None:
 
 def _layout(page: Page, scene: Scene, query: Mapping[str, str]) -> list[Any]:
     if scene.live is None:
-        return overview.ALL.layout(scene, query)
+        return overview.layout_all()
     snapshot = scene.live.snapshot
     if snapshot.study is None:
         return [html.H1(snapshot.key), parts.note(snapshot.problem or "The study is being read.", problem=True)]

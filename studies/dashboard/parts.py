@@ -86,10 +86,10 @@ def plot(name: str, title: str, caption: str = "") -> Any:
                 ),
                 role="group",
                 className="plot",
-                **{"aria-label": f"{title} (a figure; its numbers are in the CSV)"},
+                **aria(label=f"{title} (a figure; its numbers are in the CSV)"),
             ),
             html.Button("CSV", id={"type": "csv", "name": name}, className="csv", title=f"{title}: what is shown"),
-            html.Div(id={"type": "picked", "name": name}, className="picked", **{"aria-live": "polite"}),
+            html.Div(id={"type": "picked", "name": name}, className="picked", **aria(live="polite")),
         ],
         className="figure",
     )
@@ -118,6 +118,11 @@ def from_html(text: str) -> list[Any]:
     parser.feed(text)
     parser.close()
     return parser.root
+
+
+def aria(**values: str) -> dict[str, Any]:
+    """Attributes for those who do not see the page, by their names without ``aria-``."""
+    return {f"aria-{name}": value for name, value in values.items()}
 
 
 def _labelled(label: str, control: Any, *, wide: bool = False) -> Any:

@@ -114,7 +114,8 @@ class LedgerReader:
             self._attributes |= entry["user_attr"]
 
     def _is_ours(self, entry: dict[str, Any]) -> bool:
-        return self._names[entry["study_id"]] == self._name
+        name: str = self._names[entry["study_id"]]
+        return name == self._name
 
     def _create(self, entry: dict[str, Any]) -> None:
         """Optuna counts the trials of all studies of a file, we those of ours."""

@@ -154,7 +154,7 @@ def test_dark_narrow_and_by_keyboard(serve: Any, page: Page, several: Path) -> N
     for path in PAGES:
         visit(page, base, path, "finished")
         page.wait_for_load_state("networkidle")
-        assert page.evaluate("document.documentElement.scrollWidth") <= 420, path
+        page.wait_for_function("document.documentElement.scrollWidth <= 420")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.innerText") == "Skip to the page"
 
@@ -163,9 +163,9 @@ def test_axes_have_plain_labels_and_units(serve: Any, page: Page, several: Path)
     base = serve(several)
     visit(page, base, "landscape", "finished")
     page.wait_for_function(DRAWN)
-    labels = page.locator(".xtick text").all_inner_texts()
+    labels = page.locator(".xtick text").all_text_contents()
     assert {"64", "128", "256"} <= set(labels)
-    assert page.locator(".xtitle").first.inner_text() == "global batch size (examples a step)"
+    assert page.locator(".xtitle").first.text_content() == "global batch size (examples a step)"
 
 
 def test_fifty_thousand_trials_and_a_million_measurements(

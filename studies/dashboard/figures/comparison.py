@@ -21,7 +21,9 @@ LOOKS = (
 
 def best_so_far_figure(trials: Mapping[str, Sequence[Trial]]) -> Figure | None:
     """The fewest examples to the target that a search had found, against the examples that its trials had used."""
-    data, spent, found = [], [], []
+    data: list[Figure] = []
+    spent: list[float] = []
+    found: list[float] = []
     for look, (name, one) in zip(LOOKS, trials.items(), strict=False):
         x, y, texts = [], [], []
         total, best = 0, math.inf

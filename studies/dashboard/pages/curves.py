@@ -81,7 +81,7 @@ def _of_ledger(trial: Trial) -> Series | None:
         return None
     examples = np.fromiter(trial.intermediate, dtype=np.int64)
     steps = examples // trial.recipe.global_batch_size
-    seconds = steps * trial.step_seconds
+    seconds = steps.astype(np.float64) * trial.step_seconds
     return Series(
         steps=steps, examples=examples, seconds=seconds,
         values=np.fromiter(trial.intermediate.values(), dtype=float, count=len(examples)),

@@ -12,6 +12,7 @@ from largebatch.spaces.trial import Trial
 from largebatch.studies.dashboard import parts
 from largebatch.studies.dashboard.page import Page, Scene, Shown
 from largebatch.studies.dashboard.pages.reading import heading, problem, read_plan, told_names
+from largebatch.studies.dashboard.reading.library import Library
 from largebatch.studies.dashboard.reading.live_study import LiveStudy
 from largebatch.studies.dashboard.reading.snapshot import Snapshot
 from largebatch.studies.dashboard.view import address
@@ -69,7 +70,7 @@ def _progress(snapshot: Snapshot, study: Study) -> Any:
         ("time so far", format_seconds(snapshot.elapsed_seconds)),
         ("searcher, scheduler", f"{study.search.name}, {study.scheduler.name}"),
     ]
-    bar = html.Progress(value=str(ended), max=str(max(study.budget.trials or ended, 1)), **{"aria-label": "trials"})
+    bar = html.Progress(value=str(ended), max=str(max(study.budget.trials or ended, 1)), **parts.aria(label="trials"))
     return html.Div(
         [bar, html.Dl([html.Div([html.Dt(name), html.Dd(value)]) for name, value in facts])], className="facts"
     )
@@ -104,14 +105,14 @@ def _asked(snapshot: Snapshot) -> Any:
     return parts.table(["when", "who", "what", "became"], [[str(cell) for cell in row] for row in rows[:20]])
 
 
-def _layout_all(scene: Scene, query: Mapping[str, str]) -> list[Any]:
-    del scene, query
+def layout_all() -> list[Any]:
+    """The page of all studies."""
     return [html.H1("Studies"), parts.words("studies")]
 
 
-def _show_all(live: LiveStudy | None, scene: Scene, choices: Mapping[str, Any]) -> Shown:
-    del live, choices
-    rows = [_study_row(one) for one in scene.library.studies.values()]
+def show_all(library: Library) -> Shown:
+    """A row a study."""
+    rows = [_study_row(one) for one in library.studies.values()]
     columns = ["study", "state", "task", "searcher", "trials", "reached", "best plan"]
     return Shown(words={"studies": parts.table(columns, rows)})
 
@@ -146,4 +147,3 @@ def _stored_plan(path: Path) -> Plan | None:
 
 
 PAGE = Page(name="overview", title="Overview", layout=_layout, show=_show)
-ALL = Page(name="overview", title="Studies", layout=_layout_all, show=_show_all)
