@@ -37,6 +37,8 @@ PLANE = ("global_batch_size", "learning_rate")
 MAX_POINTS, FEW = 4000, 800
 """Trials drawn at most, and up to how many as SVG rather than by WebGL."""
 NUM_RATES = 60
+WALL = math.log(1e6)
+"""Where training diverges, the fitted log(steps) rise beyond all numbers; they are told up to here."""
 
 COLOURS: Mapping[str, tuple[str, Callable[[Trial], float | None]]] = {
     "steps": ("steps to target", lambda trial: trial.steps_to_target),
@@ -94,6 +96,7 @@ def _valley(laws: FittedLaws) -> list[Figure]:
     tried = np.log([trial.recipe.effective_learning_rate for trial in found.trials])
     x_R = np.linspace(tried.min(), tried.max(), NUM_RATES)
     z_RG = np.stack([found.valley.predict(x_R, np.full(NUM_RATES, g)) for g in groups], axis=1)
+    z_RG = np.minimum(z_RG, WALL)
     steps = positive(trial.steps_to_target for trial in found.trials)
     sizes = [found.optima[g].global_batch_size for g in groups]
     rates = plain((found.damping * np.exp(x_R)).tolist())
