@@ -31,7 +31,7 @@ search: {name: halton, seed: 1}
 scheduler: {name: none}
 budget: {trials: 400, examples_per_trial: 8000}
 """
-DRAWN = "document.querySelector('.js-plotly-plot .main-svg')"
+DRAWN = "[...document.querySelectorAll('.js-plotly-plot')].some(plot => plot.data && plot.data.length)"
 
 
 class EndedError(Exception):

@@ -12,7 +12,7 @@ from playwright.sync_api import Page
 from largebatch.studies.record.lease import Lease
 
 PAGES = ("", "scaling", "landscape", "curves", "trials", "compare", "laws", "trial?trial=0")
-DRAWN = "document.querySelector('.js-plotly-plot .main-svg')"
+DRAWN = "[...document.querySelectorAll('.js-plotly-plot')].some(plot => plot.data && plot.data.length)"
 NASTY = "<img src=x onerror=\"document.title='injected'\"><script>document.title='injected'</script>"
 
 
@@ -146,6 +146,7 @@ def test_dark_narrow_and_by_keyboard(serve: Any, page: Page, several: Path) -> N
     base = serve(several)
     visit(page, base, "landscape", "finished")
     page.wait_for_function(DRAWN)
+    page.wait_for_selector(".xtick text", state="attached")
     ink = "getComputedStyle(document.querySelector('.xaxislayer-above text, .xtick text')).fill"
     light = page.evaluate(ink)
     page.emulate_media(color_scheme="dark")
@@ -163,8 +164,8 @@ def test_axes_have_plain_labels_and_units(serve: Any, page: Page, several: Path)
     base = serve(several)
     visit(page, base, "landscape", "finished")
     page.wait_for_function(DRAWN)
-    labels = page.locator(".xtick text").all_text_contents()
-    assert {"64", "128", "256"} <= set(labels)
+    texts = "[...document.querySelectorAll('.xtick text')].map(text => text.textContent)"
+    page.wait_for_function(f"['64', '128', '256'].every(label => {texts}.includes(label))")
     assert page.locator(".xtitle").first.text_content() == "global batch size (examples a step)"
 
 
