@@ -9,9 +9,9 @@ from typing import NoReturn
 import typer
 
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.commands import answers, benchmark, prepare, steering, trainings
+from largebatch.studies.commands import answers, benchmark, dashboard, prepare, steering, trainings
 
-NOT_BUILT = ("dashboard", "export", "import", "history", "new", "check", "cluster", "doctor")
+NOT_BUILT = ("export", "import", "history", "new", "check", "cluster", "doctor")
 """Commands of the design that this version refuses by name."""
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.add_typer(trainings.app)
 app.add_typer(benchmark.app)
 app.add_typer(answers.app)
 app.add_typer(steering.app)
+app.add_typer(dashboard.app)
 app.add_typer(prepare.app)
 
 

@@ -28,7 +28,7 @@ def write_curve(folder: Path, number: int, measurements: Sequence[Measurement]) 
     columns = list(zip(*rows, strict=True)) or [()] * len(SCHEMA)
     table = pa.table([list(column) for column in columns], schema=SCHEMA)
     folder.mkdir(parents=True, exist_ok=True)
-    path = _path(folder, number)
+    path = curve_path(folder, number)
     temporary = path.with_suffix(".tmp")
     pq.write_table(table, temporary)
     temporary.replace(path)
@@ -36,7 +36,7 @@ def write_curve(folder: Path, number: int, measurements: Sequence[Measurement]) 
 
 def read_curve(folder: Path, number: int) -> list[Measurement]:
     """The curve of trial ``number``, empty where nothing was written."""
-    path = _path(folder, number)
+    path = curve_path(folder, number)
     if not path.exists():
         return []
     points: dict[tuple[int, int, float], dict[str, float]] = {}
@@ -54,5 +54,6 @@ def read_curves(folder: Path, numbers: Sequence[int]) -> Mapping[int, list[Measu
     return {number: read_curve(folder, number) for number in numbers}
 
 
-def _path(folder: Path, number: int) -> Path:
+def curve_path(folder: Path, number: int) -> Path:
+    """Where the curve of trial ``number`` lies."""
     return folder / f"trial-{number:06d}.parquet"

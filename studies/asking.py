@@ -1,0 +1,120 @@
+"""What people ask of a study from outside: checked against it, told in a sentence, and left for its coordinator."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from largebatch.spaces.domain import Choice, Domain, Range
+from largebatch.spaces.nearest import nearest
+from largebatch.spaces.problems import first_problem
+from largebatch.spaces.recipe import Recipe
+from largebatch.spaces.space import Space
+from largebatch.spaces.trial import Trial
+from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.record.requests import Enqueue, Narrow, Stop, asked, narrowed, write_request
+from largebatch.studies.report.trial_words import best_trials
+from largebatch.studies.study import Study
+
+
+def ask_for_recipe(folder: Path, study: Study, trials: Sequence[Trial], texts: Mapping[str, str]) -> str:
+    """Ask for a recipe; what ``texts`` do not name is as in the best trial of the nearest batch size.
+
+    Raises:
+        UserMistake: for values that no recipe can have, or a spent budget.
+    """
+    recipe = _recipe(study, trials, texts)
+    limit = study.budget.trials
+    if limit is not None and len(trials) >= limit:
+        raise UserMistake(
+            f"budget.trials: all {limit} trials are spent; raise it with `largebatch run .. --budget-trials "
+            f"{len(trials) + 1}`, then enqueue"
+        )
+    write_request(folder, Enqueue(recipe=recipe, **asked()))
+    return f"Asked for batch size {recipe.global_batch_size} at learning rate {recipe.learning_rate:g}: the next trial."
+
+
+def ask_to_stop(folder: Path, trials: Sequence[Trial], number: int) -> str:
+    """Ask a running trial to end.
+
+    Raises:
+        UserMistake: if it does not run.
+    """
+    found = next((one for one in trials if one.number == number), None)
+    if found is None:
+        raise UserMistake(f"there is no trial {number}; the study has {len(trials)}, from 0 on")
+    if not found.running:
+        ended = found.ending.outcome.value if found.ending is not None else "waiting"
+        raise UserMistake(f"trial {number} does not run: {ended}")
+    write_request(folder, Stop(trial=number, **asked()))
+    return f"Asked trial {number} to stop at its next measurement."
+
+
+def ask_to_narrow(folder: Path, study: Study, texts: Mapping[str, str]) -> list[str]:
+    """Ask to search only there: ``LOW:HIGH`` of a range, or ``A,B,..`` of choices, by name.
+
+    Raises:
+        UserMistake: for what does not lie in the study's space.
+    """
+    requests = [Narrow(name=name, domain=_domain(study.space, name, text), **asked()) for name, text in texts.items()]
+    narrowed(study.space, list(requests))
+    for request in requests:
+        write_request(folder, request)
+    return [f"Asked to search {request.name} only there from the next proposal on." for request in requests]
+
+
+def _recipe(study: Study, trials: Sequence[Trial], texts: Mapping[str, str]) -> Recipe:
+    """The recipe asked for: what it does not name is as in the best trial of the nearest batch size."""
+    names = study.space.recipe_names
+    for name in texts:
+        if name not in names:
+            raise UserMistake(f"{name}: no hyper-parameter is called so{nearest(name, names)}")
+    values: dict[str, Any] = {name: yaml.safe_load(text) for name, text in texts.items()}
+    base = study.space.typical()
+    best = best_trials(trials)
+    size = values.get("global_batch_size", base.global_batch_size)
+    if best and isinstance(size, int) and size > 0:
+        base = best[min(best, key=lambda one: abs(math.log(one / size)))].recipe
+        values.setdefault("global_batch_size", base.global_batch_size)
+    try:
+        return Recipe.model_validate({**base.model_dump(exclude={"seed"}), **values})
+    except ValidationError as error:
+        raise UserMistake(first_problem(error)) from error
+
+
+def _domain(space: Space, name: str, text: str) -> Domain:
+    """The part of a study's domain that a text names."""
+    domain = space.root.get(name)
+    if domain is None:
+        raise UserMistake(f"{name}: the study does not search it{nearest(name, space.root)}")
+    if isinstance(domain, Choice):
+        by_text = {str(choice): choice for choice in domain.choices}
+        unknown = [one for one in text.split(",") if one not in by_text]
+        if unknown:
+            raise UserMistake(f"{name}: {', '.join(unknown)} is not among the study's choices {', '.join(by_text)}")
+        return domain.model_copy(update={"choices": tuple(by_text[one] for one in dict.fromkeys(text.split(",")))})
+    assert isinstance(domain, Range)
+    low_text, colon, high_text = text.partition(":")
+    try:
+        low, high = float(low_text), float(high_text) if colon else float(low_text)
+    except ValueError:
+        raise UserMistake(
+            f"{name}: a range is given as LOW:HIGH, as in {domain.low:g}:{domain.high:g}; got {text!r}"
+        ) from None
+    if not domain.low <= low <= high <= domain.high:
+        raise UserMistake(
+            f"{name}: must lie within the study's {domain.low:g} to {domain.high:g}, the lower end first; got {text}"
+        )
+    listed = domain.values()
+    if listed is not None:
+        kept = tuple(value for value in listed if low <= value <= high)
+        if not kept:
+            raise UserMistake(f"{name}: none of {', '.join(f'{value:g}' for value in listed)} lies in {text}")
+        whole = tuple(int(value) if value.is_integer() else value for value in kept)
+        return Choice(choices=whole, when=domain.when)
+    if low == high:
+        return Choice(choices=(low,), when=domain.when)
+    return domain.model_copy(update={"low": low, "high": high})

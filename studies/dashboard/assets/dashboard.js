@@ -1,0 +1,122 @@
+"use strict";
+// What runs in the browser: figures in the colours of the moment, the address bar, the token, and CSV files.
+(() => {
+  const root = document.documentElement;
+
+  // Strings "var(--name)" become the colour that the style sheet gives them now.
+  function resolved(node, colour) {
+    if (typeof node === "string") return node.startsWith("var(--") ? colour(node.slice(4, -1)) : node;
+    if (Array.isArray(node)) return node.map(child => resolved(child, colour));
+    if (node === null || typeof node !== "object") return node;
+    return Object.fromEntries(Object.entries(node).map(([key, child]) => [key, resolved(child, colour)]));
+  }
+
+  function house(narrow) {
+    const axis = {gridcolor: "var(--grid)", linecolor: "var(--muted)", tickcolor: "var(--muted)", showline: true,
+      ticks: "outside", ticklen: 4, zeroline: false, title: {standoff: 8}};
+    return {layout: {paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      font: {color: "var(--ink)", size: narrow ? 12 : 13.5,
+        family: "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"},
+      xaxis: axis, yaxis: axis, legend: {bgcolor: "rgba(0,0,0,0)"},
+      modebar: {bgcolor: "rgba(0,0,0,0)", color: "var(--muted)", activecolor: "var(--accent)", orientation: "v"},
+      hoverlabel: {bgcolor: "var(--card)", bordercolor: "var(--muted)", font: {color: "var(--ink)"}, align: "left"}}};
+  }
+
+  // Many points of a trial share one text: it travels once, under the trial's number.
+  function withTexts(trace) {
+    if (!trace.texts) return trace;
+    const {texts, ...rest} = trace;
+    return {...rest, hovertext: rest.customdata.map(number => texts[number] || "")};
+  }
+
+  function numbers(column) {
+    if (column === undefined || column === null) return [];
+    if (!column.bdata) return column;
+    const bytes = Uint8Array.from(atob(column.bdata), letter => letter.charCodeAt(0));
+    return Array.from(column.dtype === "f4" ? new Float32Array(bytes.buffer) : new Float64Array(bytes.buffer));
+  }
+
+  function cell(value) {
+    if (value === undefined || value === null || Number.isNaN(value)) return "";
+    let text = String(value).replace(/<br>/g, "; ").replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
+    if (typeof value === "string" && /^[=+\-@\t\r]/.test(text)) text = "'" + text;  // no formula of a spreadsheet
+    return /[",\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
+  }
+
+  function axisTitle(layout, anchor, letter) {
+    const axis = layout[letter + "axis" + (anchor || letter).slice(1)];
+    return (axis && axis.title && axis.title.text) || letter;
+  }
+
+  function csv(figure) {
+    const rows = [["series", "x is", "x", "y is", "y", "low", "high", "trial", "what"]];
+    for (const trace of figure.data.map(withTexts)) {
+      if (trace.type === "heatmap" || trace.fill || trace.x === undefined) continue;
+      const x = numbers(trace.x), y = numbers(trace.y), bars = trace.error_y || {};
+      x.forEach((at, k) => {
+        if (at === null || y[k] === null || Number.isNaN(at) || Number.isNaN(y[k])) return;
+        const up = numbers(bars.array), down = numbers(bars.arrayminus);
+        rows.push([trace.name, axisTitle(figure.layout, trace.xaxis, "x"), at,
+          axisTitle(figure.layout, trace.yaxis, "y"), y[k], down.length ? y[k] - down[k] : "",
+          up.length ? y[k] + up[k] : "", trace.customdata ? trace.customdata[k] : "",
+          Array.isArray(trace.hovertext) ? trace.hovertext[k] : trace.hovertext]);
+      });
+    }
+    return rows.map(row => row.map(cell).join(",")).join("\n") + "\n";
+  }
+
+  function save(name, text) {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], {type: "text/csv"}));
+    link.download = name + ".csv";
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  }
+
+  const redraw = () => dash_clientside.set_props("theme", {data: Date.now()});
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  matchMedia("(max-width: 600px)").addEventListener("change", redraw);
+
+  window.dash_clientside = Object.assign({}, window.dash_clientside, {largebatch: {
+    paint(figure) {
+      if (!figure) return [{data: [], layout: {}}, {display: "none"}];
+      const style = getComputedStyle(root);
+      const narrow = root.clientWidth < 600;
+      const colour = name => style.getPropertyValue(name).trim();
+      const {height, ...layout} = figure.layout;
+      const touch = matchMedia("(pointer: coarse)").matches;
+      const whole = {uirevision: "kept", dragmode: touch ? false : "zoom", ...layout, template: house(narrow)};
+      return [{data: resolved(figure.data.map(withTexts), colour), layout: resolved(whole, colour)},
+        {height: (height + (narrow ? 70 : 0)) + "px"}];
+    },
+    // The address bar says what is shown, without a new page for each move of a slider.
+    remember(values, ids) {
+      const query = new URLSearchParams(location.search);
+      query.delete("token");
+      ids.forEach((id, k) => {
+        const value = values[k];
+        if (value === null || value === undefined || value === "") query.delete(id.name);
+        else query.set(id.name, value);
+      });
+      const text = query.toString();
+      history.replaceState(history.state, "", location.pathname + (text ? "?" + text : ""));
+      return dash_clientside.no_update;
+    },
+    // The token leaves the address at once, so that a copied link does not carry it.
+    keepToken(search, known) {
+      const query = new URLSearchParams(search || "");
+      const given = query.get("token");
+      if (!given) return dash_clientside.no_update;
+      query.delete("token");
+      const text = query.toString();
+      history.replaceState(history.state, "", location.pathname + (text ? "?" + text : ""));
+      return given;
+    },
+    download(clicks, figures, ids) {
+      const name = dash_clientside.callback_context.triggered_id;
+      const at = ids.findIndex(id => name && id.name === name.name);
+      if (at >= 0 && clicks[at] && figures[at]) save(ids[at].name, csv(figures[at]));
+      return dash_clientside.no_update;
+    },
+  }});
+})();

@@ -1,0 +1,140 @@
+"""Callbacks that steer a study: only with the token, and only through requests that its coordinator takes."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from dash import Dash, Input, Output, State, no_update
+
+from largebatch.spaces.domain import Range
+from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.asking import ask_for_recipe, ask_to_narrow, ask_to_stop
+from largebatch.studies.dashboard.guard import may_control
+from largebatch.studies.dashboard.pages.picked import clicked
+from largebatch.studies.dashboard.reading.library import Library
+from largebatch.studies.dashboard.reading.live_study import LiveStudy
+from largebatch.studies.report.answer import format_number
+
+REFUSED = "Refused: this browser has not the token. Open the address that `largebatch dashboard --control` printed."
+_PLOT = {"type": "plot", "name": "landscape"}
+
+
+def add_control(app: Dash, library: Library, token: str) -> None:
+    """Let browsers that have ``token`` ask for recipes, stops and narrower ranges."""
+
+    def asked(given: object, place: Mapping[str, Any], act: Callable[[LiveStudy], str]) -> str:
+        if not may_control(token, given):
+            return REFUSED
+        live = library.studies.get(str(place.get("study")))
+        if live is None or live.snapshot.study is None:
+            return "There is no such study."
+        try:
+            return act(live)
+        except UserMistake as mistake:
+            return f"Not asked: {mistake}"
+
+    _add_enqueue(app, asked)
+    _add_stop(app, asked)
+    _add_narrow(app, library, asked)
+
+
+Asked = Callable[[object, Mapping[str, Any], Callable[[LiveStudy], str]], str]
+
+
+def _add_enqueue(app: Dash, asked: Asked) -> None:
+    @app.callback(
+        Output("wanted-batch", "value"), Output("wanted-rate", "value"), Input(_PLOT, "clickData"),
+        State({"type": "choice", "name": "x"}, "value"), State({"type": "choice", "name": "y"}, "value"),
+        prevent_initial_call=True,
+    )  # fmt: skip
+    def fill(click: Any, x: str, y: str) -> Any:
+        """The recipe at the point that was clicked."""
+        point = clicked(click)
+        values = {x: point.get("x"), y: point.get("y")}
+        batch, rate = values.get("global_batch_size"), values.get("learning_rate")
+        return (
+            round(batch) if isinstance(batch, int | float) else no_update,
+            float(f"{rate:.4g}") if isinstance(rate, int | float) else no_update,
+        )
+
+    @app.callback(
+        Output("enqueued", "children"), Input("enqueue", "n_clicks"), State("wanted-batch", "value"),
+        State("wanted-rate", "value"), State("token", "data"), State("place", "data"),
+        prevent_initial_call=True,
+    )  # fmt: skip
+    def enqueue(clicks: int | None, batch: object, rate: object, given: object, place: Mapping[str, Any]) -> Any:
+        if not clicks:
+            return no_update
+        texts = {"global_batch_size": batch, "learning_rate": rate}
+        named = {name: str(value) for name, value in texts.items() if value is not None}
+
+        def act(live: LiveStudy) -> str:
+            study = live.snapshot.study
+            assert study is not None
+            if not named:
+                raise UserMistake("click a point of the plot, or write a batch size or a learning rate")
+            return ask_for_recipe(live.directory.requests, study, live.snapshot.trials, named)
+
+        return asked(given, place, act)
+
+
+def _add_stop(app: Dash, asked: Asked) -> None:
+    @app.callback(
+        Output("stopped", "children"), Input("stop", "n_clicks"), State({"type": "choice", "name": "trial"}, "value"),
+        State("token", "data"), State("place", "data"),
+        prevent_initial_call=True,
+    )  # fmt: skip
+    def stop(clicks: int | None, number: str, given: object, place: Mapping[str, Any]) -> Any:
+        if not clicks:
+            return no_update
+
+        def act(live: LiveStudy) -> str:
+            return ask_to_stop(live.directory.requests, live.snapshot.trials, int(number))
+
+        return asked(given, place, act)
+
+
+def _add_narrow(app: Dash, library: Library, asked: Asked) -> None:
+    @app.callback(
+        Output("ranges", "data"), Output("marked", "children"), Input(_PLOT, "selectedData"),
+        State({"type": "choice", "name": "x"}, "value"), State({"type": "choice", "name": "y"}, "value"),
+        State("place", "data"),
+        prevent_initial_call=True,
+    )  # fmt: skip
+    def mark(selected: Any, x: str, y: str, place: Mapping[str, Any]) -> Any:
+        """The ranges of the box that was drawn, cut to the study's own."""
+        live = library.studies.get(str(place.get("study")))
+        box = (selected or {}).get("range") or {}
+        if live is None or live.snapshot.study is None or not box:
+            return no_update, no_update
+        ranges = {}
+        for name, ends in ((x, box.get("x")), (y, box.get("y"))):
+            domain = live.snapshot.study.space.root.get(name)
+            if isinstance(domain, Range) and isinstance(ends, list):
+                low, high = max(min(ends), domain.low), min(max(ends), domain.high)
+                if low < high:
+                    ranges[name] = f"{low:.6g}:{high:.6g}"
+        if not ranges:
+            return None, "The box does not touch the searched ranges."
+        told = [
+            f"{name.replace('_', ' ')} {' to '.join(format_number(float(end)) for end in text.split(':'))}"
+            for name, text in ranges.items()
+        ]
+        return ranges, f"Marked: {', '.join(told)}."
+
+    @app.callback(
+        Output("narrowed", "children"), Input("narrow", "n_clicks"), State("ranges", "data"), State("token", "data"),
+        State("place", "data"),
+        prevent_initial_call=True,
+    )  # fmt: skip
+    def narrow(clicks: int | None, ranges: Mapping[str, str] | None, given: object, place: Mapping[str, Any]) -> Any:
+        if not clicks:
+            return no_update
+
+        def act(live: LiveStudy) -> str:
+            study = live.snapshot.study
+            assert study is not None
+            if not ranges:
+                raise UserMistake("choose `A drag: marks a range to narrow to`, and draw a box in the plot")
+            return " ".join(ask_to_narrow(live.directory.requests, study, ranges))
+
+        return asked(given, place, act)

@@ -1,0 +1,1 @@
+"""Figures that the report does not have."""

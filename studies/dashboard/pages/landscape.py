@@ -1,0 +1,94 @@
+"""Landscape: the trials over any two dimensions; with control, a click enqueues a recipe and a drag narrows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dash import dcc, html
+
+from largebatch.studies.dashboard import parts
+from largebatch.studies.dashboard.figures.dimension_axis import dimension_title
+from largebatch.studies.dashboard.figures.landscape_figure import COLOURS, MAX_POINTS, PLANE, landscape_figure
+from largebatch.studies.dashboard.page import Page, Scene, Shown
+from largebatch.studies.dashboard.pages.reading import (
+    filter_controls,
+    filtered,
+    heading,
+    problem,
+    read_plan,
+    study_of,
+    told_names,
+)
+from largebatch.studies.dashboard.reading.live_study import LiveStudy
+
+_DRAGS = {"zoom": "zooms in", "select": "marks a range to narrow to"}
+
+
+def _layout(scene: Scene, query: Mapping[str, str]) -> list[Any]:
+    assert scene.live is not None
+    study = study_of(scene)
+    names = list(dict.fromkeys([*PLANE, *study.space.varying]))
+    dimensions = {name: dimension_title(name) for name in names}
+    colours = {name: title for name, (title, _) in COLOURS.items()}
+    return [
+        *heading(scene.live.snapshot, "Landscape"),
+        parts.controls(
+            parts.select("x", "Across", dimensions, query, PLANE[0]),
+            parts.select("y", "Up", dimensions, query, PLANE[1]),
+            parts.select("colour", "Colour", colours, query, "steps"),
+            *filter_controls(study, query),
+            parts.select("drag", "A drag", _DRAGS, query, "zoom") if scene.can_control else None,
+        ),
+        parts.words("few"),
+        parts.plot("landscape", "What trials took to the target", "The darker, the fewer; open: not reached."),
+        _steering() if scene.can_control else None,
+    ]
+
+
+def _steering() -> Any:
+    """The form that a click on the plane fills, and the ranges that a drag marks."""
+    return html.Section(
+        [
+            html.H2("Steer the study"),
+            html.P(
+                "Click anywhere in the plot, or write: what is not named is as in the best trial.", className="note"
+            ),
+            html.Div(
+                [
+                    html.Label([html.Span("Batch size"), dcc.Input(id="wanted-batch", type="number", min=1, step=1)]),
+                    html.Label([html.Span("Learning rate"), dcc.Input(id="wanted-rate", type="number", step="any")]),
+                    html.Button("Train it next", id="enqueue", className="act"),
+                ],
+                className="controls",
+            ),
+            html.P(id="enqueued", role="status"),
+            html.Div(
+                [
+                    html.Span("Nothing is marked.", id="marked"),
+                    html.Button("Search only there", id="narrow", className="act"),
+                ],
+                className="controls",
+            ),
+            dcc.Store(id="ranges"),
+            html.P(id="narrowed", role="status"),
+        ]
+    )
+
+
+def _show(live: LiveStudy, scene: Scene, choices: Mapping[str, Any]) -> Shown:
+    snapshot, study = live.snapshot, study_of(scene)
+    trials = filtered(snapshot.steady, choices)
+    fit, _, _ = read_plan(live) if snapshot.trials else (None, None, "")
+    words = {"problem": problem(snapshot)}
+    if not trials and not scene.can_control:
+        return Shown(words={**words, "few": html.P("No trial has been recorded that the filters leave.")})
+    figure = landscape_figure(
+        trials, fit.laws if fit is not None else None, study.space,
+        x=choices.get("x") or PLANE[0], y=choices.get("y") or PLANE[1], colour=choices.get("colour") or "steps",
+        names=told_names(study, trials),
+    )  # fmt: skip
+    figure["layout"]["dragmode"] = choices.get("drag") or "zoom"
+    few = f"{MAX_POINTS:,} of {len(trials):,} trials are drawn, the best of each batch size among them."
+    return Shown(figures={"landscape": figure}, words={**words, "few": html.P(few) if len(trials) > MAX_POINTS else ""})
+
+
+PAGE = Page(name="landscape", title="Landscape", layout=_layout, show=_show)

@@ -1,0 +1,1 @@
+"""What the dashboard knows of studies that other processes write."""

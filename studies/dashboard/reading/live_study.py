@@ -1,0 +1,160 @@
+"""One study directory, followed while another process writes it."""
+
+import json
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import Executor, Future
+from concurrent.futures import TimeoutError as NotYet
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+from largebatch.search.laws.fitting import fit_laws
+from largebatch.search.laws.step_time.interconnects import Network
+from largebatch.search.plan import Plan
+from largebatch.search.planning import make_plan
+from largebatch.spaces.target import Target
+from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.answer import measured_noise_scales
+from largebatch.studies.dashboard.reading.snapshot import Fit, Snapshot, State
+from largebatch.studies.record.curve_reader import CurveReader, Series
+from largebatch.studies.record.directory import StudyDirectory
+from largebatch.studies.record.lease import EXPIRY_SECONDS
+from largebatch.studies.record.lease import FILE_NAME as LEASE
+from largebatch.studies.record.ledger_reader import LedgerReader
+
+FIT_PATIENCE_SECONDS = 3.0
+"""How long a page waits for laws that were never fitted; later ones replace the known ones when they are there."""
+_BROKEN = (OSError, ValueError, KeyError, TypeError, yaml.YAMLError)
+"""What reading a directory that somebody wrote by hand, or that is half removed, may raise."""
+
+
+class LiveStudy:
+    """One thread calls ``refresh``; any may read ``snapshot``, ``curve``, ``fit`` and ``plan``."""
+
+    def __init__(self, path: Path, key: str, executor: Executor) -> None:
+        self.directory = StudyDirectory(path)
+        self._executor = executor
+        self._reader: LedgerReader | None = None
+        self._curves, self._curves_lock = CurveReader(self.directory.curves), threading.Lock()
+        self._fits: dict[Network, Fit] = {}
+        self._fitting: dict[Network, Future[None]] = {}
+        self._fits_lock = threading.Lock()
+        self.snapshot = Snapshot(key=key, path=path, study=None, target=None)
+        self.version = 0
+        """Grows with everything that a page may show."""
+        self._frozen_at = 0
+        try:
+            self._open()
+        except _BROKEN as error:
+            self._tell(error)
+
+    def refresh(self) -> None:
+        """Read what is new in the directory."""
+        try:
+            self._open()
+            self._read()
+        except _BROKEN as error:
+            self._tell(error)
+
+    def _open(self) -> None:
+        """Read the frozen study, again where another one has taken its place (``run --fresh``)."""
+        written_at = self.directory.study_file.stat().st_mtime_ns
+        if written_at == self._frozen_at:
+            return
+        study = self.directory.study()
+        target = study.target or Target.model_validate_json(self.directory.provenance()["target"])
+        self._show(Snapshot(key=self.snapshot.key, path=self.snapshot.path, study=study, target=target))
+        self._reader, self._fits, self._frozen_at = LedgerReader(self.directory.ledger, study.name), {}, written_at
+
+    def _read(self) -> None:
+        if self._reader is None or not self.directory.ledger.exists():  # not yet begun
+            self._show(replace(self.snapshot, state=self._state(), problem=None))
+            return
+        for done in self._reader.read():
+            whole = max(self.directory.ledger.stat().st_size, 1)
+            if done < whole:
+                self._show(replace(self.snapshot, read_fraction=done / whole))
+        self._show(
+            replace(
+                self.snapshot, trials=self._reader.trials(), requests=self._reader.requests(),
+                elapsed_seconds=self._reader.elapsed_seconds(), state=self._state(), read_fraction=1.0, problem=None,
+            )
+        )  # fmt: skip
+
+    def _tell(self, error: Exception) -> None:
+        words = str(error) if isinstance(error, UserMistake) else f"{type(error).__name__}: {error}"
+        self._show(replace(self.snapshot, problem=words, read_fraction=1.0, state=self._state()))
+
+    def _show(self, snapshot: Snapshot) -> None:
+        if snapshot != self.snapshot:
+            self.snapshot = snapshot
+            self.version += 1
+
+    def _state(self) -> State:
+        """Whether a coordinator holds the lease, by the lease's own words: its lock is not ours to try."""
+        try:
+            text = (self.directory.path / LEASE).read_text()
+            renewed_at = float(json.loads(text)["renewed_at"]) if text else None
+        except _BROKEN:
+            return "not running"
+        if renewed_at is None:
+            return "not running"
+        return "running" if time.time() - renewed_at < EXPIRY_SECONDS else "interrupted"
+
+    def curve(self, number: int) -> Mapping[str, Series]:
+        """What trial ``number`` recorded as it trained, by name."""
+        with self._curves_lock:
+            return self._curves.curve(number)
+
+    def fit(self, network: Network) -> Fit | None:
+        """The latest laws; those of trials that ended since are fitted meanwhile. None where that takes long."""
+        ended = sum(trial.ending is not None for trial in self.snapshot.steady)
+        with self._fits_lock:
+            known = self._fits.get(network)
+            if known is not None and known.num_ended == ended and (known.profile is None) == (not self._has_profile()):
+                return known
+            future = self._fitting.get(network)
+            if future is None or future.done():
+                future = self._fitting[network] = self._executor.submit(self._fit, network)
+        if known is None:
+            try:
+                future.result(timeout=FIT_PATIENCE_SECONDS)
+            except NotYet:
+                return None
+        return self._fits.get(network)
+
+    def _has_profile(self) -> bool:
+        return self.directory.profile_file.exists()
+
+    def _fit(self, network: Network) -> None:
+        trials = self.snapshot.steady
+        fit = Fit(
+            network=network, num_ended=sum(trial.ending is not None for trial in trials), trials=trials, profile=None
+        )
+        try:
+            fit = replace(fit, profile=self.directory.profile())
+            scales = measured_noise_scales(self.directory, trials)
+            fit = replace(fit, laws=fit_laws(trials, fit.profile, noise_scales=scales, network=network))
+        except _BROKEN as error:
+            fit = replace(fit, problem=str(error))
+        self._fits[network] = fit
+        self.version += 1
+
+    def plan(
+        self, fit: Fit, *, device_hour_cost: float | None = None, seconds_allowed: float | None = None
+    ) -> Plan | str:
+        """The plan by some laws, or why there is none."""
+        study = self.snapshot.study
+        if fit.laws is None or study is None:
+            return fit.problem or "There is no plan yet."
+        try:
+            return make_plan(
+                study=study.name, target=str(self.snapshot.target), trials=fit.trials, laws=fit.laws,
+                workers=study.workers, profile=fit.profile, device_hour_cost=device_hour_cost,
+                seconds_allowed=seconds_allowed,
+            )  # fmt: skip
+        except UserMistake as mistake:
+            return str(mistake)

@@ -1,0 +1,45 @@
+"""Serve the dashboard from this process until it is interrupted."""
+
+import logging
+import socket
+from pathlib import Path
+
+from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.dashboard.app import make_app
+from largebatch.studies.dashboard.guard import guard, new_token
+from largebatch.studies.dashboard.reading.library import Library
+
+
+def serve(root: Path, *, host: str, port: int, control: bool) -> None:
+    """Print the address, then answer browsers; ``port`` 0 takes a free one.
+
+    Raises:
+        UserMistake: if there is no study, or the address cannot be listened on.
+    """
+    from werkzeug.serving import make_server
+
+    token = new_token() if control else None
+    with Library(root) as library:
+        app = make_app(library, token)
+        guard(app.server, host, app.csp_hashes())
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        try:
+            listening = socket.create_server((host, port), family=_family(host))
+        except OSError as error:
+            raise UserMistake(
+                f"{host}:{port} cannot be listened on: {error.strerror}; choose another --port, or 0 for a free one"
+            ) from error
+        with listening:
+            own_port = listening.getsockname()[1]
+            server = make_server(host, own_port, app.server, threaded=True, fd=listening.fileno())
+            shown = f"[{host}]" if ":" in host else host
+            address = f"http://{shown}:{own_port}/"
+            print(f"Dashboard of {root}: {address}{f'?token={token}' if token else ''}", flush=True)
+            try:
+                server.serve_forever()
+            finally:
+                server.server_close()
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -1,0 +1,88 @@
+"""A dashboard in this process, and a browser that looks at it."""
+
+import importlib.util
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+from werkzeug.serving import make_server
+
+from largebatch.studies.dashboard.app import make_app
+from largebatch.studies.dashboard.guard import guard
+from largebatch.studies.dashboard.reading.library import Library
+
+CHROMIUM = "/usr/bin/chromium"
+PATIENCE_MILLISECONDS = 45_000
+"""For a slow and loaded machine; nothing waits so long where all is well."""
+
+
+@pytest.fixture(scope="session")
+def made_up() -> ModuleType:
+    """The module beside this file, which pytest's importlib mode cannot import by name."""
+    spec = importlib.util.spec_from_file_location("dashboard_made_up", Path(__file__).with_name("made_up.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@contextmanager
+def served(root: Path, token: str | None) -> Iterator[str]:
+    with Library(root) as library:
+        app = make_app(library, token)
+        guard(app.server, "127.0.0.1", app.csp_hashes())
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        server = make_server("127.0.0.1", 0, app.server, threaded=True)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.port}"
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+
+Serve = Callable[..., str]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Serve a folder for the length of a test; the address."""
+    with ExitStack() as stack:
+        yield lambda root, token=None: stack.enter_context(served(root, token))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"no browser at {CHROMIUM}")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    """A page that fails its test for an error in the console, or a request to anywhere but the dashboard."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(PATIENCE_MILLISECONDS)
+    shown = context.new_page()
+    wrong: list[str] = []
+    shown.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    shown.on("pageerror", lambda error: wrong.append(str(error)))
+    shown.on("request", lambda request: wrong.append(request.url) if _is_elsewhere(request.url) else None)
+    yield shown
+    context.close()
+    assert wrong == []
+
+
+def _is_elsewhere(url: str) -> bool:
+    return not url.startswith(("http://127.0.0.1:", "data:", "blob:"))
