@@ -1,0 +1,30 @@
+"""The site is built as `make docs` builds it: warnings are errors, links and names must be there."""
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in ("sphinx", "myst_parser", "furo")),
+    reason="Sphinx, MyST or furo is not installed: pip install 'largebatch[docs]'",
+)
+def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
+    """In a copy, for the page of the command line is written beside the others."""
+    shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("_build", "command-line.md"))
+    for page in ("CONTRIBUTING.md", "README.md"):
+        shutil.copy(ROOT / page, tmp_path / page)
+    site = tmp_path / "site"
+    build = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", tmp_path / "docs", site]
+    built = subprocess.run(build, cwd=tmp_path, capture_output=True, text=True)
+    assert built.returncode == 0, built.stdout + built.stderr
+    assert "--budget-trials" in (site / "reference" / "command-line.html").read_text()
+    assert "norm_batch_size" in (site / "reference" / "python.html").read_text()
+    for page in site.rglob("*.html"):
+        assert 'src="http' not in page.read_text(), f"{page} loads something from the network"
