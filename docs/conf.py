@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
 from pydantic import BaseModel
 from sphinx.application import Sphinx
 from sphinx.pycode import ModuleAnalyzer
@@ -30,6 +32,7 @@ nitpick_ignore_regex = [
 default_role = "code"
 suppress_warnings = ["myst.header"]
 
+html_math_renderer = "mathml"
 html_theme = "furo"
 html_title = f"largebatch {release}"
 html_theme_options = {"navigation_with_keys": True}
@@ -113,8 +116,21 @@ def no_signature_of_models(
     return ("", None) if isinstance(obj, type) and issubclass(obj, BaseModel) else None
 
 
+def inline_formula(translator: Any, node: nodes.math) -> None:
+    """As MathML, which browsers draw themselves: MathJax would be loaded from the network."""
+    translator.body.append(tex2mathml(node.astext()))
+    raise nodes.SkipNode
+
+
+def formula(translator: Any, node: nodes.math_block) -> None:
+    """The same for one on a line of its own."""
+    translator.body.append(f"<div style='overflow:auto hidden; padding:.4em 0'>{tex2mathml(node.astext(), as_block=True)}</div>")
+    raise nodes.SkipNode
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.connect("builder-inited", write_command_line_page)
     app.connect("autodoc-process-docstring", plain_docstring, priority=400)  # before napoleon
     app.connect("autodoc-process-signature", no_signature_of_models)
+    app.add_html_math_renderer("mathml", (inline_formula, None), (formula, None))
