@@ -124,7 +124,8 @@ def inline_formula(translator: Any, node: nodes.math) -> None:
 
 def formula(translator: Any, node: nodes.math_block) -> None:
     """The same for one on a line of its own."""
-    translator.body.append(f"<div style='overflow:auto hidden; padding:.4em 0'>{tex2mathml(node.astext(), as_block=True)}</div>")
+    drawn = tex2mathml(node.astext(), as_block=True)
+    translator.body.append(f"<div style='overflow:auto hidden; padding:.4em 0'>{drawn}</div>")
     raise nodes.SkipNode
 
 
