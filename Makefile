@@ -1,4 +1,5 @@
-# `make quickstart` runs a study to its report; `make test` runs the tests. Each does its own set-up in .venv.
+# `make quickstart` runs a study to its report, `make test` the tests, `make docs` makes the site. Each does its own
+# set-up in .venv.
 # Without a GPU, a CPU build of torch is taken where there is one (docs/constraints-cpu.txt).
 PYTHON ?= python3
 BIN := .venv/bin
@@ -6,7 +7,7 @@ HAS_GPU := $(shell nvidia-smi -L 2>/dev/null)
 CONSTRAINTS := $(if $(HAS_GPU),,-c docs/constraints-cpu.txt)
 SOURCES := $(shell find schedulers search spaces studies trainers -name '*.py' -o -name '*.yaml')
 
-.PHONY: quickstart test clean
+.PHONY: quickstart test docs clean
 
 quickstart: .venv/package
 	$(BIN)/largebatch run quickstart --out runs/quickstart
@@ -17,6 +18,10 @@ test: .venv/package .venv/dev
 	rm -rf build && $(BIN)/pip install -q --no-deps --target build/types .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=15
+
+docs: .venv/package .venv/dev
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
+	@echo docs/_build/index.html
 
 .venv/dependencies: pyproject.toml docs/constraints-cpu.txt
 	$(PYTHON) -m venv .venv
