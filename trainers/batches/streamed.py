@@ -39,7 +39,7 @@ class Streamed(Dataset[Any]):
         self._restart()
 
     def __len__(self) -> int:
-        return len(self._data)  # type: ignore[arg-type]
+        return len(self._data)
 
     def __getitem__(self, index: int) -> Any:
         return self.items([index])[0]
@@ -123,7 +123,7 @@ class Kept(Dataset[Any]):
 
 def num_examples(data: Dataset[Any]) -> int:
     """The length of a data set: of a pass, where it is iterated."""
-    return len(data)  # type: ignore[arg-type]
+    return len(data)
 
 
 def _seed(number: int) -> None:
