@@ -23,6 +23,10 @@ from largebatch.trainers.batches.streamed import Kept, Streamed, num_examples
 from largebatch.trainers.stages import EVERYTHING, Stage
 from largebatch.trainers.tasks import TASKS
 
+EXTRAS = {
+    "lightning": "lightning", "pytorch_lightning": "lightning", "transformers": "huggingface", "datasets": "huggingface",
+}  # fmt: skip
+"""Package that a task may need -> the extra that brings it."""
 PASSES = 40
 """Over the training data until a trial gives up, where the task does not say."""
 
@@ -160,9 +164,11 @@ def _task_function(name: str) -> Callable[..., Any]:
     try:
         module = importlib.import_module(module_name)
     except Exception as error:
+        way_out = "it must be importable from the folder where largebatch runs"
+        if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
+            way_out = f"install it: pip install 'largebatch[{EXTRAS[error.name]}]'"
         raise UserMistake(
-            f"task: the module of {name!r} does not import: {type(error).__name__}: {error}; "
-            f"it must be importable from the folder where largebatch runs"
+            f"task: the module of {name!r} does not import: {type(error).__name__}: {error}; {way_out}"
         ) from error
     function = getattr(module, function_name, None)
     if not callable(function):
