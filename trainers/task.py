@@ -24,8 +24,11 @@ from largebatch.trainers.stages import EVERYTHING, Stage
 from largebatch.trainers.tasks import TASKS
 
 EXTRAS = {
-    "lightning": "lightning", "pytorch_lightning": "lightning", "transformers": "huggingface", "datasets": "huggingface",
-}  # fmt: skip
+    "datasets": "huggingface",
+    "lightning": "lightning",
+    "pytorch_lightning": "lightning",
+    "transformers": "huggingface",
+}
 """Package that a task may need -> the extra that brings it."""
 PASSES = 40
 """Over the training data until a trial gives up, where the task does not say."""

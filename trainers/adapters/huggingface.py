@@ -109,8 +109,8 @@ def _examples(data: Any, taken: tuple[str, ...]) -> tuple[Dataset[Any], list[str
     """The examples of a data set, and the columns that the model does not take."""
     if not hasattr(data, "with_format") or not hasattr(data, "__len__"):
         raise UserMistake(
-            f"task: huggingface_task takes data sets of type datasets.Dataset; got {type(data).__module__.split('.')[0]}"
-            f".{type(data).__name__}; load it without streaming, one split at a time"
+            f"task: huggingface_task takes data sets of type datasets.Dataset; got one of type {type(data).__name__}; "
+            f"load it without streaming, one split at a time"
         )
     if data.format["type"] == "custom":
         return TransformedRows(data, taken), []

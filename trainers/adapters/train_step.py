@@ -7,6 +7,7 @@ and the learning rate are the study's. ``evaluate(model, batch)`` returns means 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset, IterableDataset
 
@@ -121,7 +122,7 @@ def _figure(found: Mapping[str, Any], name: str) -> Tensor:
     if isinstance(value, Tensor):
         return value.detach().squeeze()
     if isinstance(value, int | float):
-        return Tensor([value]).squeeze()
+        return torch.tensor(value, dtype=torch.float64)
     raise UserMistake(
         f"task: {name} must be a number, the mean over the examples of a batch; got a {type(value).__name__}, whose "
         f"value over all batches is no such mean; return or log the batch's mean itself"

@@ -123,7 +123,7 @@ class Kept(Dataset[Any]):
 
 def num_examples(data: Dataset[Any]) -> int:
     """The length of a data set: of a pass, where it is iterated."""
-    return len(data)
+    return len(data)  # type: ignore[arg-type]
 
 
 def _seed(number: int) -> None:
