@@ -8,9 +8,9 @@ from typing import NoReturn
 import typer
 
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.commands import answers, benchmark, prepare, steering, trainings
+from largebatch.studies.commands import answers, benchmark, own, prepare, steering, trainings
 
-NOT_BUILT = ("dashboard", "export", "import", "history", "new", "check", "cluster", "doctor")
+NOT_BUILT = ("dashboard", "export", "import", "history", "cluster", "doctor")
 """Commands of the design that this version refuses by name."""
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
+app.add_typer(own.app)
 app.add_typer(trainings.app)
 app.add_typer(benchmark.app)
 app.add_typer(answers.app)

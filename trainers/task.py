@@ -144,17 +144,22 @@ def check_options(name: str, options: Iterable[str]) -> None:
 
 @lru_cache(maxsize=NUM_KEPT)
 def _load_task(name: str, options: tuple[tuple[str, Value], ...]) -> Task:
-    check_options(name, [option for option, _ in options])
+    return make_task(name, dict(options))
+
+
+def make_task(name: str, options: Mapping[str, Value]) -> Task:
+    """What ``load_task`` returns, made anew."""
+    check_options(name, options)
     function = _task_function(name)
     signature = inspect.signature(function)
     try:
-        signature.bind(**dict(options))
+        signature.bind(**options)
     except TypeError as error:
         raise UserMistake(
             f"task: {name} is called as {function.__name__}{signature} and has {error}; give it a default, or the "
             f"space a task.NAME"
         ) from error
-    task = function(**dict(options))
+    task = function(**options)
     if not isinstance(task, Task):
         raise UserMistake(f"task: {name!r} must return a largebatch.Task; got {type(task).__name__}")
     return task
