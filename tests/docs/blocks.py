@@ -1,7 +1,7 @@
 """Runs the code blocks of a Markdown file, in order, in an empty folder.
 
 ``python`` and ``yaml`` blocks whose first line is a comment with a file's name become that file; other ``python``
-blocks are run. ``sh`` blocks are run, line by line. In a ``console`` block each line after ``$`` is run, and the lines below
+blocks are run. ``sh`` blocks are run by bash. In a ``console`` block each line after ``$`` is run, and the lines below
 must be among what it prints, apart from numbers and spaces; ``..`` stands for lines left out. A block after
 ``<!-- not run: why -->`` is skipped, and so are all other languages.
 """
