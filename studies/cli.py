@@ -9,9 +9,9 @@ from typing import NoReturn
 import typer
 
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.commands import answers, benchmark, dashboard, prepare, steering, trainings
+from largebatch.studies.commands import answers, benchmark, dashboard, own, prepare, steering, trainings
 
-NOT_BUILT = ("export", "import", "history", "new", "check", "cluster", "doctor")
+NOT_BUILT = ("export", "import", "history", "cluster", "doctor")
 """Commands of the design that this version refuses by name."""
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
+app.add_typer(own.app)
 app.add_typer(trainings.app)
 app.add_typer(benchmark.app)
 app.add_typer(answers.app)

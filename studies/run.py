@@ -1,6 +1,5 @@
 """``run``: from a study to its answer. The order of things: validate, own the directory, search, time, fit, report."""
 
-import math
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -159,18 +158,18 @@ def _checkpoint_bytes(task: "Task", study: Study) -> int:
 
 def _check_start(task: "Task", study: Study, target: Target) -> None:
     """Refuse a target that the untrained model meets, on a few validation examples."""
-    import numpy as np
     import torch
 
+    from largebatch.trainers.batches.batch_tree import collated, tensors
     from largebatch.trainers.failure import describe
     from largebatch.trainers.training import Training
 
     recipe = Recipe(global_batch_size=study.space.batch_sizes[0], learning_rate=1.0)
     try:
         training = Training(task, recipe, max_examples=1, device=torch.device("cpu"))
-        size = max(1, math.prod(np.shape(task.validation_data[0][0])))
+        size = sum(tensor.numel() for tensor in tensors(collated([task.validation_data[0]])[0]))
         fewest, most = CHECKED_EXAMPLES
-        limit = min(max(CHECKED_NUMBERS // size, fewest), most)  # for this runs on the processor
+        limit = min(max(CHECKED_NUMBERS // max(1, size), fewest), most)  # for this runs on the processor
         value = training.evaluate(limit=limit)[target.metric]
     except Exception as error:
         raise UserMistake(f"task: {study.task} cannot be evaluated: {describe(error)}") from error

@@ -1,6 +1,5 @@
 """Metrics over the validation set, devices sharing the work."""
 
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -8,23 +7,26 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from largebatch.trainers.batches.batch_tree import length
 from largebatch.trainers.batches.evaluation_batches import EvaluationBatches
-from largebatch.trainers.task import Metric
+from largebatch.trainers.task import Task
 
 
 @torch.no_grad()
 def evaluate(
-    model: nn.Module, batches: EvaluationBatches, metrics: Mapping[str, Metric], device: torch.device,
+    model: nn.Module, batches: EvaluationBatches, task: Task, device: torch.device,
     autocast: AbstractContextManager[Any], *, limit: int | None, num_devices: int,
 ) -> dict[str, float]:  # fmt: skip
     """Every metric's mean over the first ``limit`` examples, all if None; ``model`` is left in training mode."""
+    metrics = task.all_metrics
     count = min(len(batches), limit or len(batches))
     sums = torch.zeros(len(metrics), dtype=torch.float64, device=device)
     model.eval()
     with autocast:
         for inputs, targets in batches.batches(count):
-            outputs = model(inputs)
-            sums += len(inputs) * torch.stack([metric.mean(outputs, targets).double() for metric in metrics.values()])
+            outputs = task.forward(model, inputs, targets)
+            means = [metric.mean(outputs, targets).double() for metric in metrics.values()]
+            sums += length(inputs) * torch.stack(means).to(device)
     model.train()
     if num_devices > 1:
         dist.all_reduce(sums)

@@ -12,54 +12,89 @@ from functools import lru_cache
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, IterableDataset
 
 from largebatch.spaces.domain import Value
 from largebatch.spaces.nearest import nearest
 from largebatch.spaces.target import Target
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.trainers.batches.example_random import ExampleRandom
+from largebatch.trainers.batches.streamed import Kept, Streamed, num_examples
 from largebatch.trainers.stages import EVERYTHING, Stage
 from largebatch.trainers.tasks import TASKS
+
+EXTRAS = {
+    "datasets": "huggingface",
+    "lightning": "lightning",
+    "pytorch_lightning": "lightning",
+    "transformers": "huggingface",
+}
+"""Package that a task may need -> the extra that brings it."""
+PASSES = 40
+"""Over the training data until a trial gives up, where the task does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """A validation figure: ``mean(output, target)`` of a batch, between ``low`` and ``high``."""
+    """A validation figure: ``mean(outputs, targets)`` of a batch, between ``low`` and ``high``."""
 
-    mean: Callable[[Tensor, Tensor], Tensor]
+    mean: Callable[[Any, Any], Tensor]
     low: float = float("-inf")
     high: float = float("inf")
+
+
+def _of_inputs(model: nn.Module, inputs: Any, targets: Any) -> Any:
+    del targets
+    return model(inputs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """A training problem. ``loss(model(inputs), targets)`` is the mean over a batch.
 
-    Items of the data sets are ``(inputs, targets)`` pairs; a ``BatchSource`` computes whole batches on the device.
-    ``val_loss``, the loss on the validation set, is a metric of every task. ``max_examples`` is where a trial gives up,
-    ``evaluation_examples`` how many examples lie between two evaluations, ``micro_batch_size`` how many go through the
-    model in one pass. ``augment(inputs, random)`` changes training inputs on their device; all its random numbers must
-    come from ``random``. A data set may augment its items itself, with torch's, numpy's or Python's generator, which
-    are seeded before each item. ``stages`` say which parameters are trained when, in a fine-tuning.
+    Items of the data sets are ``(inputs, targets)`` pairs, each a tensor, a number, or a dict or tuple of them, of the
+    same shapes in every item; a ``BatchSource`` computes whole batches on the device. An iterable data set is read as
+    ``Streamed`` says, one for validation once, into memory.
+    ``val_loss``, the loss on the validation set, is a metric of every task; others are a ``Metric``, or just its
+    function. ``max_examples`` is where a trial gives up, ``evaluation_examples`` how many examples lie between two
+    evaluations (40 passes and one pass over the training data where they are 0), ``micro_batch_size`` how many go
+    through the model in one pass. ``augment(inputs, random)`` changes training inputs on their device; all its random
+    numbers must come from ``random``. A data set may augment its items itself, with torch's, numpy's or Python's
+    generator, which are seeded before each item. ``stages`` say which parameters are trained when, in a fine-tuning.
+    ``forward(model, inputs, targets)`` makes the outputs where ``model(inputs)`` does not. ``notes`` say what the study
+    decides in the place of the user's own code.
     """
 
     model: Callable[[], nn.Module]
     train_data: Dataset[Any]
     validation_data: Dataset[Any]
-    loss: Callable[[Tensor, Tensor], Tensor]
+    loss: Callable[[Any, Any], Tensor]
     target: Target
-    max_examples: int
-    evaluation_examples: int
-    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    max_examples: int = 0
+    evaluation_examples: int = 0
+    metrics: Mapping[str, Metric | Callable[[Any, Any], Tensor]] = field(default_factory=dict)
     micro_batch_size: int = 256
-    augment: Callable[[Tensor, ExampleRandom], Tensor] | None = None
+    augment: Callable[[Any, ExampleRandom], Any] | None = None
     stages: Sequence[Stage] = EVERYTHING
+    forward: Callable[[nn.Module, Any, Any], Any] = _of_inputs
+    notes: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        for name, kind in (("train_data", Streamed), ("validation_data", Kept)):
+            if isinstance(data := getattr(self, name), IterableDataset):
+                object.__setattr__(self, name, kind(data))
+            if not len(getattr(self, name)):
+                raise UserMistake(f"task: {name} must hold examples; it is empty")
+        one_pass = num_examples(self.train_data)
+        for name, usual in (("max_examples", PASSES * one_pass), ("evaluation_examples", one_pass)):
+            if getattr(self, name) == 0:
+                object.__setattr__(self, name, usual)
 
     @property
     def all_metrics(self) -> dict[str, Metric]:
         """The task's metrics and ``val_loss``."""
-        return {"val_loss": Metric(mean=self.loss), **self.metrics}
+        given = {name: one if isinstance(one, Metric) else Metric(mean=one) for name, one in self.metrics.items()}
+        return {"val_loss": Metric(mean=self.loss), **given}
 
     def check_target(self, target: Target) -> None:
         """Refuse a target that names an unknown metric or that no value of its metric can meet.
@@ -109,8 +144,22 @@ def check_options(name: str, options: Iterable[str]) -> None:
 
 @lru_cache(maxsize=NUM_KEPT)
 def _load_task(name: str, options: tuple[tuple[str, Value], ...]) -> Task:
-    check_options(name, [option for option, _ in options])
-    task = _task_function(name)(**dict(options))
+    return make_task(name, dict(options))
+
+
+def make_task(name: str, options: Mapping[str, Value]) -> Task:
+    """What ``load_task`` returns, made anew."""
+    check_options(name, options)
+    function = _task_function(name)
+    signature = inspect.signature(function)
+    try:
+        signature.bind(**options)
+    except TypeError as error:
+        raise UserMistake(
+            f"task: {name} is called as {function.__name__}{signature} and has {error}; give it a default, or the "
+            f"space a task.NAME"
+        ) from error
+    task = function(**options)
     if not isinstance(task, Task):
         raise UserMistake(f"task: {name!r} must return a largebatch.Task; got {type(task).__name__}")
     return task
@@ -123,9 +172,11 @@ def _task_function(name: str) -> Callable[..., Any]:
     try:
         module = importlib.import_module(module_name)
     except Exception as error:
+        way_out = "it must be importable from the folder where largebatch runs"
+        if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
+            way_out = f"install it: pip install 'largebatch[{EXTRAS[error.name]}]'"
         raise UserMistake(
-            f"task: the module of {name!r} does not import: {type(error).__name__}: {error}; "
-            f"it must be importable from the folder where largebatch runs"
+            f"task: the module of {name!r} does not import: {type(error).__name__}: {error}; {way_out}"
         ) from error
     function = getattr(module, function_name, None)
     if not callable(function):

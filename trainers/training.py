@@ -21,8 +21,9 @@ from largebatch.spaces.recipe import Recipe
 from largebatch.trainers.averages.average import make_average
 from largebatch.trainers.batches.evaluation_batches import EvaluationBatches
 from largebatch.trainers.batches.example_random import ExampleRandom, model_generator
-from largebatch.trainers.batches.loader import Groups, Loader, num_examples
+from largebatch.trainers.batches.loader import Groups, Loader
 from largebatch.trainers.batches.passes import Pass, Passes
+from largebatch.trainers.batches.streamed import num_examples
 from largebatch.trainers.evaluation import evaluate
 from largebatch.trainers.gradients.lagged_flag import LaggedFlag
 from largebatch.trainers.gradients.noise_meter import NoiseMeter
@@ -171,7 +172,7 @@ class Training:
             self._accumulate(part)
             if measured:
                 self._num_parts += 1
-                share = len(part.inputs) / self.batch_size
+                share = part.num_examples / self.batch_size
                 self.noise.end_pass(self._squares, share=share, is_last=part.is_last)
         if self._leaving():
             self._leaving_sum += 1
@@ -211,11 +212,11 @@ class Training:
             generator.manual_seed(part.seed)
         before = generator.get_state() if self._passes.draws_itself is None else None
         with self._autocast:
-            loss = self.task.loss(self._forward(part.inputs), part.targets)
+            loss = self.task.loss(self.task.forward(self._forward, part.inputs, part.targets), part.targets)
         if before is not None:
             self._passes.draws_itself = not torch.equal(before, generator.get_state())
-        if len(part.inputs) < self.batch_size:
-            loss = loss * (len(part.inputs) / self.batch_size)
+        if part.num_examples < self.batch_size:
+            loss = loss * (part.num_examples / self.batch_size)
         loss.backward()
         self._statistics.end_pass(part.num_groups)
         self._loss += loss.detach()
@@ -258,9 +259,8 @@ class Training:
 
     def _evaluate(self, model: nn.Module, limit: int | None) -> dict[str, float]:
         return evaluate(
-            model, self._evaluation, self.task.all_metrics, self.device, self._autocast, limit=limit,
-            num_devices=self.num_devices,
-        )  # fmt: skip
+            model, self._evaluation, self.task, self.device, self._autocast, limit=limit, num_devices=self.num_devices
+        )
 
     def close(self) -> None:
         """End what reads ahead; the training can go on, and reads ahead again."""

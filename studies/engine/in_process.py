@@ -19,7 +19,7 @@ from largebatch.trainers.task import load_task
 
 def run_in_process(coordinator: Coordinator) -> None:
     """Run trials until the coordinator has no more; an error inside a training ends that trial as failed."""
-    device = _device()
+    device = device_here()
     coordinator.refuse_what_cannot_fit(1)
     while (trial := coordinator.next_trial()) is not None:
         ending = _train(coordinator, trial, device)
@@ -33,7 +33,9 @@ def profile_in_process(
     task: str, recipe: Recipe, local_batch_sizes: Sequence[int], execution: Execution
 ) -> StepTimeProfile:
     """Time steps on one device."""
-    return profile_steps(task, load_task(task, recipe.task_options), recipe, local_batch_sizes, _device(), execution)
+    return profile_steps(
+        task, load_task(task, recipe.task_options), recipe, local_batch_sizes, device_here(), execution
+    )
 
 
 def train_in_process(
@@ -45,10 +47,11 @@ def train_in_process(
         on_measurement(measurement)
         return "go on"
 
-    return attempt_job(job, task, _device(), told, leaving.is_set)
+    return attempt_job(job, task, device_here(), told, leaving.is_set)
 
 
-def _device() -> torch.device:
+def device_here() -> torch.device:
+    """The GPU of this process, else the processor."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 

@@ -12,10 +12,24 @@ if TYPE_CHECKING:
     from largebatch.studies.run import run_study
     from largebatch.studies.study import Study
     from largebatch.studies.study_file import load_study
+    from largebatch.trainers.adapters.huggingface import huggingface_task
+    from largebatch.trainers.adapters.lightning import lightning_task
+    from largebatch.trainers.adapters.train_step import train_step_task
     from largebatch.trainers.task import Metric, Task
 
 __version__ = "0.1.0"
-__all__ = ["Metric", "Recipe", "Study", "Target", "Task", "load_study", "run_study"]
+__all__ = [
+    "Metric",
+    "Recipe",
+    "Study",
+    "Target",
+    "Task",
+    "huggingface_task",
+    "lightning_task",
+    "load_study",
+    "run_study",
+    "train_step_task",
+]
 
 _MODULES = {
     "Metric": "largebatch.trainers.task",
@@ -23,8 +37,11 @@ _MODULES = {
     "Study": "largebatch.studies.study",
     "Target": "largebatch.spaces.target",
     "Task": "largebatch.trainers.task",
+    "huggingface_task": "largebatch.trainers.adapters.huggingface",
+    "lightning_task": "largebatch.trainers.adapters.lightning",
     "load_study": "largebatch.studies.study_file",
     "run_study": "largebatch.studies.run",
+    "train_step_task": "largebatch.trainers.adapters.train_step",
 }
 
 

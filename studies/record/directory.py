@@ -118,13 +118,18 @@ def set_aside(path: Path) -> Path:
 def fingerprint(data: Any) -> str:
     """16 hex digits of the SHA-256 of a data set's tensors; of its first 64 items where it is not held in memory.
 
-    A data set's own ``fingerprint`` is taken where it has one: items that are augmented differ each time.
+    A data set's own ``fingerprint`` is taken where it has one. Items are read as in training, each with a seed of its
+    own, so that those which are augmented at random are the same each time.
     """
-    own: str | None = getattr(data, "fingerprint", None)
-    if own is not None:
+    from largebatch.trainers.batches.loader import seeded_item
+
+    own = getattr(data, "fingerprint", None)
+    if isinstance(own, str):
         return own
     digest = hashlib.sha256(str(len(data)).encode())
-    for tensor in getattr(data, "tensors", ()) or (part for i in range(min(64, len(data))) for part in data[i]):
+    for tensor in getattr(data, "tensors", ()) or (
+        part for i in range(min(64, len(data))) for part in seeded_item(data, i, i)
+    ):
         array = tensor.numpy() if hasattr(tensor, "numpy") else tensor
         digest.update(array.tobytes() if hasattr(array, "tobytes") else repr(array).encode())
     return digest.hexdigest()[:16]

@@ -20,7 +20,7 @@ from largebatch.studies.answer import read_answer
 from largebatch.studies.record.directory import StudyDirectory
 from largebatch.studies.scaling.scaling import Scaling, ScalingRow, predict_seconds
 from largebatch.studies.step_profile import profile_question, refuse_unsuited, time_workers
-from largebatch.trainers.batches.loader import num_examples
+from largebatch.trainers.batches.streamed import num_examples
 from largebatch.trainers.task import load_task
 
 USUAL_LOCAL_BATCH_SIZE = 32

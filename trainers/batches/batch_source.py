@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from largebatch.trainers.batches.batch_tree import mapped
+
 
 class BatchSource(Dataset[Any]):
     """A data set whose examples are computed, a batch at a time, on the training device.
@@ -19,10 +21,10 @@ class BatchSource(Dataset[Any]):
         """Number of examples."""
 
     @abstractmethod
-    def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+    def batch(self, indices: Tensor) -> tuple[Any, Any]:
         """Inputs and targets of the examples at ``indices``, int64 of shape ``(batch,)``, on its device."""
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
         """One example, on the CPU."""
         inputs, targets = self.batch(torch.tensor([index]))
-        return inputs[0], targets[0]
+        return mapped(lambda tensor: tensor[0], inputs), mapped(lambda tensor: tensor[0], targets)

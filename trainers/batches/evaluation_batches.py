@@ -1,14 +1,15 @@
-"""The validation examples in batches, each device its share."""
+"""The validation examples in batches, each device its share; what an item draws at random it draws each time."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, default_collate
+from torch.utils.data import DataLoader, Dataset
 
 from largebatch.trainers.batches.batch_source import BatchSource
-from largebatch.trainers.batches.loader import num_examples, resident_tensors
+from largebatch.trainers.batches.batch_tree import collated, mapped
+from largebatch.trainers.batches.loader import SeededItems, resident_tensors, seeded_item
+from largebatch.trainers.batches.streamed import num_examples
 
 
 class EvaluationBatches:
@@ -22,26 +23,31 @@ class EvaluationBatches:
         self._tensors = resident_tensors(data, device)
         self._num_processes = num_processes
 
-    def batches(self, count: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, count: int) -> Iterator[tuple[Any, Any]]:
         """This device's batches of the first ``count`` examples."""
         starts = range(self._rank * self._size, count, self._num_devices * self._size)
         for inputs, targets in self._read([range(start, min(start + self._size, count)) for start in starts]):
-            yield inputs.to(self._device, non_blocking=True), targets.to(self._device, non_blocking=True)
+            yield tuple(
+                mapped(lambda tensor: tensor.to(self._device, non_blocking=True), part) for part in (inputs, targets)
+            )
 
-    def _read(self, parts: list[range]) -> Iterator[tuple[Tensor, Tensor]]:
+    def _read(self, parts: list[range]) -> Iterator[tuple[Any, Any]]:
         if self._tensors:
             yield from (self._slice(part) for part in parts)
         elif isinstance(self._data, BatchSource):
             for part in parts:
                 yield self._data.batch(torch.arange(part.start, part.stop, device=self._device))
-        elif self._num_processes:
-            yield from DataLoader(self._data, batch_sampler=parts, num_workers=self._num_processes)  # type: ignore[arg-type]
         else:
-            for part in parts:
-                inputs, targets = default_collate([self._data[index] for index in part])
-                yield inputs, targets
+            keyed = [[(index, index) for index in part] for part in parts]
+            if self._num_processes:
+                yield from DataLoader(
+                    SeededItems(self._data), batch_sampler=keyed, num_workers=self._num_processes, collate_fn=collated
+                )
+            else:
+                for items in keyed:
+                    yield collated([seeded_item(self._data, *item) for item in items])
 
-    def _slice(self, part: range) -> tuple[Tensor, Tensor]:
+    def _slice(self, part: range) -> tuple[Any, Any]:
         inputs, targets = (tensor[part.start : part.stop] for tensor in self._tensors)
         return inputs, targets
 

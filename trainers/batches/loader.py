@@ -12,11 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, TensorDataset, default_collate
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from largebatch.trainers.batches.batch_source import BatchSource
+from largebatch.trainers.batches.batch_tree import collated, interleaved, mapped
 from largebatch.trainers.batches.example_random import example_keys
 from largebatch.trainers.batches.shuffled_stream import ShuffledStream
+from largebatch.trainers.batches.streamed import Streamed, WindowedStream, num_examples
 
 RESIDENT_SHARE = 0.125
 """A data set of tensors that takes less than this share of a device's memory is kept there."""
@@ -40,30 +42,37 @@ class Loader:
     """The training examples of one device.
 
     Args:
-        data: A map-style data set of ``(inputs, targets)``, or a ``BatchSource``. One with a ``shuffle_block`` is
-            shuffled by blocks of so many neighbours; see ``ShuffledStream``.
+        data: A map-style data set of ``(inputs, targets)``, a ``BatchSource``, or ``Streamed``. One with a
+            ``shuffle_block`` is shuffled by blocks of so many neighbours; see ``ShuffledStream``.
         seed: Of the shuffle and of all random numbers of the examples.
         device: Where batches go.
-        num_processes: That read items of ``data`` ahead; 0 reads in this one. Tensors and a ``BatchSource`` need none.
+        num_processes: That read items of ``data`` ahead; 0 reads in this one. Tensors and a ``BatchSource`` need none;
+            ``Streamed`` is read in this one.
     """
 
     def __init__(self, data: Dataset[Any], seed: int, device: torch.device, num_processes: int) -> None:
         self._data, self._seed, self._device = data, seed, device
-        self._stream = ShuffledStream(num_examples(data), seed, getattr(data, "shuffle_block", None))
+        self._stream: ShuffledStream | WindowedStream
+        if isinstance(data, Streamed):
+            self._stream = WindowedStream(seed)
+        else:
+            self._stream = ShuffledStream(num_examples(data), seed, getattr(data, "shuffle_block", None))
         self._tensors = resident_tensors(data, device)
-        self._num_processes = 0 if self._tensors or isinstance(data, BatchSource) else num_processes
-        self._ahead: Iterator[tuple[Tensor, Tensor]] | None = None
+        self._num_processes = 0 if self._tensors or isinstance(data, BatchSource | Streamed) else num_processes
+        self._ahead: Iterator[tuple[Any, Any]] | None = None
 
     def groups(self, start: int, batch_size: int, group_size: int, rank: int, num_devices: int) -> Groups:
         """Device ``rank``'s groups of a step on the ``batch_size`` examples from place ``start`` of the stream on."""
         indices_GN = self._stream.take(start, batch_size).reshape(-1, group_size)[rank::num_devices]
         return Groups(indices_GN, range(start, start + batch_size, group_size)[rank::num_devices])
 
-    def take(self, groups: Groups) -> tuple[Tensor, Tensor]:
+    def take(self, groups: Groups) -> tuple[Any, Any]:
         """Inputs and targets of some groups, interleaved: example ``i`` belongs to group ``i % G``."""
+        inputs: Any
+        targets: Any
         if self._ahead is not None:
             parts = [next(self._ahead) for _ in groups.starts_G]
-            inputs, targets = (torch.stack(tensors, dim=1).flatten(0, 1) for tensors in zip(*parts, strict=True))
+            inputs, targets = (interleaved(part) for part in zip(*parts, strict=True))
         elif self._tensors:
             indices = torch.from_numpy(groups.indices_GN.T.reshape(-1)).to(self._tensors[0].device)
             inputs, targets = (tensor.index_select(0, indices) for tensor in self._tensors)
@@ -71,8 +80,12 @@ class Loader:
             indices = torch.from_numpy(groups.indices_GN.T.reshape(-1)).to(self._device)
             inputs, targets = self._data.batch(indices)
         else:
-            inputs, targets = default_collate([_seeded_item(self._data, *item) for item in self.items(groups)])
-        return inputs.to(self._device, non_blocking=True), targets.to(self._device, non_blocking=True)
+            inputs, targets = collated(self._read(groups))
+        if isinstance(inputs, Tensor) and isinstance(targets, Tensor):
+            return inputs.to(self._device, non_blocking=True), targets.to(self._device, non_blocking=True)
+        return tuple(
+            mapped(lambda tensor: tensor.to(self._device, non_blocking=True), part) for part in (inputs, targets)
+        )
 
     def keys(self, groups: Groups) -> Tensor:
         """The keys of the same examples, from which their random numbers follow."""
@@ -83,6 +96,11 @@ class Loader:
     def items(self, groups: Groups) -> list[tuple[int, int]]:
         """Index and key of each example, in the order of ``take``."""
         return list(zip(groups.indices_GN.T.reshape(-1).tolist(), self.keys(groups).tolist(), strict=True))
+
+    def _read(self, groups: Groups) -> list[Any]:
+        if isinstance(self._data, Streamed):
+            return self._data.items(groups.indices_GN.T.reshape(-1).tolist())
+        return [seeded_item(self._data, *item) for item in self.items(groups)]
 
     @property
     def reads_ahead(self) -> bool:
@@ -97,9 +115,10 @@ class Loader:
         """Let processes read the groups that ``take`` will ask for next, in this order, each by itself."""
         if self._num_processes:
             loader = DataLoader(
-                _Seeded(self._data),
+                SeededItems(self._data),
                 batch_sampler=_Items(self, groups),
                 num_workers=self._num_processes,
+                collate_fn=collated,
                 pin_memory=self._device.type == "cuda",
             )
             self._ahead = iter(loader)
@@ -115,17 +134,18 @@ class _Items:
         return (self._loader.items(groups) for groups in self._groups)
 
 
-class _Seeded(Dataset[Any]):
+class SeededItems(Dataset[Any]):
     """A data set that is asked for ``(index, key)``."""
 
     def __init__(self, data: Dataset[Any]) -> None:
         self._data = data
 
     def __getitem__(self, item: tuple[int, int]) -> Any:
-        return _seeded_item(self._data, *item)
+        return seeded_item(self._data, *item)
 
 
-def _seeded_item(data: Dataset[Any], index: int, key: int) -> Any:
+def seeded_item(data: Dataset[Any], index: int, key: int) -> Any:
+    """An item whose own random augmentation, if any, follows from ``key``."""
     random.seed(key)
     np.random.seed(key & 0xFFFFFFFF)
     torch.default_generator.manual_seed(key)
@@ -133,15 +153,10 @@ def _seeded_item(data: Dataset[Any], index: int, key: int) -> Any:
 
 
 def resident_tensors(data: Dataset[Any], device: torch.device) -> tuple[Tensor, ...]:
-    """The tensors of a data set of tensors, on the device if they are small there; none for other data sets."""
-    if not isinstance(data, TensorDataset):
+    """Both tensors of a data set of tensors, on the device if they are small there; none for other data sets."""
+    if not isinstance(data, TensorDataset) or len(data.tensors) != 2:
         return ()
     num_bytes = sum(tensor.numel() * tensor.element_size() for tensor in data.tensors)
     if device.type != "cuda" or num_bytes > RESIDENT_SHARE * torch.cuda.mem_get_info(device)[1]:
         return tuple(data.tensors)
     return tuple(tensor.to(device) for tensor in data.tensors)
-
-
-def num_examples(data: Dataset[Any]) -> int:
-    """The length of a map-style data set."""
-    return len(data)  # type: ignore[arg-type]

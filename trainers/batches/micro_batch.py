@@ -10,13 +10,13 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.spaces.whole_file import whole_file
+from largebatch.trainers.batches.batch_tree import collated, tensors
 from largebatch.trainers.device_name import device_name
 from largebatch.trainers.task import Task
 from largebatch.trainers.training import Training
@@ -34,7 +34,7 @@ class MicroBatch:
 
     def __init__(self, name: str, task: Task, device: torch.device, execution: Execution) -> None:
         self._task, self._device, self._execution = task, device, execution
-        shape = list(np.shape(task.train_data[0][0]))
+        shape = [list(tensor.shape[1:]) for tensor in tensors(collated([task.train_data[0]])[0])]
         precision = execution.precision
         self._key = f"{name} | {device_name(device)} | {precision} | {shape} | at most {task.micro_batch_size}"
         self.size = _remembered().get(self._key, task.micro_batch_size)

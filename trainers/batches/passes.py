@@ -3,12 +3,14 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.trainers.batches.batch_tree import length, mapped, part
 from largebatch.trainers.batches.example_random import ExampleRandom
 from largebatch.trainers.batches.loader import Groups, Loader
 from largebatch.trainers.task import Task
@@ -21,8 +23,9 @@ class Pass:
     ``seed`` is for what the model itself draws; the same examples have the same in every split.
     """
 
-    inputs: Tensor
-    targets: Tensor
+    inputs: Any
+    targets: Any
+    num_examples: int
     num_groups: int
     seed: int
     is_last: bool
@@ -78,29 +81,26 @@ class Passes:
 
     def _of_block(self, block: Groups, *, is_last: bool) -> Iterator[Pass]:
         inputs, targets = self._loader.take(block)
-        if inputs.ndim == 4:
-            inputs = inputs.contiguous(memory_format=self._format)
+        inputs = mapped(self._formatted, inputs)
         keys, num_draws = None, 0
         if self._needs_keys:
             keys = self._loader.keys(block)
             self._random.begin(keys)
             inputs = inputs if self._augment is None else self._augment(inputs, self._random)
             num_draws = self._random.num_draws
-        length = len(inputs) if self._whole else self._micro_batch_size
-        pieces = (
-            [(inputs, targets)]
-            if len(inputs) <= length
-            else zip(inputs.split(length), targets.split(length), strict=True)
-        )
-        first = 0
-        for piece_inputs, piece_targets in pieces:
+        total = length(inputs)
+        count = total if self._whole else min(total, self._micro_batch_size)
+        for first in range(0, total, count):
             if keys is not None:
-                self._random.begin(keys[first : first + length], num_draws)
+                self._random.begin(keys[first : first + count], num_draws)
             yield Pass(
-                inputs=piece_inputs,
-                targets=piece_targets,
+                inputs=inputs if count == total else part(inputs, first, count),
+                targets=targets if count == total else part(targets, first, count),
+                num_examples=min(count, total - first),
                 num_groups=len(block),
                 seed=hash((self._recipe.seed, block.starts_G[0] + first)),
-                is_last=is_last and first + length >= len(inputs),
+                is_last=is_last and first + count >= total,
             )
-            first += length
+
+    def _formatted(self, tensor: Tensor) -> Tensor:
+        return tensor.contiguous(memory_format=self._format) if tensor.ndim == 4 else tensor

@@ -21,18 +21,18 @@ class ExampleDropout(nn.Module):
         super().__init__()
         self._source, self._random = source, random
         self._channelwise = isinstance(source, _CHANNELWISE)
-        self._probability: float = source.p  # type: ignore[assignment]
+        self.p: float = source.p  # type: ignore[assignment]  # models read it, for fused attention
 
     def forward(self, x: Tensor) -> Tensor:
         """Drop entries of ``x``, shape ``(batch, ..)``, or whole channels."""
-        if not self.training or self._probability == 0:
+        if not self.training or self.p == 0:
             return x
         if x.shape[0] != len(self._random.keys):
             y: Tensor = self._source(x)
             return y
         shape = (x.shape[1], *(1 for _ in x.shape[2:])) if self._channelwise else x.shape[1:]
-        keep = (self._random.uniform(*shape) >= self._probability).to(x.dtype)
-        return x * keep.mul_(0.0 if self._probability == 1 else 1 / (1 - self._probability))
+        keep = (self._random.uniform(*shape) >= self.p).to(x.dtype)
+        return x * keep.mul_(0.0 if self.p == 1 else 1 / (1 - self.p))
 
 
 def tie_dropout(model: nn.Module, random: ExampleRandom) -> bool:

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from largebatch.spaces.target import Target
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.trainers.batches.loader import num_examples
+from largebatch.trainers.batches.streamed import num_examples
 from largebatch.trainers.galaxies.augment import augment
 from largebatch.trainers.galaxies.galaxy_files import GalaxyFiles
 from largebatch.trainers.galaxies.galaxy_source import GalaxySource

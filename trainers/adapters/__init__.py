@@ -1,0 +1,1 @@
+"""Tasks from code that was written for other trainers, one file each."""

@@ -1,0 +1,1 @@
+"""Proofs that a task is sound: what a study takes for granted, tried in three steps."""
