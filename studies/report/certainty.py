@@ -40,7 +40,7 @@ def grounds(trials: Sequence[Trial], laws: "FittedLaws | None", plan: Plan | Non
     if plan is not None:
         found += [Ground("Withheld", note) for note in withheld_notes(plan)]
     if laws is not None:
-        found += _critical_batch(laws)
+        found += critical_batch(laws)
         found += _luck(trials, laws)
     found += [Ground("Finalists in pairs", comparison_words(one)) for one in compare_finalists(trials)]
     found += _censored(trials)
@@ -55,7 +55,7 @@ def _law_words(law: Law | StepTimeLaw) -> str:
     return f"{words[:1].upper()}{words[1:]}."
 
 
-def _critical_batch(laws: "FittedLaws") -> list[Ground]:
+def critical_batch(laws: "FittedLaws") -> list[Ground]:
     """The measured noise scale beside the fitted knee."""
     fitted, measured = laws.steps.parameters.get("B_crit"), laws.noise_scale
     parts = []

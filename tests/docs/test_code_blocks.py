@@ -128,7 +128,7 @@ def read(arguments: Sequence[str]) -> dict[str, Any]:
 def check(arguments: Sequence[str]) -> None:
     values = read(arguments)
     task, network = values.get("task"), values.get("interconnect")
-    assert task is None or task in (*TASKS, "TASK") or ":" in task, f"no task {task}"
+    assert task is None or task in (*TASKS, "TASK") or ":" in task or task.endswith(".yaml"), f"no task {task}"
     assert network is None or network in (*INTERCONNECTS, "NAME"), f"no interconnect {network}"
     if values.get("command") == "run" and not re.fullmatch(r"STUDY|.*\.yaml", values["study"]):
         find_study(values["study"])

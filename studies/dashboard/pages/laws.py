@@ -15,7 +15,8 @@ from largebatch.studies.dashboard.pages.reading import heading, problem, read_pl
 from largebatch.studies.dashboard.reading.live_study import LiveStudy
 from largebatch.studies.dashboard.reading.snapshot import Fit, Snapshot
 from largebatch.studies.report.answer import count, plan_notes
-from largebatch.studies.report.law_words import law_html, noise_html, rates_html
+from largebatch.studies.report.certainty import critical_batch
+from largebatch.studies.report.law_words import law_html, rates_html
 from largebatch.studies.report.learning_rate_figure import learning_rate_figure
 from largebatch.studies.report.steps_figure import steps_figure
 from largebatch.studies.report.trial_words import best_trials, drawn
@@ -63,7 +64,10 @@ def _show(live: LiveStudy, scene: Scene, choices: Mapping[str, Any]) -> Shown:
         words={
             "problem": problem(snapshot),
             "state": html.P(_state(snapshot, fit), className="note"),
-            "steps": parts.from_html(law_html(laws.steps, "Steps to target") + noise_html(laws)),
+            "steps": [
+                *parts.from_html(law_html(laws.steps, "Steps to target")),
+                *(html.P(ground.found) for ground in critical_batch(laws)),
+            ],
             "rates": parts.from_html(rates_html(laws)),
             "seconds": parts.from_html(step_time) if step_time else why,
             "withheld": _withheld(plan),
