@@ -46,7 +46,7 @@ def trials(out: Path) -> list[Trial]:
         (["fit", "nothing.csv", "--predict", "0,1"], "--predict must be whole numbers from 1 on"),
         (
             ["cluster", "slurm"],
-            "`cluster` is not built yet; built: benchmark, enqueue, fit, list, narrow, plan, prepare, profile, ",
+            "`cluster` is not built yet; built: benchmark, check, dashboard, enqueue, fit, list, narrow, new, plan, ",
         ),
         (["prepare", "gw", "--out", "x", "--part", "3/2"], "--part must say which part of how many, as in 1/8"),
         (["prepare", "gw", "--out", "x", "--surrogate", "none.h5"], "NRHybSur3dq8: the surrogate's file"),
