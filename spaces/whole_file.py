@@ -28,3 +28,13 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text as ``whole_file`` does.
+
+    Raises:
+        OSError: as there.
+    """
+    with whole_file(path) as file:
+        file.write(text.encode())

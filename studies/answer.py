@@ -14,8 +14,9 @@ from largebatch.search.planning import make_plan
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Measurement, Trial
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.whole_file import write_whole
 from largebatch.studies.record.curves import read_curve, read_curves
-from largebatch.studies.record.directory import StudyDirectory, write_atomically
+from largebatch.studies.record.directory import StudyDirectory
 from largebatch.studies.record.ledger import Ledger
 from largebatch.studies.report.figures.every import Drawn, report_figures
 from largebatch.studies.report.files.markdown import markdown_report
@@ -139,6 +140,6 @@ def write_answer(directory: StudyDirectory) -> Answer:
     """Write plan.json (where there is a plan) and report.html."""
     answer = read_answer(directory)
     if answer.plan is not None:
-        write_atomically(directory.plan_file, json.dumps(answer.plan.to_json(), indent=1))
+        write_whole(directory.plan_file, json.dumps(answer.plan.to_json(), indent=1))
     write_answer_report(directory, answer, directory.report_file)
     return answer

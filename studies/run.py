@@ -215,11 +215,11 @@ def _time_steps(study: Study, directory: StudyDirectory, *, in_process: bool) ->
         return
     recipe, sizes = _profile_question(study)
     if in_process:
+        from largebatch.spaces.whole_file import write_whole
         from largebatch.studies.engine.in_process import profile_in_process
-        from largebatch.studies.record.directory import write_atomically
 
         profile = profile_in_process(study.task, recipe, sizes, study.execution)
-        write_atomically(directory.profile_file, profile.model_dump_json(indent=1))
+        write_whole(directory.profile_file, profile.model_dump_json(indent=1))
         return
     from largebatch.studies.engine.devices import devices_of, threads_per_worker
     from largebatch.studies.engine.tune_engine import run_profile

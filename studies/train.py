@@ -13,9 +13,10 @@ from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Ending, Measurement, Outcome
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.whole_file import write_whole
 from largebatch.studies.answer import read_answer
 from largebatch.studies.record.curves import read_curve, write_curve
-from largebatch.studies.record.directory import StudyDirectory, set_aside, write_atomically
+from largebatch.studies.record.directory import StudyDirectory, set_aside
 from largebatch.studies.record.lease import Lease
 from largebatch.studies.study import Study
 from largebatch.trainers.checkpoint_path import best_path
@@ -137,7 +138,7 @@ def train(
             raise UserMistake(f"the training failed: {ending.reason}")
         result = _result(planned, ending, curve, num_devices)
         if ending.outcome is not Outcome.PREEMPTED:
-            write_atomically(planned.result_file, json.dumps(result, indent=1))
+            write_whole(planned.result_file, json.dumps(result, indent=1))
     return result
 
 
@@ -159,7 +160,7 @@ def _refuse_another_recipe(planned: PlannedTraining) -> None:
             raise UserMistake(
                 f"{planned.folder} holds a training of another recipe ({values}); use --fresh to set it aside"
             )
-    write_atomically(path, planned.recipe.model_dump_json(indent=1))
+    write_whole(path, planned.recipe.model_dump_json(indent=1))
 
 
 def _result(planned: PlannedTraining, ending: Ending, curve: Sequence[Measurement], num_devices: int) -> dict[str, Any]:

@@ -1,6 +1,10 @@
 """For all tests: one thread of torch, as the worker of a small machine has, and nothing from the user's own Ray."""
 
+import importlib.util
 import os
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -17,3 +21,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         folder = item.path.parent.name
         item.add_marker(pytest.mark.xdist_group(folder if folder == ONE_AT_A_TIME else item.path.name))
+
+
+@pytest.fixture(scope="session")
+def module_beside() -> Callable[[str, str], ModuleType]:
+    """Load a module by a file beside it and its name, for importlib mode cannot import it from a ``conftest.py``."""
+
+    def load(beside: str, name: str) -> ModuleType:
+        path = Path(beside).with_name(f"{name}.py")
+        spec = importlib.util.spec_from_file_location(f"{path.parent.name}_{name}", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load

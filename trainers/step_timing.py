@@ -16,7 +16,7 @@ import torch.distributed as dist
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.step_time_profile import AllReduceTime, ComputeTime, InputTime, StepTime, StepTimeProfile
-from largebatch.spaces.whole_file import whole_file
+from largebatch.spaces.whole_file import write_whole
 from largebatch.trainers.batches.loader import Groups, Loader
 from largebatch.trainers.batches.micro_batch import MicroBatch, is_out_of_memory
 from largebatch.trainers.device_name import device_name
@@ -116,8 +116,7 @@ def serve_profile(config: Mapping[str, Any]) -> None:
         Execution.model_validate(config["execution"]),
     )
     if dist.get_rank() == 0:
-        with whole_file(Path(config["path"])) as file:
-            file.write(profile.model_dump_json(indent=1).encode())
+        write_whole(Path(config["path"]), profile.model_dump_json(indent=1))
 
 
 def _time(work: Callable[[], Any], device: torch.device) -> tuple[float, ...]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from largebatch.studies.study import Study
     from largebatch.studies.study_file import load_study
     from largebatch.trainers.adapters.huggingface import huggingface_task
-    from largebatch.trainers.adapters.lightning import lightning_task
+    from largebatch.trainers.adapters.lightning_module import lightning_task
     from largebatch.trainers.adapters.train_step import train_step_task
     from largebatch.trainers.task import Metric, Task
 
@@ -38,7 +38,7 @@ _MODULES = {
     "Target": "largebatch.spaces.target",
     "Task": "largebatch.trainers.task",
     "huggingface_task": "largebatch.trainers.adapters.huggingface",
-    "lightning_task": "largebatch.trainers.adapters.lightning",
+    "lightning_task": "largebatch.trainers.adapters.lightning_module",
     "load_study": "largebatch.studies.study_file",
     "run_study": "largebatch.studies.run",
     "train_step_task": "largebatch.trainers.adapters.train_step",

@@ -12,6 +12,7 @@ import yaml
 from largebatch.spaces.step_time_profile import StepTimeProfile
 from largebatch.spaces.target import Target
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.whole_file import write_whole
 from largebatch.studies.record.ledger import FILE_NAME as LEDGER
 from largebatch.studies.study import Study
 from largebatch.studies.study_file import fingerprint as study_fingerprint
@@ -70,7 +71,7 @@ class StudyDirectory:
             "target": target.model_dump_json(),
         }
         comment = "".join(f"# {line}\n" for line in yaml.safe_dump(facts, sort_keys=False).splitlines())
-        write_atomically(self.study_file, f"{study_text(study)}\n{_PROVENANCE}\n{comment}")
+        write_whole(self.study_file, f"{study_text(study)}\n{_PROVENANCE}\n{comment}")
 
     def refuse_change(self, study: Study) -> None:
         """Compare with the frozen study.
@@ -99,13 +100,6 @@ class StudyDirectory:
         if not self.profile_file.exists():
             return None
         return StepTimeProfile.model_validate_json(self.profile_file.read_text())
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a whole file or nothing."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
 
 
 def set_aside(path: Path) -> Path:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from largebatch.spaces.domain import Domain
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.space import Space
+from largebatch.spaces.whole_file import write_whole
 
 
 class _Request(BaseModel):
@@ -69,9 +70,7 @@ def write_request(folder: Path, request: Enqueue | Stop | Narrow) -> None:
     """Leave a request for the coordinator."""
     folder.mkdir(exist_ok=True)
     name = f"{time.time_ns():020d}-{secrets.token_hex(4)}"
-    temporary = folder / f".{name}.tmp"
-    temporary.write_text(request.model_dump_json())
-    temporary.replace(folder / f"{name}.json")
+    write_whole(folder / f"{name}.json", request.model_dump_json())
 
 
 def read_requests(folder: Path) -> dict[Path, Enqueue | Stop | Narrow]:

@@ -6,7 +6,7 @@ reader's screen changes between light and dark.
 
 import html
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from largebatch.search.laws.law import Law, Prediction
@@ -82,6 +82,21 @@ def log_axis(values: Iterable[float | None], title: str, *, binary: bool = False
         "range": [math.log10(low), math.log10(high)],
         "tickvals": ticks,
         "ticktext": [tick_label(tick) if binary or tick < 10_000 else f"{tick:,.0f}" for tick in ticks],
+    }
+
+
+def log_colour_bar(
+    low: float, high: float, title: str, *, below: float, label: Callable[[float], str] = tick_label
+) -> Figure:
+    """A bar under a figure for colours that are log10 of values from ``low`` to ``high``; ``below`` the plot so far."""
+    ticks = one_two_five(low, high)
+    ticks = ticks if len(ticks) > 1 else ends([low, high])
+    return {
+        "title": {"text": title, "side": "top"},
+        "tickvals": plain(math.log10(tick) for tick in ticks),
+        "ticktext": [label(tick) for tick in ticks],
+        **{"orientation": "h", "thickness": 10, "len": 0.7, "outlinewidth": 0},
+        **{"x": 0.5, "xanchor": "center", "y": -below, "yanchor": "top", "ticklabeloverflow": "allow"},
     }
 
 

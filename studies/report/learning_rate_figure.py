@@ -6,28 +6,24 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from largebatch.spaces.trial import Trial
-from largebatch.studies.report.answer import format_number
 from largebatch.studies.report.axes import (
     COLOUR_SCALE,
     INK,
     Figure,
-    ends,
     figure_layout,
     law_traces,
     log_axis,
+    log_colour_bar,
     measured_range,
-    one_two_five,
     plain,
     positive,
     safe,
-    tick_label,
 )
 from largebatch.studies.report.figures.valley import valley_traces
-from largebatch.studies.report.optima_traces import Optimum, optima_traces
+from largebatch.studies.report.optima_traces import rate_optima
 from largebatch.studies.report.trial_words import MARKS, outcome, trial_words, varying_names
 
 if TYPE_CHECKING:
-    from largebatch.search.laws.batch_size.optima import BatchOptimum
     from largebatch.search.laws.fitting import FittedLaws
 
 _REPEAT_SHIFT = 1.07
@@ -57,7 +53,7 @@ def learning_rate_figure(trials: Sequence[Trial], laws: "FittedLaws | None") -> 
         )
     data += _reached([trial for trial in trials if trial.reached], x, names, mark_size)
     if laws is not None:
-        data += _optima(laws.optima)
+        data += rate_optima(laws.optima)
     rates = [trial.recipe.learning_rate for trial in trials]
     layout = figure_layout(
         xaxis=log_axis(sizes, "global batch size (examples a step)", binary=True, padding=1.45),
@@ -108,9 +104,7 @@ def _reached(trials: Sequence[Trial], x: dict[int, float], names: Sequence[str],
     if not positive(steps):
         return []
     low, high = min(positive(steps)), max(positive(steps))
-    ticks = one_two_five(low, high)
-    ticks = ticks if len(ticks) > 1 else ends([low, high])
-    logs = _log10([*steps, low, high, *ticks])
+    logs = plain(math.log10(value) for value in (*steps, low, high))
     marker = {
         "size": mark_size,
         "color": logs[: len(steps)],
@@ -118,38 +112,6 @@ def _reached(trials: Sequence[Trial], x: dict[int, float], names: Sequence[str],
         "cmax": logs[len(steps) + 1],
         "colorscale": COLOUR_SCALE,
         "line": {"color": INK, "width": 0.6},
-        "colorbar": {
-            "title": {"text": "steps to target", "side": "top"},
-            "tickvals": logs[len(steps) + 2 :],
-            "ticktext": [tick_label(tick) for tick in ticks],
-            **{"orientation": "h", "thickness": 10, "len": 0.7, "outlinewidth": 0},
-            **{"x": 0.5, "xanchor": "center", "y": -0.18, "yanchor": "top", "ticklabeloverflow": "allow"},
-        },
+        "colorbar": log_colour_bar(low, high, "steps to target", below=0.18),
     }
     return [{**_points(trials, x, names), "name": "reached the target", "marker": marker}]
-
-
-def _log10(values: Sequence[float]) -> list[float | None]:
-    return plain(math.log10(value) for value in values)
-
-
-def _optima(optima: Sequence["BatchOptimum"]) -> list[Figure]:
-    """The best rate of each batch size with its interval."""
-    shown = [
-        Optimum(
-            optimum.global_batch_size,
-            optimum.learning_rate,
-            optimum.learning_rate_low,
-            optimum.learning_rate_high,
-            optimum.edge is not None,
-            f"best rate at batch {optimum.global_batch_size}: {format_number(optimum.learning_rate)}<br>90 % interval "
-            f"{format_number(optimum.learning_rate_low)} to {format_number(optimum.learning_rate_high)}<br>less than "
-            f"10 % more steps from {format_number(optimum.tolerated_low)} to {format_number(optimum.tolerated_high)}"
-            + (
-                f"<br>on the {optimum.edge} edge of what was tried: a better one may lie beyond" if optimum.edge else ""
-            ),
-        )
-        for optimum in optima
-        if positive([optimum.learning_rate])
-    ]
-    return optima_traces("best rate of a batch size", shown)

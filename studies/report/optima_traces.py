@@ -1,9 +1,13 @@
 """What was found for each batch size, as marks with bars: full, or open where the search stopped too early."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from largebatch.studies.report.axes import INK, MUTED, Figure, plain
+from largebatch.studies.report.answer import format_number
+from largebatch.studies.report.axes import INK, MUTED, Figure, plain, positive
+
+if TYPE_CHECKING:
+    from largebatch.search.laws.batch_size.optima import BatchOptimum
 
 
 class Optimum(NamedTuple):
@@ -48,3 +52,25 @@ def optima_traces(name: str, optima: Sequence[Optimum]) -> list[Figure]:
                 }
             )
     return traces
+
+
+def rate_optima(optima: Sequence["BatchOptimum"]) -> list[Figure]:
+    """The best rate of each batch size with its interval."""
+    shown = [
+        Optimum(
+            optimum.global_batch_size,
+            optimum.learning_rate,
+            optimum.learning_rate_low,
+            optimum.learning_rate_high,
+            optimum.edge is not None,
+            f"best rate at batch {optimum.global_batch_size}: {format_number(optimum.learning_rate)}<br>90 % interval "
+            f"{format_number(optimum.learning_rate_low)} to {format_number(optimum.learning_rate_high)}<br>less than "
+            f"10 % more steps from {format_number(optimum.tolerated_low)} to {format_number(optimum.tolerated_high)}"
+            + (
+                f"<br>on the {optimum.edge} edge of what was tried: a better one may lie beyond" if optimum.edge else ""
+            ),
+        )
+        for optimum in optima
+        if positive([optimum.learning_rate])
+    ]
+    return optima_traces("best rate of a batch size", shown)

@@ -2,9 +2,9 @@
 
 import html
 import json
-import os
 from pathlib import Path
 
+from largebatch.spaces.whole_file import write_whole
 from largebatch.studies.report.axes import Figure, finite
 from largebatch.studies.report.script import SCRIPT
 from largebatch.studies.report.style import STYLE
@@ -46,9 +46,4 @@ style="min-height: {height}px"></div></figure>
 def write_page(path: Path, text: str) -> None:
     """A reader sees the old page or the new one, never half of either."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, text)

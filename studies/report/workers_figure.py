@@ -8,6 +8,7 @@ from largebatch.search.laws.law import Prediction
 from largebatch.search.plan import Plan, PlanRow
 from largebatch.studies.report.answer import count, format_number, format_seconds, format_seconds_interval
 from largebatch.studies.report.axes import INK, MUTED, Figure, band, figure_layout, log_axis, plain, positive
+from largebatch.studies.report.figures.knee_rings import knee_rings
 
 _LENGTHS = (
     1e-3,
@@ -52,7 +53,8 @@ def workers_figure(plan: Plan) -> Figure:
         {**_line("", workers, [100 * row.efficiency for row in rows], "solid", INK), "yaxis": "y2"},
     ]
     data += _points(rows)
-    data += _knee(plan, rows)
+    data += knee_rings(plan, rows, seconds.tolist(), "y")
+    data += knee_rings(plan, rows, [100 * row.efficiency for row in rows], "y2")
     heights = [*lows.tolist(), *highs.tolist(), *seconds.tolist()]
     efficiencies = [100 * row.efficiency for row in rows if np.isfinite(row.efficiency)]
     layout = figure_layout(
@@ -128,25 +130,3 @@ def _row_words(row: PlanRow) -> str:
         f" {format_number(row.speedup, 2)} times faster, efficiency {format_number(100 * row.efficiency, 2)} %<br>"
         f"{'measured' if row.measured else 'predicted'}"
     )
-
-
-def _knee(plan: Plan, rows: Sequence[PlanRow]) -> list[Figure]:
-    """A ring round the knee in both panels."""
-    knees = [row for row in rows if row.num_workers == plan.knee_num_workers]
-    marker = {"symbol": "circle-open", "size": 20, "color": "var(--vermillion)", "line": {"width": 2.5}}
-    return [
-        {
-            "type": "scatter",
-            "name": f"where more workers stop paying ({row.num_workers})",
-            "legendgroup": "knee",
-            "showlegend": panel == "y",
-            "mode": "markers",
-            "x": [row.num_workers],
-            "y": plain([value]),
-            "yaxis": panel,
-            "marker": marker,
-            "hoverinfo": "skip",
-        }
-        for row in knees
-        for panel, value in (("y", row.seconds_to_target), ("y2", 100 * row.efficiency))
-    ]

@@ -22,11 +22,11 @@ def chosen_sinks(study: Study, directory: Path, tensorboard: Path | None, mlflow
     """
     sinks: dict[str, Sink] = {}
     if tensorboard is not None:
-        from largebatch.studies.sinks.tensorboard import TensorBoardSink
+        from largebatch.studies.sinks.tensorboard_files import TensorBoardSink
 
         sinks["--tensorboard"] = TensorBoardSink(tensorboard)
     if mlflow is not None:
-        from largebatch.studies.sinks.mlflow import MlflowSink
+        from largebatch.studies.sinks.mlflow_runs import MlflowSink
 
         # The directory too: two runs of one study are two sets of trials.
         sinks["--mlflow"] = MlflowSink(mlflow, study.name, f"{fingerprint(study)} {os.path.realpath(directory)}")

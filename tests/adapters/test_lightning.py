@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, TensorDataset, WeightedRandomSampler
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.trainers.adapters.lightning import lightning_task
+from largebatch.trainers.adapters.lightning_module import lightning_task
 from largebatch.trainers.task import Task
 from largebatch.trainers.training import Training
 

@@ -1,6 +1,5 @@
 """A dashboard in this process, and a browser that looks at it."""
 
-import importlib.util
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -22,14 +21,9 @@ PATIENCE_MILLISECONDS = 45_000
 
 
 @pytest.fixture(scope="session")
-def made_up() -> ModuleType:
-    """The module beside this file, which pytest's importlib mode cannot import by name."""
-    spec = importlib.util.spec_from_file_location("dashboard_made_up", Path(__file__).with_name("made_up.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def made_up(module_beside: Callable[[str, str], ModuleType]) -> ModuleType:
+    """The made-up studies beside this file."""
+    return module_beside(__file__, "made_up")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -9,14 +9,9 @@ from largebatch.studies.report.page import write_report
 
 
 @pytest.fixture(scope="session")
-def example() -> ModuleType:
-    """The module beside this file, which pytest's importlib mode cannot import by name."""
-    spec = importlib.util.spec_from_file_location("report_example", Path(__file__).with_name("example.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def example(module_beside: Callable[[str, str], ModuleType]) -> ModuleType:
+    """The made-up study beside this file."""
+    return module_beside(__file__, "example")
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from largebatch.spaces.trial import Ending, Measurement, Outcome, Trial
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.sinks import follow as follow_module
 from largebatch.studies.sinks.follow import follow
-from largebatch.studies.sinks.mlflow import MlflowSink
-from largebatch.studies.sinks.tensorboard import TensorBoardSink
+from largebatch.studies.sinks.mlflow_runs import MlflowSink
+from largebatch.studies.sinks.tensorboard_files import TensorBoardSink
 
 
 class Study:

@@ -15,7 +15,7 @@ import torch
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.spaces.whole_file import whole_file
+from largebatch.spaces.whole_file import write_whole
 from largebatch.trainers.batches.batch_tree import collated, tensors
 from largebatch.trainers.device_name import device_name
 from largebatch.trainers.task import Task
@@ -132,7 +132,6 @@ def _remember(key: str, size: int) -> None:
     text = json.dumps(_remembered() | {key: size}, indent=1)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as file:
-            file.write(text.encode())
+        write_whole(path, text)
     except OSError:
         return

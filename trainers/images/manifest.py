@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.spaces.whole_file import whole_file
+from largebatch.spaces.whole_file import write_whole
 
 MANIFEST = "manifest.json"
 PROGRESS = "progress.jsonl"
@@ -80,8 +80,7 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write it whole, and forget the progress that led to it."""
-        with whole_file(folder / MANIFEST) as file:
-            file.write(json.dumps(asdict(self), indent=1).encode())
+        write_whole(folder / MANIFEST, json.dumps(asdict(self), indent=1))
         (folder / PROGRESS).unlink(missing_ok=True)
 
     @classmethod

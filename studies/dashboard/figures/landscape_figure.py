@@ -6,39 +6,34 @@ the best rates through it. An invisible layer over the searched plane tells wher
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
-
-import numpy as np
 
 from largebatch.search.laws.fitting import FittedLaws
 from largebatch.spaces.domain import Range
 from largebatch.spaces.space import Space
 from largebatch.spaces.trial import Trial
 from largebatch.studies.dashboard.figures.dimension_axis import dimension_axis, positions
-from largebatch.studies.report.answer import format_number, format_seconds
+from largebatch.studies.report.answer import format_seconds
 from largebatch.studies.report.axes import (
     COLOUR_SCALE,
     INK,
     Figure,
-    ends,
     figure_layout,
     law_traces,
+    log_colour_bar,
     measured_range,
-    one_two_five,
     plain,
     positive,
     safe,
     tick_label,
 )
-from largebatch.studies.report.optima_traces import Optimum, optima_traces
+from largebatch.studies.report.figures.valley import valley_traces
+from largebatch.studies.report.optima_traces import rate_optima
 from largebatch.studies.report.trial_words import MARKS, best_trials, drawn, outcome, trial_words
 
 PLANE = ("global_batch_size", "learning_rate")
 MAX_POINTS, FEW = 4000, 800
 """Trials drawn at most, and up to how many as SVG rather than by WebGL."""
 NUM_RATES = 60
-WALL = math.log(1e6)
-"""Where training diverges, the fitted log(steps) rise beyond all numbers; they are told up to here."""
 
 COLOURS: Mapping[str, tuple[str, Callable[[Trial], float | None]]] = {
     "steps": ("steps to target", lambda trial: trial.steps_to_target),
@@ -59,7 +54,8 @@ def landscape_figure(
     axes = {name: dimension_axis(name, space.root.get(name), column) for name, column in columns.items()}
     data = [_clickable(space)] if (x, y) == PLANE else []
     if (x, y) == PLANE and laws is not None:
-        data += _valley(laws) if colour == "steps" else []
+        steps = positive(trial.steps_to_target for trial in laws.found.trials)
+        data += valley_traces(laws, (min(steps), max(steps))) if colour == "steps" and steps else []
         sizes = [trial.recipe.global_batch_size for trial in trials]
         measured = [optimum.global_batch_size for optimum in laws.optima if positive([optimum.learning_rate])]
         if sizes and min(sizes) < max(sizes):
@@ -71,7 +67,7 @@ def landscape_figure(
         data += _unreached(missed, kind, axes, x, y, names)
     data += _reached([trial for trial in shown if trial.reached], kind, axes, x, y, colour, names)
     if (x, y) == PLANE and laws is not None:
-        data += _optima(laws)
+        data += rate_optima(laws.optima)
     layout = figure_layout(xaxis=axes[x], yaxis=axes[y], height=600)
     return {"data": data, "layout": layout}
 
@@ -85,36 +81,6 @@ def _clickable(space: Space) -> Figure:
         "type": "heatmap", "name": "plane", "x": sizes, "y": plain(found), "z": [[0] * len(sizes)] * len(found),
         "opacity": 0, "showscale": False, "hoverinfo": "none", "meta": "plane",
     }  # fmt: skip
-
-
-def _valley(laws: FittedLaws) -> list[Figure]:
-    """The fitted steps at each batch size and rate, faint, in the colours of the trials."""
-    found = laws.found
-    groups = [g for g, optimum in enumerate(found.optima) if optimum.reached]
-    if len(groups) < 2:
-        return []
-    tried = np.log([trial.recipe.effective_learning_rate for trial in found.trials])
-    x_R = np.linspace(tried.min(), tried.max(), NUM_RATES)
-    z_RG = np.stack([found.valley.predict(x_R, np.full(NUM_RATES, g)) for g in groups], axis=1)
-    z_RG = np.minimum(z_RG, WALL)
-    steps = positive(trial.steps_to_target for trial in found.trials)
-    sizes = [found.optima[g].global_batch_size for g in groups]
-    rates = plain((found.damping * np.exp(x_R)).tolist())
-    words = [
-        [
-            f"batch {size}, learning rate {format_number(rate)}<br>fitted valley: {format_number(math.exp(z))} steps"
-            for size, z in zip(sizes, row, strict=True)
-        ]
-        for rate, row in zip(rates, z_RG.tolist(), strict=True)
-    ]
-    logs = [math.log10(end) for end in (min(steps), max(steps))]
-    return [
-        {
-            "type": "heatmap", "name": "the fitted valley", "x": sizes, "y": rates,
-            "z": np.round(z_RG / math.log(10), 4).tolist(), "zmin": logs[0], "zmax": logs[1], "text": words,
-            "hoverinfo": "text", "colorscale": COLOUR_SCALE, "opacity": 0.28, "showscale": False,
-        }
-    ]  # fmt: skip
 
 
 def _points(
@@ -151,15 +117,6 @@ def _reached(
     if not known:
         return []
     low, high = min(known), max(known)
-    ticks = one_two_five(low, high)
-    ticks = ticks if len(ticks) > 1 else ends([low, high])
-    bar: dict[str, Any] = {
-        "title": {"text": title, "side": "top"},
-        "tickvals": [math.log10(tick) for tick in ticks],
-        "ticktext": [format_seconds(tick) if colour == "seconds" else tick_label(tick) for tick in ticks],
-        **{"orientation": "h", "thickness": 10, "len": 0.7, "outlinewidth": 0},
-        **{"x": 0.5, "xanchor": "center", "y": -0.16, "yanchor": "top", "ticklabeloverflow": "allow"},
-    }
     marker = {
         "size": 11 if kind == "scatter" else 6,
         "color": plain(math.log10(amount) if positive([amount]) and amount else None for amount in amounts),
@@ -167,20 +124,8 @@ def _reached(
         "cmax": math.log10(high),
         "colorscale": COLOUR_SCALE,
         "line": {"color": INK, "width": 0.6 if kind == "scatter" else 0},
-        "colorbar": bar,
+        "colorbar": log_colour_bar(
+            low, high, title, below=0.16, label=format_seconds if colour == "seconds" else tick_label
+        ),
     }
     return [{**_points(trials, kind, axes, x, y, names), "name": "reached the target", "marker": marker}]
-
-
-def _optima(laws: FittedLaws) -> list[Figure]:
-    """The best rate of each batch size with its interval."""
-    shown = [
-        Optimum(
-            o.global_batch_size, o.learning_rate, o.learning_rate_low, o.learning_rate_high, o.edge is not None,
-            f"best rate at batch {o.global_batch_size}: {format_number(o.learning_rate)}<br>90 % interval "
-            f"{format_number(o.learning_rate_low)} to {format_number(o.learning_rate_high)}",
-        )
-        for o in laws.optima
-        if positive([o.learning_rate])
-    ]  # fmt: skip
-    return optima_traces("best rate of a batch size", shown)

@@ -9,13 +9,13 @@ from dash import html
 from largebatch.search.laws.fitting import FittedLaws
 from largebatch.search.plan import Plan
 from largebatch.studies.dashboard import parts
-from largebatch.studies.dashboard.figures.residuals import rate_residuals, step_time_residuals, steps_residuals
 from largebatch.studies.dashboard.page import Page, Scene, Shown
 from largebatch.studies.dashboard.pages.reading import heading, problem, read_plan
 from largebatch.studies.dashboard.reading.live_study import LiveStudy
 from largebatch.studies.dashboard.reading.snapshot import Fit, Snapshot
 from largebatch.studies.report.answer import count, plan_notes
 from largebatch.studies.report.certainty import critical_batch
+from largebatch.studies.report.figures.residuals import rate_residuals, step_time_residuals, steps_residuals
 from largebatch.studies.report.law_words import law_html, rates_html
 from largebatch.studies.report.learning_rate_figure import learning_rate_figure
 from largebatch.studies.report.steps_figure import steps_figure

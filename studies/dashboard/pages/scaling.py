@@ -9,7 +9,6 @@ from dash import html
 from largebatch.search.laws.step_time.interconnects import INTERCONNECTS, Network
 from largebatch.search.plan import Plan, PlanRow
 from largebatch.studies.dashboard import parts
-from largebatch.studies.dashboard.figures.cost_figure import cost_figure
 from largebatch.studies.dashboard.figures.deadline import with_deadline
 from largebatch.studies.dashboard.page import Page, Scene, Shown
 from largebatch.studies.dashboard.pages.reading import heading, problem, read_plan
@@ -23,6 +22,7 @@ from largebatch.studies.report.answer import (
     plan_notes,
 )
 from largebatch.studies.report.axes import positive
+from largebatch.studies.report.figures.cost_figure import cost_figure
 from largebatch.studies.report.tables import plan_html
 from largebatch.studies.report.workers_figure import workers_figure
 

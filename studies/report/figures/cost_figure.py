@@ -8,6 +8,7 @@ from largebatch.search.laws.law import Prediction
 from largebatch.search.plan import Plan, PlanRow
 from largebatch.studies.report.answer import count, format_number
 from largebatch.studies.report.axes import INK, MUTED, Figure, band, figure_layout, log_axis, plain, positive
+from largebatch.studies.report.figures.knee_rings import knee_rings
 
 
 def cost_figure(plan: Plan) -> Figure:
@@ -42,7 +43,7 @@ def cost_figure(plan: Plan) -> Figure:
         )
         data.append(_line("", workers, value.tolist(), panel))
         data += _points(rows, value.tolist(), panel, title if panel == "y2" else "speed-up")
-        data += _knee(plan, rows, value.tolist(), panel)
+        data += knee_rings(plan, rows, value.tolist(), panel)
         heights[panel] = [*value.tolist(), *least.tolist(), *most.tolist()]
     layout = figure_layout(
         xaxis={**log_axis(workers, "workers (devices)", binary=True), "anchor": "y2"},
@@ -88,24 +89,3 @@ def _words(row: PlanRow, value: float, unit: str, basis: str) -> str:
         f"{count(row.num_workers, 'worker')}: {unit} {format_number(value)}<br>batch {row.global_batch_size}, "
         f"learning rate {format_number(row.recipe.get('learning_rate'))}<br>{basis}"
     )
-
-
-def _knee(plan: Plan, rows: Sequence[PlanRow], values: Sequence[float], panel: str) -> list[Figure]:
-    """A ring where more workers stop paying."""
-    marker = {"symbol": "circle-open", "size": 20, "color": "var(--vermillion)", "line": {"width": 2.5}}
-    return [
-        {
-            "type": "scatter",
-            "name": f"where more workers stop paying ({row.num_workers})",
-            "legendgroup": "knee",
-            "showlegend": panel == "y",
-            "mode": "markers",
-            "x": [row.num_workers],
-            "y": plain([value]),
-            "yaxis": panel,
-            "marker": marker,
-            "hoverinfo": "skip",
-        }
-        for row, value in zip(rows, values, strict=True)
-        if row.num_workers == plan.knee_num_workers
-    ]
