@@ -2,6 +2,7 @@
 
 import logging
 import socket
+from http.server import HTTPServer
 from pathlib import Path
 
 from largebatch.spaces.user_mistake import UserMistake
@@ -36,7 +37,7 @@ def serve(root: Path, *, host: str, port: int, control: bool) -> None:
             address = f"http://{shown}:{own_port}/"
             print(f"Dashboard of {root}: {address}{f'?token={token}' if token else ''}", flush=True)
             try:
-                server.serve_forever()
+                HTTPServer.serve_forever(server)  # werkzeug's own takes Ctrl-C for an ordinary end
             finally:
                 server.server_close()
 

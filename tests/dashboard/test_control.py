@@ -1,6 +1,9 @@
 """Control: a click becomes a trial of a running study; nothing happens without the token, or from another host."""
 
 import json
+import signal
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -140,6 +143,18 @@ def test_another_site_s_name_is_refused(serve: Any, tmp_path: Path, made_up: Mod
         urllib.request.urlopen(request)
     assert refused.value.code == 403
     refused.value.close()
+
+
+def test_ctrl_c_ends_it_as_every_command(tmp_path: Path, made_up: ModuleType) -> None:
+    made_up.write_study(tmp_path / "study", trials=5)
+    arguments = [sys.executable, "-m", "largebatch", "dashboard", str(tmp_path / "study"), "--port", "0"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "http://127.0.0.1:" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in said
 
 
 def test_hosts_and_tokens() -> None:
