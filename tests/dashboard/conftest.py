@@ -53,8 +53,9 @@ def serve() -> Iterator[Serve]:
         yield lambda root, token=None: stack.enter_context(served(root, token))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """Ended with each file: while Playwright is there, an event loop runs in this thread; no test can run another."""
     if not Path(CHROMIUM).exists():
         pytest.skip(f"no browser at {CHROMIUM}")
     with sync_playwright() as playwright:
