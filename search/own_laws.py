@@ -116,5 +116,6 @@ def time_steps(workers_R: Array, batch_R: Array, step_seconds_R: Array, num_byte
         log_seconds_M=np.array([float(np.median(values)) for values in logs]),
         width_M=np.array([max(TIME_WIDTH, float(values.std() / math.sqrt(len(values)))) for values in logs]),
         sum_workers_R=nothing, sum_bytes_R=nothing, log_sum_seconds_R=nothing, sum_width_R=nothing,
+        per_node_M=np.full(len(places), math.nan), sum_per_node_R=nothing,
         num_bytes=num_bytes,
     )  # fmt: skip

@@ -24,6 +24,8 @@ class StepTime(BaseModel):
     num_workers: PositiveInt
     local_batch_size: PositiveInt
     seconds: Repeats
+    workers_per_node: PositiveInt | None = None
+    """The most of them on one node; not recorded by the first versions."""
 
 
 class AllReduceTime(BaseModel):
@@ -34,6 +36,8 @@ class AllReduceTime(BaseModel):
     num_workers: PositiveInt
     num_bytes: PositiveInt
     seconds: Repeats
+    workers_per_node: PositiveInt | None = None
+    """As of a step: as many as ``num_workers`` within one node, 1 between nodes."""
 
 
 class InputTime(BaseModel):

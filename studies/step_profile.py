@@ -1,8 +1,10 @@
 """``profile``: seconds of a training step over local batch sizes and real workers, on the devices at hand."""
 
+import itertools
 import statistics
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,14 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from largebatch.search.laws.step_time.links import Link, measured_links
+from largebatch.search.laws.step_time.timings import timings_of_profile
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.step_time_profile import StepTimeProfile
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.report.answer import format_seconds
+from largebatch.studies.report.law_words import link_words
 
 INPUT_LIMITS = 0.7
 """Steps that take examples this much as fast as they can be had wait for them."""
@@ -97,6 +102,16 @@ def time_workers(
     return profiles
 
 
+def joined(profiles: Mapping[int, StepTimeProfile]) -> StepTimeProfile:
+    """One profile of those by number of workers: the compute of the fewest, and what several did together."""
+    return profiles[min(profiles)].model_copy(
+        update={
+            "steps": tuple(time for profile in profiles.values() for time in profile.steps),
+            "all_reduce": tuple(time for profile in profiles.values() for time in profile.all_reduce),
+        }
+    )
+
+
 def _as_json(task: str, profiles: dict[int, StepTimeProfile]) -> dict[str, Any]:
     rows, sums = [], []
     for count, profile in profiles.items():
@@ -114,7 +129,12 @@ def _as_json(task: str, profiles: dict[int, StepTimeProfile]) -> dict[str, Any]:
                 }
             )
         sums += [
-            {"num_workers": count, "num_bytes": time.num_bytes, "seconds": statistics.median(time.seconds)}
+            {
+                "num_workers": time.num_workers,
+                "workers_per_node": time.workers_per_node,
+                "num_bytes": time.num_bytes,
+                "seconds": statistics.median(time.seconds),
+            }
             for time in profile.all_reduce
         ]
     any_profile = next(iter(profiles.values()))
@@ -126,6 +146,7 @@ def _as_json(task: str, profiles: dict[int, StepTimeProfile]) -> dict[str, Any]:
         "input_examples_per_second": _input_rate(any_profile),
         "rows": rows,
         "all_reduce": sums,
+        "links": [asdict(link) for link in measured_links(timings_of_profile(joined(profiles)))],
     }
 
 
@@ -159,7 +180,18 @@ def print_profile(found: dict[str, Any]) -> None:
             f"input alone: {found['input_examples_per_second']:,.0f} examples/s a worker, steps at most "
             f"{fastest:,.0f}{limits}"
         )
-    for time in found["all_reduce"]:
-        console.print(
-            f"summing {time['num_bytes']:,} bytes over {time['num_workers']} workers: {format_seconds(time['seconds'])}"
-        )
+    for over, times in itertools.groupby(found["all_reduce"], _over):
+        told = ", ".join(f"{time['num_bytes']:,} bytes {format_seconds(time['seconds'])}" for time in times)
+        console.print(f"summing over {over}: {told}", soft_wrap=True)
+    if found["links"]:
+        links = [Link(**link) for link in found["links"]]
+        console.print(f"what joins the devices: {link_words(links)}", soft_wrap=True)
+
+
+def _over(time: dict[str, Any]) -> str:
+    num_workers, per_node = time["num_workers"], time["workers_per_node"]
+    if per_node >= num_workers:
+        return f"{num_workers} workers of a node"
+    if per_node == 1:
+        return f"{num_workers} nodes, one worker each"
+    return f"{num_workers} workers, up to {per_node} a node"

@@ -45,7 +45,7 @@ def test_imports_go_one_way(path: Path) -> None:
                 "schedulers/asha.py",
                 "schedulers/median.py",
                 "trainers/warm_group.py",
-                "trainers/step_timing.py",
+                "trainers/timing/step_timing.py",
                 "studies/engine",
             },
         ),

@@ -31,9 +31,10 @@ def withhold_workers(
     timings: Timings, network: Network, rng: np.random.Generator, device: str = ""
 ) -> tuple[StepTimeLaw, Withheld | None]:
     """The step-time law, and what that of the rest says of the most workers, where enough were timed."""
+    per_node = network.workers_per_node or timings.workers_per_node
     between = find_interconnect(network.interconnect)
-    within = between if network.workers_per_node is None else find_interconnect(None)
-    timings = replace(timings, workers_per_node=network.workers_per_node)
+    within = between if per_node is None else find_interconnect(None)
+    timings = replace(timings, workers_per_node=per_node)
     fewer = timings.without_most_workers()
     withheld = None
     if fewer is not None:

@@ -13,8 +13,8 @@ from largebatch.studies.engine.coordinator import Coordinator
 from largebatch.trainers.attempt import attempt, attempt_job
 from largebatch.trainers.failure import describe, failed
 from largebatch.trainers.mailbox import Job
-from largebatch.trainers.step_timing import profile_steps
 from largebatch.trainers.task import load_task
+from largebatch.trainers.timing.step_timing import profile_steps
 
 
 def run_in_process(coordinator: Coordinator) -> None:

@@ -29,7 +29,7 @@ from largebatch.studies.engine.interrupts import kept_interrupts
 from largebatch.studies.engine.relay_trial import RelayTrial
 from largebatch.trainers.failure import failed
 from largebatch.trainers.mailbox import Event, Job, Mailbox
-from largebatch.trainers.step_timing import serve_profile
+from largebatch.trainers.timing.step_timing import serve_profile
 from largebatch.trainers.warm_group import WarmGroup, serve_trials
 
 MAX_RESTARTS = 100

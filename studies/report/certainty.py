@@ -11,7 +11,7 @@ from largebatch.search.plan import Plan
 from largebatch.search.repeats import Comparison, compare_finalists
 from largebatch.spaces.trial import Outcome, Trial
 from largebatch.studies.report.answer import count, format_number, withheld_notes
-from largebatch.studies.report.law_words import verdict_words
+from largebatch.studies.report.law_words import link_words, verdict_words
 from largebatch.studies.report.trial_words import MARKS, outcome_words
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ def grounds(trials: Sequence[Trial], laws: "FittedLaws | None", plan: Plan | Non
             for title, law in zip(_LAWS.values(), (laws.steps, laws.learning_rate, laws.step_seconds), strict=True)
             if law is not None
         ]
+        if laws.step_seconds is not None and laws.step_seconds.links:
+            found.append(Ground("Interconnect", f"Measured: {link_words(laws.step_seconds.links)}."))
     if plan is not None:
         found += [Ground("Withheld", note) for note in withheld_notes(plan)]
     if laws is not None:

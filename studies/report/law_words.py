@@ -2,9 +2,11 @@
 
 import html
 import statistics
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from largebatch.search.laws.law import Law
+from largebatch.search.laws.step_time.links import WITHIN, Link
 from largebatch.search.laws.step_time.step_time_law import StepTimeLaw
 from largebatch.studies.report.answer import format_number
 
@@ -49,10 +51,22 @@ def law_html(law: Law | StepTimeLaw, title: str) -> str:
     """A box with all that a reader needs to judge the law."""
     reason = f" {html.escape(law.reason)}" if law.reason else ""
     formula = _FORMULAS.get(law.name, "") if law.parameters else ""
+    measured = link_words(law.links) if isinstance(law, StepTimeLaw) else ""
+    links = f"<p>Measured: {html.escape(measured)}.</p>" if measured else ""
     return f"""<div class="law"><h3>{html.escape(title)}: {html.escape(law.name)}
 {badge_html(law)}</h3>
 {f'<p class="formula">{html.escape(formula)}</p>' if formula else ""}
-{f"<p>{reason}</p>" if reason else ""}{_parameters(law)}</div>"""
+{f"<p>{reason}</p>" if reason else ""}{links}{_parameters(law)}</div>"""
+
+
+def link_words(links: Sequence[Link]) -> str:
+    """What joins devices, as it was measured; nothing where nothing was."""
+    told = []
+    for link in links:
+        speed = "" if link.bytes_per_second is None else f", {format_number(link.bytes_per_second / 1e9, 2)} GB/s"
+        over = f"{link.num_workers} {'workers' if link.where == WITHIN else 'nodes, one worker each'}"
+        told.append(f"{link.where} {format_number(1e6 * link.latency_seconds, 2)} µs a message{speed} ({over})")
+    return "; ".join(told)
 
 
 def rates_html(laws: "FittedLaws") -> str:

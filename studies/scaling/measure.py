@@ -19,7 +19,7 @@ from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.answer import read_answer
 from largebatch.studies.record.directory import StudyDirectory
 from largebatch.studies.scaling.scaling import Scaling, ScalingRow, predict_seconds
-from largebatch.studies.step_profile import profile_question, refuse_unsuited, time_workers
+from largebatch.studies.step_profile import joined, profile_question, refuse_unsuited, time_workers
 from largebatch.trainers.batches.streamed import num_examples
 from largebatch.trainers.task import load_task
 
@@ -86,13 +86,7 @@ def measure_scaling(question: ScalingQuestion, *, address: str | None, in_proces
 
 def scaling_of_profiles(question: ScalingQuestion, profiles: Mapping[int, StepTimeProfile]) -> Scaling:
     """The answer from profiles by number of workers, 1 among them."""
-    several = [profile for count, profile in profiles.items() if count > 1]
-    whole = profiles[1].model_copy(
-        update={
-            "steps": tuple(time for profile in several for time in profile.steps),
-            "all_reduce": tuple(time for profile in several for time in profile.all_reduce),
-        }
-    )
+    whole = joined(profiles)
     rng = np.random.default_rng(0)
     law, withheld = withhold_workers(timings_of_profile(whole), question.network, rng, whole.device)
     local = question.local_batch_size

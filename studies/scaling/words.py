@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from largebatch.studies.report.answer import count, format_number, format_seconds, format_seconds_interval
+from largebatch.studies.report.law_words import link_words
 from largebatch.studies.scaling.scaling import Scaling, ScalingRow
 
 
@@ -37,11 +38,13 @@ def scaling_sentence(scaling: Scaling) -> str:
 
 def scaling_notes(scaling: Scaling) -> list[str]:
     """What a reader must know to take the numbers for what they are."""
+    links = link_words(scaling.law.links)
     notes = [
         f"Every worker takes {count(scaling.local_batch_size, 'example')} a step, so the global batch grows with the "
         "workers (weak scaling). Speed-ups are of examples a second; a training gains less wherever a larger batch "
         "takes more epochs.",
         f"How far to trust what is predicted: {scaling.law.reason}.",
+        *([f"What joins the devices, measured: {links}."] if links else ()),
         _check_words(scaling),
         _target_words(scaling),
     ]

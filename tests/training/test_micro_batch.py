@@ -17,8 +17,8 @@ from largebatch.spaces.user_mistake import UserMistake
 from largebatch.trainers.attempt import attempt
 from largebatch.trainers.batches.micro_batch import MicroBatch
 from largebatch.trainers.checkpoint import load_checkpoint
-from largebatch.trainers.step_timing import profile_steps
 from largebatch.trainers.task import Task
+from largebatch.trainers.timing.step_timing import profile_steps
 
 from .problems import problem, recipe
 

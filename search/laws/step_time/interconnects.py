@@ -54,7 +54,8 @@ INTERCONNECTS = MappingProxyType(
 class Network:
     """What the user knows of the machine that the plan is for.
 
-    ``interconnect`` joins its nodes, or all its devices where ``workers_per_node`` is not given.
+    ``interconnect`` joins its nodes, or all its devices where ``workers_per_node`` is neither given nor seen in the
+    timings. What was measured outweighs it.
     """
 
     workers_per_node: int | None = None

@@ -8,7 +8,7 @@ of workers and no bare sums were timed, a step drifts by ``UNCHECKED_DRIFT``.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from largebatch.search.laws.law import (
 )
 from largebatch.search.laws.posterior import draw_posterior
 from largebatch.search.laws.step_time.interconnects import UNKNOWN, Interconnect
+from largebatch.search.laws.step_time.links import Link, measured_links
 from largebatch.search.laws.step_time.step_time_model import StepParts, StepTimeParameters, step_parts, sum_seconds
 from largebatch.search.laws.step_time.timings import Timings
 
@@ -56,6 +57,8 @@ class StepTimeLaw:
     verdict: Verdict
     reason: str
     fitted_on: Mapping[str, Any] = field(default_factory=dict)
+    links: tuple[Link, ...] = ()
+    """What joins devices, as it was measured."""
     name: str = "compute + latency + bandwidth"
 
     @property
@@ -99,7 +102,7 @@ class StepTimeLaw:
 
     def to_json(self) -> dict[str, Any]:
         """As ``Law.to_json``."""
-        return law_json(self)
+        return {**law_json(self), "links": [asdict(link) for link in self.links]}
 
     def _told(self) -> dict[str, Array]:
         told = self.draws_of.draws()
@@ -120,16 +123,15 @@ def fit_step_time_law(
     first = np.lexsort((-timings.local_batch_M, timings.num_workers_M))[0]
     reference = (float(timings.log_seconds_M[first]), float(timings.local_batch_M[first]))
     widths, sum_widths = timings.width_M, timings.sum_width_R
+    per_node, sum_per_node = timings.nodes_of(timings.per_node_M), timings.nodes_of(timings.sum_per_node_R)
 
     def log_likelihood(z: Array) -> Array:
         draws = _parameters(z, reference, timings.jitter, within, between)
         misfit, sum_misfit = _misfit(z[:, 12:13]), 2 * _misfit(z[:, 13:14])
-        told = step_parts(
-            draws, timings.num_workers_M, timings.local_batch_M, timings.num_bytes, timings.workers_per_node
-        )
+        told = step_parts(draws, timings.num_workers_M, timings.local_batch_M, timings.num_bytes, per_node)
         total = _normal(timings.log_seconds_M - np.log(told.seconds), np.hypot(widths, misfit))
         if len(timings.sum_workers_R):
-            sums = sum_seconds(draws, timings.sum_workers_R, timings.sum_bytes_R, timings.workers_per_node)
+            sums = sum_seconds(draws, timings.sum_workers_R, timings.sum_bytes_R, sum_per_node)
             # A sum's time depends on its size in more ways than latency and bandwidth: a misfit of its own.
             total = total + _normal(timings.log_sum_seconds_R - np.log(sums), np.hypot(sum_widths, sum_misfit))
         return total
@@ -141,6 +143,8 @@ def fit_step_time_law(
     if timings.has_synchronised:
         verdict: Verdict = "ok"
         reason = f"{fits}up to {most:.0f} workers were timed, beyond that they are predicted"
+        if timings.workers_per_node is not None and not timings.has_joined_nodes:
+            reason += "; no two nodes were timed, so what joins nodes is known from data sheets alone"
     else:
         verdict = "no-law"
         reason = f"{fits}no two devices were timed, so what synchronising takes is known only from machines in general"
@@ -154,8 +158,10 @@ def fit_step_time_law(
         fitted_on={
             "local_batch_size": sorted(set(timings.local_batch_M.astype(int).tolist())),
             "num_workers": sorted(set(timings.num_workers_M.astype(int).tolist())),
+            "workers_per_node": timings.workers_per_node,
             "device": device,
         },
+        links=measured_links(timings),
     )  # fmt: skip
 
 

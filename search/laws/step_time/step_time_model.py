@@ -68,9 +68,9 @@ def compute_seconds(draws: StepTimeParameters, local_batch_M: Array) -> Array:
 
 
 def sum_seconds(
-    draws: StepTimeParameters, num_workers_M: Array, num_bytes_M: Array | float, workers_per_node: int | None
+    draws: StepTimeParameters, num_workers_M: Array, num_bytes_M: Array | float, workers_per_node: Array | int | None
 ) -> Array:
-    """Of one sum over all workers, timed alone."""
+    """Of one sum over all workers, timed alone; without ``workers_per_node``, or where it is inf, on one node."""
     local = num_workers_M if workers_per_node is None else np.minimum(num_workers_M, workers_per_node)
     within = _level(local, num_bytes_M, draws.ring_share, draws.latency_seconds, draws.seconds_a_byte)
     if workers_per_node is None:
@@ -79,12 +79,17 @@ def sum_seconds(
     return within + _level(nodes, num_bytes_M, draws.ring_share, draws.node_latency_seconds, draws.node_seconds_a_byte)
 
 
+def message_hops(count: Array | float, ring_share: Array | float) -> Array:
+    """Messages one after the other, each way, of a sum over ``count`` from 2 on."""
+    return np.exp(ring_share * np.log(count - 1) + (1 - ring_share) * np.log(np.log2(count)))
+
+
 def step_parts(
     draws: StepTimeParameters,
     num_workers_M: Array,
     local_batch_M: Array,
     num_bytes: float,
-    workers_per_node: int | None,
+    workers_per_node: Array | int | None,
     sync_factor: Array | float = 1.0,
 ) -> StepParts:
     """A step of each of M pairs of workers and local batch."""
@@ -102,6 +107,5 @@ def step_parts(
 
 def _level(count_M: Array, num_bytes_M: Array | float, ring_share: Array, latency: Array, byte: Array) -> Array:
     several = np.maximum(count_M, 2.0)
-    log_hops = ring_share * np.log(several - 1) + (1 - ring_share) * np.log(np.log2(several))
-    seconds = 2 * np.exp(log_hops) * latency + 2 * (several - 1) / several * num_bytes_M * byte
+    seconds = 2 * message_hops(several, ring_share) * latency + 2 * (several - 1) / several * num_bytes_M * byte
     return np.where(count_M > 1, seconds, 0.0)

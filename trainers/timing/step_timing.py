@@ -5,8 +5,7 @@ power. The repeats are means over enough steps to be above the clock's noise.
 """
 
 import itertools
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,29 +14,29 @@ import torch.distributed as dist
 
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
-from largebatch.spaces.step_time_profile import AllReduceTime, ComputeTime, InputTime, StepTime, StepTimeProfile
+from largebatch.spaces.step_time_profile import ComputeTime, InputTime, StepTime, StepTimeProfile
 from largebatch.spaces.whole_file import write_whole
 from largebatch.trainers.batches.loader import Groups, Loader
 from largebatch.trainers.batches.micro_batch import MicroBatch, is_out_of_memory
 from largebatch.trainers.device_name import device_name
 from largebatch.trainers.task import Task, load_task
+from largebatch.trainers.timing.repeats import repeated_seconds
+from largebatch.trainers.timing.sum_timing import ranks_of_nodes, time_sums
 from largebatch.trainers.training import Training
-
-REPEATS = 7
-MIN_REPEAT_SECONDS = 0.03
-ALL_REDUCE_BYTES = (4, 65_536, 1_048_576, 8_388_608)
 
 
 def profile_steps(
     task_name: str, task: Task, recipe: Recipe, local_batch_sizes: Sequence[int], device: torch.device,
-    execution: Execution,
+    execution: Execution, node: int = 0,
 ) -> StepTimeProfile:  # fmt: skip
     """Time compute, whole steps and sums over the processes of this group (or this process alone).
 
-    Every process of the group calls it with the same arguments. ``recipe`` gives all but batch size and workers;
-    ``local_batch_sizes`` must suit its ``norm_batch_size``.
+    Every process of the group calls it with the same arguments, but for ``node``, a number of the node that it is on.
+    ``recipe`` gives all but batch size and workers; ``local_batch_sizes`` must suit its ``norm_batch_size``.
     """
     num_devices = dist.get_world_size() if dist.is_initialized() else 1
+    nodes = ranks_of_nodes(node, device) if num_devices > 1 else [[0]]
+    per_node = max(map(len, nodes))
     micro_batch = MicroBatch(task_name, task, device, execution)
 
     def training(size: int, num_workers: int) -> Training:
@@ -58,22 +57,19 @@ def profile_steps(
             raise
         micro_batch.shrink(recipe)
         largest = training(max(local_batch_sizes), 1)
-    _time(largest.train_step, device)  # by then the machine has settled after what ran before
+    repeated_seconds(largest.train_step, device)  # by then the machine has settled after what ran before
     compute, steps = [], []
     num_bytes = 4
     for size in sorted(set(local_batch_sizes)):
         alone = training(size, 1)
         num_bytes = alone.num_summed_bytes
-        compute.append(ComputeTime(local_batch_size=size, seconds=_time(alone.train_step, device)))
+        compute.append(ComputeTime(local_batch_size=size, seconds=repeated_seconds(alone.train_step, device)))
         if num_devices > 1:
             together = training(size, num_devices)
-            seconds = _time(together.train_step, device)
-            steps.append(StepTime(num_workers=num_devices, local_batch_size=size, seconds=seconds))
-    sums = []
-    for size in ALL_REDUCE_BYTES if num_devices > 1 else ():
-        values = torch.zeros(size // 4, device=device)
-        seconds = _time(lambda values=values: dist.all_reduce(values), device)  # type: ignore[misc]
-        sums.append(AllReduceTime(num_workers=num_devices, num_bytes=size, seconds=seconds))
+            seconds = repeated_seconds(together.train_step, device)
+            steps.append(
+                StepTime(num_workers=num_devices, local_batch_size=size, seconds=seconds, workers_per_node=per_node)
+            )
     return StepTimeProfile(
         device=device_name(device),
         num_bytes=num_bytes,
@@ -81,7 +77,7 @@ def profile_steps(
         compute=tuple(compute),
         input=_input_time(task, recipe, max(local_batch_sizes), device, execution),
         steps=tuple(steps),
-        all_reduce=tuple(sums),
+        all_reduce=time_sums(nodes, num_bytes, device) if num_devices > 1 else (),
     )
 
 
@@ -96,13 +92,14 @@ def _input_time(task: Task, recipe: Recipe, size: int, device: torch.device, exe
     loader.read_ahead(groups[index : index + 1] for groups in steps() for index in range(len(groups)))
     coming = steps()
     try:
-        return InputTime(local_batch_size=size, seconds=_time(lambda: loader.take(next(coming)), device))
+        return InputTime(local_batch_size=size, seconds=repeated_seconds(lambda: loader.take(next(coming)), device))
     finally:
         loader.close()
 
 
 def serve_profile(config: Mapping[str, Any]) -> None:
     """What each worker of a group runs to profile; rank 0 writes the profile to ``config['path']``."""
+    import ray
     from ray.train.torch import get_device
 
     torch.set_num_threads(config["threads"])
@@ -114,30 +111,7 @@ def serve_profile(config: Mapping[str, Any]) -> None:
         config["local_batch_sizes"],
         get_device(),
         Execution.model_validate(config["execution"]),
+        node=int(ray.get_runtime_context().get_node_id()[:15], 16),
     )
     if dist.get_rank() == 0:
         write_whole(Path(config["path"]), profile.model_dump_json(indent=1))
-
-
-def _time(work: Callable[[], Any], device: torch.device) -> tuple[float, ...]:
-    """Mean seconds of ``work`` in each of ``REPEATS`` repeats."""
-    began = _now(device)
-    work()
-    once = max(_now(device) - began, 1e-6)
-    # every process must do the same number of calls, or their sums would not meet
-    calls = torch.tensor([max(1, min(1000, round(MIN_REPEAT_SECONDS / once)))], device=device)
-    if dist.is_initialized() and dist.get_world_size() > 1:
-        dist.broadcast(calls, src=0)
-    repeats = []
-    for _ in range(REPEATS):
-        began = _now(device)
-        for _ in range(int(calls.item())):
-            work()
-        repeats.append(max((_now(device) - began) / int(calls.item()), 1e-9))
-    return tuple(repeats)
-
-
-def _now(device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
