@@ -20,7 +20,7 @@ from largebatch.studies.report.trial_words import best_trials
 from largebatch.studies.study import Study
 
 
-def ask_for_recipe(folder: Path, study: Study, trials: Sequence[Trial], texts: Mapping[str, str]) -> str:
+def ask_for_recipe(folder: Path, study: Study, trials: Sequence[Trial], texts: Mapping[str, str]) -> Enqueue:
     """Ask for a recipe; what ``texts`` do not name is as in the best trial of the nearest batch size.
 
     Raises:
@@ -33,11 +33,12 @@ def ask_for_recipe(folder: Path, study: Study, trials: Sequence[Trial], texts: M
             f"budget.trials: all {limit} trials are spent; raise it with `largebatch run .. --budget-trials "
             f"{len(trials) + 1}`, then enqueue"
         )
-    write_request(folder, Enqueue(recipe=recipe, **asked()))
-    return f"Asked for batch size {recipe.global_batch_size} at learning rate {recipe.learning_rate:g}: the next trial."
+    request = Enqueue(recipe=recipe, **asked())
+    write_request(folder, request)
+    return request
 
 
-def ask_to_stop(folder: Path, trials: Sequence[Trial], number: int) -> str:
+def ask_to_stop(folder: Path, trials: Sequence[Trial], number: int) -> Stop:
     """Ask a running trial to end.
 
     Raises:
@@ -49,11 +50,12 @@ def ask_to_stop(folder: Path, trials: Sequence[Trial], number: int) -> str:
     if not found.running:
         ended = found.ending.outcome.value if found.ending is not None else "waiting"
         raise UserMistake(f"trial {number} does not run: {ended}")
-    write_request(folder, Stop(trial=number, **asked()))
-    return f"Asked trial {number} to stop at its next measurement."
+    request = Stop(trial=number, **asked())
+    write_request(folder, request)
+    return request
 
 
-def ask_to_narrow(folder: Path, study: Study, texts: Mapping[str, str]) -> list[str]:
+def ask_to_narrow(folder: Path, study: Study, texts: Mapping[str, str]) -> list[Narrow]:
     """Ask to search only there: ``LOW:HIGH`` of a range, or ``A,B,..`` of choices, by name.
 
     Raises:
@@ -63,7 +65,19 @@ def ask_to_narrow(folder: Path, study: Study, texts: Mapping[str, str]) -> list[
     narrowed(study.space, list(requests))
     for request in requests:
         write_request(folder, request)
-    return [f"Asked to search {request.name} only there from the next proposal on." for request in requests]
+    return requests
+
+
+def asked_words(request: Enqueue | Stop | Narrow) -> str:
+    """What was asked, in a sentence."""
+    match request:
+        case Enqueue(recipe=recipe):
+            size, rate = recipe.global_batch_size, recipe.learning_rate
+            return f"Asked for batch size {size} at learning rate {rate:g}: the next trial."
+        case Stop(trial=number):
+            return f"Asked trial {number} to stop at its next measurement."
+        case Narrow(name=name):
+            return f"Asked to search {name} only there from the next proposal on."
 
 
 def _recipe(study: Study, trials: Sequence[Trial], texts: Mapping[str, str]) -> Recipe:

@@ -1,16 +1,19 @@
 """Commands that steer a study, also while it runs in another process: enqueue, stop, narrow."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.commands.options import DirectoryArgument
+from largebatch.studies.commands.options import DirectoryArgument, JsonOption
 
 if TYPE_CHECKING:
     from largebatch.spaces.trial import Trial
     from largebatch.studies.record.directory import StudyDirectory
+    from largebatch.studies.record.requests import Enqueue, Narrow, Stop
     from largebatch.studies.study import Study
 
 app = typer.Typer()
@@ -20,34 +23,39 @@ app = typer.Typer()
 def enqueue(
     directory: DirectoryArgument,
     values: Annotated[list[str], typer.Argument(help="NAME=VALUE of a recipe; the rest as in the best trial so far.")],
+    as_json: JsonOption = False,
 ) -> None:
     """Put a recipe into a study, running or not: it is trained before anything that the searcher proposes."""
     from largebatch.studies.asking import ask_for_recipe
 
     existing, study, trials = _read(directory)
-    print(ask_for_recipe(existing.requests, study, trials, dict(map(_pair, values))))
+    _tell([ask_for_recipe(existing.requests, study, trials, dict(map(_pair, values)))], as_json=as_json)
 
 
 @app.command(epilog="Example: largebatch stop runs/quickstart 17")
-def stop(directory: DirectoryArgument, trial: Annotated[int, typer.Argument(help="The trial's number.")]) -> None:
+def stop(
+    directory: DirectoryArgument,
+    trial: Annotated[int, typer.Argument(help="The trial's number.")],
+    as_json: JsonOption = False,
+) -> None:
     """End a running trial at its next measurement; what it measured stays."""
     from largebatch.studies.asking import ask_to_stop
 
     existing, _, trials = _read(directory)
-    print(ask_to_stop(existing.requests, trials, trial))
+    _tell([ask_to_stop(existing.requests, trials, trial)], as_json=as_json)
 
 
 @app.command(epilog="Example: largebatch narrow runs/quickstart learning_rate=0.01:1")
 def narrow(
     directory: DirectoryArgument,
     values: Annotated[list[str], typer.Argument(help="NAME=LOW:HIGH of a range, or NAME=A,B,.. of choices.")],
+    as_json: JsonOption = False,
 ) -> None:
     """Search only there from now on, within the study's own space; a later one for the same name replaces it."""
     from largebatch.studies.asking import ask_to_narrow
 
     existing, study, _ = _read(directory)
-    for sentence in ask_to_narrow(existing.requests, study, dict(map(_pair, values))):
-        print(sentence)
+    _tell(ask_to_narrow(existing.requests, study, dict(map(_pair, values))), as_json=as_json)
 
 
 def _read(directory: Path) -> tuple["StudyDirectory", "Study", list["Trial"]]:
@@ -57,6 +65,17 @@ def _read(directory: Path) -> tuple["StudyDirectory", "Study", list["Trial"]]:
     existing = StudyDirectory.existing(directory)
     study = existing.study()
     return existing, study, Ledger(existing.ledger, study.name, create=False).trials()
+
+
+def _tell(requests: Sequence["Enqueue | Stop | Narrow"], *, as_json: bool) -> None:
+    """What was asked; as JSON in the words in which `show --json` tells it later."""
+    from largebatch.studies.asking import asked_words
+
+    if as_json:
+        print(json.dumps({"requests": [request.model_dump(mode="json") for request in requests]}, indent=1))
+        return
+    for request in requests:
+        print(asked_words(request))
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -5,9 +5,9 @@ from typing import Any
 
 from dash import Dash, Input, Output, State, no_update
 
-from largebatch.spaces.domain import Range
+from largebatch.spaces.domain import Domain, Range
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.asking import ask_for_recipe, ask_to_narrow, ask_to_stop
+from largebatch.studies.asking import ask_for_recipe, ask_to_narrow, ask_to_stop, asked_words
 from largebatch.studies.dashboard.guard import may_control
 from largebatch.studies.dashboard.pages.picked import clicked
 from largebatch.studies.dashboard.reading.library import Library
@@ -72,7 +72,7 @@ def _add_enqueue(app: Dash, asked: Asked) -> None:
             assert study is not None
             if not named:
                 raise UserMistake("click a point of the plot, or write a batch size or a learning rate")
-            return ask_for_recipe(live.directory.requests, study, live.snapshot.trials, named)
+            return asked_words(ask_for_recipe(live.directory.requests, study, live.snapshot.trials, named))
 
         return asked(given, place, act)
 
@@ -88,7 +88,7 @@ def _add_stop(app: Dash, asked: Asked) -> None:
             return no_update
 
         def act(live: LiveStudy) -> str:
-            return ask_to_stop(live.directory.requests, live.snapshot.trials, int(number))
+            return asked_words(ask_to_stop(live.directory.requests, live.snapshot.trials, int(number)))
 
         return asked(given, place, act)
 
@@ -106,19 +106,14 @@ def _add_narrow(app: Dash, library: Library, asked: Asked) -> None:
         box = (selected or {}).get("range") or {}
         if live is None or live.snapshot.study is None or not box:
             return no_update, no_update
-        ranges = {}
-        for name, ends in ((x, box.get("x")), (y, box.get("y"))):
-            domain = live.snapshot.study.space.root.get(name)
-            if isinstance(domain, Range) and isinstance(ends, list):
-                low, high = max(min(ends), domain.low), min(max(ends), domain.high)
-                if low < high:
-                    ranges[name] = f"{low:.6g}:{high:.6g}"
+        found = {
+            name: _within(live.snapshot.study.space.root.get(name), box.get(axis))
+            for name, axis in ((x, "x"), (y, "y"))
+        }
+        ranges = {name: text for name, text in found.items() if text}
         if not ranges:
             return None, "The box does not touch the searched ranges."
-        told = [
-            f"{name.replace('_', ' ')} {' to '.join(format_number(float(end)) for end in text.split(':'))}"
-            for name, text in ranges.items()
-        ]
+        told = [f"{name.replace('_', ' ')} {_in_words(text)}" for name, text in ranges.items()]
         return ranges, f"Marked: {', '.join(told)}."
 
     @app.callback(
@@ -134,7 +129,25 @@ def _add_narrow(app: Dash, library: Library, asked: Asked) -> None:
             study = live.snapshot.study
             assert study is not None
             if not ranges:
-                raise UserMistake("choose `A drag: marks a range to narrow to`, and draw a box in the plot")
-            return " ".join(ask_to_narrow(live.directory.requests, study, ranges))
+                raise UserMistake("choose that a drag marks a range to narrow to, and draw a box in the plot")
+            return " ".join(map(asked_words, ask_to_narrow(live.directory.requests, study, ranges)))
 
         return asked(given, place, act)
+
+
+def _within(domain: Domain | None, ends: object) -> str | None:
+    """The part of a domain between the ends of a box, as `largebatch narrow` takes it; None where there is none."""
+    if not isinstance(ends, list) or not all(isinstance(end, int | float) for end in ends):
+        return None
+    low, high = min(ends), max(ends)
+    if isinstance(domain, Range):
+        low, high = max(low, domain.low), min(high, domain.high)
+        return f"{low:.6g}:{high:.6g}" if low < high else None
+    kept = [one for one in domain.choices if isinstance(one, int | float) and low <= one <= high] if domain else []
+    return ",".join(map(str, kept)) or None
+
+
+def _in_words(text: str) -> str:
+    """``0.1:0.5`` as ``0.1 to 0.5``, ``32,64`` as ``32, 64``."""
+    separator, words = (":", " to ") if ":" in text else (",", ", ")
+    return words.join(format_number(float(end)) for end in text.split(separator))

@@ -1,12 +1,14 @@
-"""Control: a click becomes a trial of a running study; nothing happens without the token, or from another host."""
+"""Control: a click and a drag steer a running study; nothing happens without the token, or from another host."""
 
 import json
 import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,6 +16,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
+from largebatch.spaces.trial import Trial
 from largebatch.studies.dashboard.control import REFUSED
 from largebatch.studies.dashboard.guard import is_own_host, may_control
 from largebatch.studies.record.ledger import Ledger
@@ -41,12 +44,10 @@ class EndedError(Exception):
     """Ends the study of the test."""
 
 
-def test_a_click_becomes_a_trial_and_a_new_trial_appears_without_a_reload(
-    serve: Any, page: Page, tmp_path: Path
-) -> None:
-    """The study runs in this process meanwhile."""
-    out, over = tmp_path / "small", threading.Event()
-    begun = threading.Event()
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Path]:
+    """A study that trains in this process for the length of a test."""
+    out, begun, over = tmp_path / "small", threading.Event(), threading.Event()
 
     def watch(coordinator: Any) -> Any:
         measure = coordinator.measure
@@ -68,29 +69,71 @@ def test_a_click_becomes_a_trial_and_a_new_trial_appears_without_a_reload(
     thread.start()
     try:
         assert begun.wait(120)
-        page.goto(f"{serve(out, TOKEN)}/landscape?token={TOKEN.replace(' ', '+')}")
-        page.wait_for_function("!location.search.includes('token')")
-        page.wait_for_function(DRAWN)
-        count = "document.querySelector('.js-plotly-plot').data.reduce((n, t) => n + (t.customdata || []).length, 0)"
-        page.wait_for_function(f"{count} > 0")
-        before = page.evaluate(count)
-        page.wait_for_function(f"before => {count} > before", arg=before)  # live, without a reload
-        box = page.locator(".nsewdrag").first.bounding_box()
-        assert box is not None
-        page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.12 * box["height"])
-        page.wait_for_function("document.querySelector('#wanted-rate').value !== ''")
-        rate, size = float(page.input_value("#wanted-rate")), int(page.input_value("#wanted-batch"))
-        assert size in (32, 64, 128)
-        page.click("#enqueue")
-        page.wait_for_function("document.querySelector('#enqueued').innerText.startsWith('Asked')")
-        page.goto(page.url.split("/landscape")[0] + "/trials?find=asked+for+by")
-        page.wait_for_selector("tbody tr")
+        yield out
     finally:
         over.set()
         thread.join()
-    asked = [one for one in Ledger(out / "ledger.log", "small", create=False).trials() if "asked for" in one.why]
-    assert [trial.recipe.global_batch_size for trial in asked] == [size]
-    assert asked[0].recipe.learning_rate == pytest.approx(rate)
+
+
+def trials_of(out: Path) -> list[Trial]:
+    return Ledger(out / "ledger.log", "small", create=False).trials()
+
+
+def test_a_running_study_is_watched_and_steered_by_the_mouse(serve: Any, page: Page, running: Path) -> None:
+    """A new trial appears without a reload; a click becomes a trial; after a drag, trials lie in the box alone."""
+    page.goto(f"{serve(running, TOKEN)}/landscape?drag=select&token={TOKEN.replace(' ', '+')}")
+    page.wait_for_function("!location.search.includes('token')")
+    page.wait_for_function(DRAWN)
+    count = "document.querySelector('.js-plotly-plot').data.reduce((n, t) => n + (t.customdata || []).length, 0)"
+    page.wait_for_function(f"{count} > 0")
+    before = page.evaluate(count)
+    page.wait_for_function(f"before => {count} > before", arg=before)
+    box = page.locator(".nsewdrag").first.bounding_box()
+    assert box is not None
+    left, top, width, height = box["x"], box["y"], box["width"], box["height"]
+
+    page.mouse.click(left + 0.5 * width, top + 0.12 * height)
+    page.wait_for_function("document.querySelector('#wanted-rate').value !== ''")
+    rate, size = float(page.input_value("#wanted-rate")), int(page.input_value("#wanted-batch"))
+    assert size == 64
+    page.click("#enqueue")
+    page.wait_for_function("document.querySelector('#enqueued').innerText.startsWith('Asked')")
+    wait_until(lambda: any("asked for" in one.why for one in trials_of(running)))
+    (asked,) = (one for one in trials_of(running) if "asked for" in one.why)
+    assert asked.recipe.global_batch_size == size
+    assert asked.recipe.learning_rate == pytest.approx(rate)
+
+    page.mouse.move(left + 0.3 * width, top + 0.3 * height)
+    page.mouse.down()
+    page.mouse.move(left + 0.6 * width, top + 0.5 * height, steps=5)
+    page.mouse.move(left + 0.9 * width, top + 0.6 * height, steps=5)
+    page.mouse.up()
+    page.wait_for_function("document.querySelector('#marked').innerText.includes('learning rate')")
+    page.click("#narrow")
+    page.wait_for_function("document.querySelector('#narrowed').innerText.includes('learning_rate')")
+    narrow = {one["name"]: one["domain"] for one in recorded(running) if one["kind"] == "narrow"}
+    assert narrow["global_batch_size"]["choices"] == [64, 128]
+    low, high = narrow["learning_rate"]["low"], narrow["learning_rate"]["high"]
+    assert 0.1 < low < high < 1
+    known = len(trials_of(running)) + 1  # one may have been proposed meanwhile
+    wait_until(lambda: len(trials_of(running)) >= known + 4)
+    for trial in trials_of(running)[known:]:
+        assert trial.recipe.global_batch_size in (64, 128)
+        assert low <= trial.recipe.learning_rate <= high
+
+
+def recorded(out: Path) -> list[dict[str, Any]]:
+    """What the coordinator took, once it took two ranges."""
+    ledger = Ledger(out / "ledger.log", "small", create=False)
+    wait_until(lambda: sum(one["kind"] == "narrow" for one in ledger.requests().values()) == 2)
+    return [dict(one) for one in ledger.requests().values()]
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("given", [None, "", "wrong", TOKEN + "x"])

@@ -43,7 +43,8 @@ def test_steering_a_running_study(tmp_path: Path, study_text: str) -> None:
                 time.sleep(0.2)
             own = ("learning_rate=0.5", "global_batch_size=64")
             assert command("enqueue", out, *own).returncode == 0
-            assert command("narrow", out, "global_batch_size=128").returncode == 0
+            narrow = command("narrow", out, "global_batch_size=128", "--json")
+            assert json.loads(narrow.stdout)["requests"][0]["domain"] == {"choices": [128], "when": None}
             assert command("stop", out, 0).returncode == 0
             while not any(trial.number > 1 and trial.running for trial in trials(out)):
                 assert process.poll() is None
@@ -63,6 +64,8 @@ def test_steering_a_running_study(tmp_path: Path, study_text: str) -> None:
     assert third.recipe.global_batch_size == 128
     shown = json.loads(command("show", out, "--json").stdout)
     assert [request["kind"] for request in shown["requests"]] == ["enqueue", "narrow", "stop"]
+    (asked,) = json.loads(narrow.stdout)["requests"]
+    assert asked.items() <= shown["requests"][1].items()
     one = command("show", out, "--trial", 1).stdout
     assert "asked for by" in one
     assert "0.5" in one

@@ -36,7 +36,8 @@ def trial_figure(curve: Mapping[str, Series], target: Target) -> Figure | None:
             colour = _COLOURS[sum(bool(trace.get("marker")) for trace in data) % len(_COLOURS)]
             data += _lines(curve, name, panel, colour)
         is_log = title.startswith("noise") or (title in ("loss", "learning rate") and _spans(values))
-        axis = log_axis(values, safe(title)) if is_log else {"title": {"text": safe(title)}, "automargin": True}
+        from_zero = {"rangemode": "tozero"} if title == "learning rate" else {}
+        axis = log_axis(values, safe(title)) if is_log else {"title": {"text": safe(title)}, **from_zero}
         top = 1 - index * share
         place = {"domain": [max(0.0, top - share + _GAP), top], "automargin": True}
         layout[f"yaxis{panel[1:]}"] = axis | place

@@ -26,6 +26,10 @@ def _others(scene: Scene) -> dict[str, str]:
     }
 
 
+def _largest(scene: Scene, others: Mapping[str, str]) -> str:
+    return max(others, key=lambda key: len(scene.library.studies[key].snapshot.trials))
+
+
 def _layout(scene: Scene, query: Mapping[str, str]) -> list[Any]:
     assert scene.live is not None
     others = _others(scene)
@@ -35,7 +39,7 @@ def _layout(scene: Scene, query: Mapping[str, str]) -> list[Any]:
         return [*head, parts.note(told)]
     return [
         *head,
-        parts.controls(parts.select("with", "With", others, query, next(iter(others)))),
+        parts.controls(parts.select("with", "With", others, query, _largest(scene, others))),
         parts.words("summary"),
         parts.plot("best", "The best found against what was spent", "Lower and further left is better."),
         parts.plot("laws", "Steps to target against batch size"),

@@ -38,39 +38,41 @@ def _layout(scene: Scene, query: Mapping[str, str]) -> list[Any]:
             *filter_controls(study, query),
             parts.select("drag", "A drag", _DRAGS, query, "zoom") if scene.can_control else None,
         ),
+        _steering() if scene.can_control else None,
         parts.words("few"),
         parts.plot("landscape", "What trials took to the target", "The darker, the fewer; open: not reached."),
-        _steering() if scene.can_control else None,
     ]
 
 
 def _steering() -> Any:
-    """The form that a click on the plane fills, and the ranges that a drag marks."""
+    """The form that a click on the plane fills, and the ranges that a drag marks; above the plot, seen with it."""
     return html.Section(
         [
-            html.H2("Steer the study"),
             html.P(
-                "Click anywhere in the plot, or write: what is not named is as in the best trial.", className="note"
+                "Steer the study: click anywhere in the plot, or write; what is not named is as in the best trial.",
+                className="note",
             ),
             html.Div(
                 [
                     html.Label([html.Span("Batch size"), dcc.Input(id="wanted-batch", type="number", min=1, step=1)]),
                     html.Label([html.Span("Learning rate"), dcc.Input(id="wanted-rate", type="number", step="any")]),
                     html.Button("Train it next", id="enqueue", className="act"),
+                    html.P(id="enqueued", role="status"),
                 ],
                 className="controls",
             ),
-            html.P(id="enqueued", role="status"),
             html.Div(
                 [
-                    html.Span("Nothing is marked.", id="marked"),
                     html.Button("Search only there", id="narrow", className="act"),
+                    html.Span("Nothing is marked: choose what a drag does, and draw a box.", id="marked"),
+                    html.P(id="narrowed", role="status"),
                 ],
                 className="controls",
             ),
             dcc.Store(id="ranges"),
-            html.P(id="narrowed", role="status"),
-        ]
+        ],
+        className="steering",
+        **parts.aria(label="Steer the study"),
     )
 
 

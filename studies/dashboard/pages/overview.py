@@ -81,11 +81,13 @@ def _latest(snapshot: Snapshot, study: Study) -> Any:
         return html.P("No trial has been recorded yet.")
     last = list(snapshot.trials[-NUM_LAST:])[::-1]
     names = told_names(study, last)
-    columns = ["trial", "batch", "learning rate", "examples", "steps to target", "outcome", "recipe", "why"]
+    columns = ["trial", "batch", "learning rate", "examples", "steps to target", "outcome"]
+    columns += ["recipe", "why"] if names else ["why"]
     return parts.table(columns, [_row(snapshot.key, trial, names) for trial in last], words_from=5)
 
 
 def _row(key: str, trial: Trial, names: list[str]) -> list[Any]:
+    """The recipe is told only where more varies than batch size and learning rate."""
     return [
         dcc.Link(str(trial.number), href=address("trial", key, {"trial": trial.number})),
         str(trial.recipe.global_batch_size),
@@ -93,14 +95,17 @@ def _row(key: str, trial: Trial, names: list[str]) -> list[Any]:
         f"{trial.examples:,}",
         format_number(trial.steps_to_target),
         outcome_words(trial),
-        recipe_words(trial.recipe, names),
+        *([recipe_words(trial.recipe, names)] if names else []),
         html.Span(trial.why, className="long clamped", title=trial.why),
     ]
 
 
 def _asked(snapshot: Snapshot) -> Any:
     if not snapshot.requests:
-        return html.P("Nothing yet. `largebatch enqueue`, `stop` and `narrow` steer a study, as does --control.")
+        ways = [html.Code(name) for name in ("largebatch enqueue", "stop", "narrow", "largebatch dashboard --control")]
+        return html.P(
+            ["Nothing yet. ", ways[0], ", ", ways[1], " and ", ways[2], " steer a study, as does ", ways[3], "."]
+        )
     rows = [[one.get("at"), one.get("by"), one.get("kind"), one.get("became")] for one in snapshot.requests[::-1]]
     return parts.table(["when", "who", "what", "became"], [[str(cell) for cell in row] for row in rows[:20]])
 
@@ -127,8 +132,9 @@ def _study_row(live: LiveStudy) -> list[Any]:
     limit = f" of {study.budget.trials:,}" if study.budget.trials else ""
     best = answer_sentence(plan) if plan is not None else "no plan yet"
     return [
-        link, snapshot.state, study.task, study.search.name, f"{len(snapshot.trials):,}{limit}",
-        f"{sum(trial.reached for trial in snapshot.trials):,}", html.Span(snapshot.problem or best, className="long"),
+        link, html.Span(snapshot.state, className="short"), study.task, study.search.name,
+        f"{len(snapshot.trials):,}{limit}", f"{sum(trial.reached for trial in snapshot.trials):,}",
+        html.Span(snapshot.problem or best, className="long"),
     ]  # fmt: skip
 
 

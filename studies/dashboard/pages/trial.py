@@ -29,7 +29,7 @@ def _layout(scene: Scene, query: Mapping[str, str]) -> list[Any]:
             [html.Button("Stop this trial", id="stop", className="act"), html.P(id="stopped", role="status")],
             className="controls",
         )
-        if scene.can_control
+        if scene.can_control and trial.ending is None
         else None,
         parts.plot("trial", "How it trained"),
         html.Section([html.H2("The recipe"), parts.words("recipe")]),

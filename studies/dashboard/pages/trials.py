@@ -62,7 +62,8 @@ def _show(live: LiveStudy, scene: Scene, choices: Mapping[str, Any]) -> Shown:
     first = _first(choices.get("from"), len(trials))
     rows = [_row(snapshot.key, trial, names) for trial in trials[first : first + ROWS]]
     head = [_heading(snapshot.key, choices, name, title, sort) for name, (title, _) in _COLUMNS.items()]
-    table = parts.table([*head, "recipe", "outcome", "why it was proposed"], rows, words_from=len(head))
+    words = ["recipe"] if names else []
+    table = parts.table([*head, *words, "outcome", "why it was proposed"], rows, words_from=len(head))
     shown = [_pages(snapshot.key, choices, first, len(trials)), table]
     return Shown(words={"problem": problem(snapshot), "table": shown})
 
@@ -97,7 +98,7 @@ def _row(key: str, trial: Trial, names: Sequence[str]) -> list[Any]:
         format_number(trial.examples_to_target),
         f"{trial.examples:,}",
         format_number(ending.seconds) if ending is not None else "–",
-        recipe_words(trial.recipe, names),
+        *([recipe_words(trial.recipe, names)] if names else []),
         *(html.Span(text, className="long clamped" if text else "", title=text) for text in (told, trial.why)),
     ]
 
