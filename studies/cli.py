@@ -9,9 +9,9 @@ from typing import NoReturn
 import typer
 
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.commands import answers, benchmark, dashboard, own, prepare, steering, trainings
+from largebatch.studies.commands import answers, benchmark, cluster, dashboard, own, prepare, steering, trainings
 
-NOT_BUILT = ("export", "import", "history", "cluster", "doctor")
+NOT_BUILT = ("export", "import", "history", "doctor")
 """Commands of the design that this version refuses by name."""
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.add_typer(answers.app)
 app.add_typer(steering.app)
 app.add_typer(dashboard.app)
 app.add_typer(prepare.app)
+app.add_typer(cluster.app)
 
 
 def main() -> NoReturn:

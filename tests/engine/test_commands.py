@@ -44,10 +44,8 @@ def trials(out: Path) -> list[Trial]:
         (["benchmark", "digits", "--study", "nowhere"], "nowhere holds no study"),
         (["fit", "nothing.csv"], "nothing.csv cannot be read: No such file"),
         (["fit", "nothing.csv", "--predict", "0,1"], "--predict must be whole numbers from 1 on"),
-        (
-            ["cluster", "slurm"],
-            "`cluster` is not built yet; built: benchmark, check, dashboard, enqueue, fit, list, narrow, new, plan, ",
-        ),
+        (["cluster", "slurm"], "give either a command after `--`, or --hold to keep the nodes"),
+        (["cluster", "slurm", "--nodes", "0", "--hold"], "--nodes: Input should be greater than or equal to 1"),
         (["prepare", "gw", "--out", "x", "--part", "3/2"], "--part must say which part of how many, as in 1/8"),
         (["prepare", "gw", "--out", "x", "--surrogate", "none.h5"], "NRHybSur3dq8: the surrogate's file"),
         (["plan", ".", "--workers", "1,x"], "--workers must be whole numbers from 1 on"),

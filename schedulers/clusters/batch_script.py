@@ -1,0 +1,108 @@
+"""The parts of a batch script that all systems share.
+
+The script is a shell script that a reader can follow: it asks, makes the environment, starts the launcher once on every
+node, passes on the system's warning, and ends with the command's exit code.
+"""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from largebatch.schedulers.clusters.allocation import Allocation
+
+LAUNCHER = "largebatch.schedulers.clusters.launcher"
+REQUEUE_CODE = 75
+"""The exit code of a command that saved itself and would go on in another job (EX_TEMPFAIL of sysexits.h)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What is run, and where: ``folder`` is on a file system that all nodes share; no ``command``: hold the nodes."""
+
+    command: tuple[str, ...]
+    folder: Path
+    working_folder: Path
+    python: str
+
+    @property
+    def log(self) -> Path:
+        """What the job prints."""
+        return self.folder / "log.txt"
+
+    @property
+    def script(self) -> Path:
+        """The batch script."""
+        return self.folder / "job.sh"
+
+    @property
+    def job(self) -> Path:
+        """The number of the job that runs or waits."""
+        return self.folder / "job"
+
+
+def launcher(allocation: Allocation, work: Work, *, nodes: str) -> str:
+    """The command line that is started on every node; ``nodes`` is how many there are, as shell text."""
+    words = ["--folder", str(work.folder)]
+    if allocation.cpus_per_node is not None:
+        words += ["--cpus", str(allocation.cpus_per_node)]
+    if allocation.gpus_per_node:
+        words += ["--gpus", str(allocation.gpus_per_node)]
+    if allocation.interface is not None:
+        words += ["--interface", allocation.interface]
+    if allocation.min_nodes is not None:
+        words += ["--min-nodes", str(allocation.min_nodes)]
+    words += ["--", *work.command] if work.command else ["--hold"]
+    return f"{_program(allocation, work)} node --nodes {nodes} {shlex.join(words)}"
+
+
+def prologue(allocation: Allocation, work: Work) -> list[str]:
+    """What every node does first."""
+    lines = [f"cd {shlex.quote(str(work.working_folder))}"]
+    return [*lines, *(f"{line}" for line in allocation.prologue)]
+
+
+def wait_and_pass_on(allocation: Allocation, work: Work, start: list[str]) -> list[str]:
+    """Run ``start`` (the last line is the program), tell the command of USR1 and TERM, and set ``code``."""
+    folder = shlex.quote(str(work.folder))
+    return [
+        f"folder={folder}",
+        'rm -rf "$folder"/cluster.json "$folder"/exit "$folder"/head',
+        f'leave() {{ {_program(allocation, work)} leave --folder "$folder" & }}',
+        "trap leave USR1 TERM",
+        *start[:-1],
+        f"{start[-1]} &",
+        "nodes=$!",
+        'wait "$nodes"; code=$?',
+        'while kill -0 "$nodes" 2>/dev/null; do wait "$nodes"; code=$?; done  # a signal ends a wait, not the job',
+        'if [ -s "$folder"/exit ]; then code=$(cat "$folder"/exit); fi',
+    ]
+
+
+def warn_before_the_end(allocation: Allocation) -> list[str]:
+    """When the time is over, and USR1 before it, for a system that does neither."""
+    if allocation.time is None:
+        return []
+    early = allocation.time - allocation.warning_seconds
+    return [
+        f"export LARGEBATCH_END_TIME=$(($(date +%s) + {allocation.time}))",
+        f"(trap 'kill %1' EXIT; sleep {early} & wait && kill -USR1 $$) &",
+        "trap 'kill $!' EXIT",
+    ]
+
+
+def clock(seconds: int) -> str:
+    """``H:MM:SS``, with as many hours as it takes."""
+    return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+
+
+def text(lines: list[str]) -> str:
+    """The whole script."""
+    return "\n".join(lines) + "\n"
+
+
+def _program(allocation: Allocation, work: Work) -> str:
+    if allocation.container is None:
+        return f"{shlex.quote(work.python)} -m {LAUNCHER}"
+    gpus = " --nv" if allocation.gpus_per_node else ""
+    folder = shlex.quote(str(work.working_folder))
+    return f"apptainer exec{gpus} --bind {folder} {shlex.quote(allocation.container)} python3 -m {LAUNCHER}"

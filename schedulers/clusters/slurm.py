@@ -1,0 +1,94 @@
+"""Slurm: the batch script, and how it is submitted, watched and cancelled. Run with Slurm 22.05."""
+
+import shlex
+
+from largebatch.schedulers.clusters.allocation import Allocation
+from largebatch.schedulers.clusters.batch_script import (
+    REQUEUE_CODE,
+    Work,
+    clock,
+    launcher,
+    prologue,
+    text,
+    wait_and_pass_on,
+)
+
+NAME = "slurm"
+IN_JOB = "SLURM_JOB_ID"
+
+
+def script(allocation: Allocation, work: Work) -> str:
+    """The batch script."""
+    asked = [f"--job-name={allocation.name}", f"--output={shlex.quote(str(work.log))}", "--open-mode=append"]
+    asked += [f"--nodes={allocation.nodes}", "--ntasks-per-node=1", "--no-kill", "--requeue"]
+    asked += ["--exclusive"] if allocation.cpus_per_node is None else [f"--cpus-per-task={allocation.cpus_per_node}"]
+    asked += [f"--gpus-per-node={allocation.gpus_per_node}"] if allocation.gpus_per_node else []
+    asked += [f"--time={clock(allocation.time)}"] if allocation.time is not None else []
+    asked += [f"--partition={allocation.queue}"] if allocation.queue is not None else []
+    asked += [f"--account={allocation.account}"] if allocation.account is not None else []
+    asked += [f"--signal=B:USR1@{allocation.warning_seconds}", *allocation.directives]
+    cpus = "" if allocation.cpus_per_node is None else f" --cpus-per-task={allocation.cpus_per_node}"
+    gpus = f" --gpus-per-node={allocation.gpus_per_node}" if allocation.gpus_per_node else ""
+    srun = f"srun --nodes=$SLURM_JOB_NUM_NODES --ntasks-per-node=1{cpus}{gpus} --no-kill --kill-on-bad-exit=0 --wait=0"
+    lines = [
+        "#!/bin/bash",
+        *(f"#SBATCH {one}" for one in asked),
+        *prologue(allocation, work),
+        *_end_time(allocation),
+        "export LARGEBATCH_RESTARTS=${SLURM_RESTART_COUNT:-0}",
+        *wait_and_pass_on(
+            allocation, work, [f"{srun} \\", f"  {launcher(allocation, work, nodes='$SLURM_JOB_NUM_NODES')}"]
+        ),
+        f'if [ "$code" = {REQUEUE_CODE} ] && [ "$LARGEBATCH_RESTARTS" -lt {allocation.requeues} ] &&',
+        '  [ "$(timeout 60 squeue --noheader --jobs="$SLURM_JOB_ID" --format=%T)" = RUNNING ]; then  # not cancelled',
+        '  echo "largebatch: saved; back into the queue"',
+        '  timeout 60 scontrol requeue "$SLURM_JOB_ID" && sleep 60  # Slurm ends this script',
+        "fi",
+        'exit "$code"',
+    ]
+    return text(lines)
+
+
+def submit_command(work: Work) -> list[str]:
+    """The command that submits the script."""
+    return ["sbatch", "--parsable", str(work.script)]
+
+
+def job_of(output: str) -> str:
+    """The job's number in what ``submit_command`` printed."""
+    return output.strip().splitlines()[-1].split(";")[0]
+
+
+def status_command(job: str) -> list[str]:
+    """The command that prints the job's state and nothing else; nothing, or an error, once it is gone."""
+    return ["squeue", "--noheader", f"--jobs={job}", "--format=%T"]
+
+
+def state_of(output: str) -> str:
+    """The state in what ``status_command`` printed."""
+    return output.strip()
+
+
+def cancel_command(job: str) -> list[str]:
+    """The command that ends the job."""
+    return ["scancel", job]
+
+
+def inside_command(job: str, head: str, folder: str, command: list[str]) -> list[str]:
+    """The command that runs another one on the job's node ``head``, from a login node."""
+    step = ["srun", f"--jobid={job}", "--overlap", "--nodes=1", "--ntasks=1", "--mem=0", f"--nodelist={head}"]
+    return [*step, "--disable-status", "--unbuffered", f"--chdir={folder}", *command]
+
+
+def _end_time(allocation: Allocation) -> list[str]:
+    """Slurm knows it since 22.05 from ``squeue`` and puts it into the environment from 23.02 on."""
+    limit = [] if allocation.time is None else [f'[ -n "$end" ] || end=$(($(date +%s) + {allocation.time}))']
+    return [
+        "end=${SLURM_JOB_END_TIME:-}",
+        'if [ -z "$end" ]; then',
+        '  end=$(SLURM_TIME_FORMAT=standard timeout 60 squeue --noheader --jobs="$SLURM_JOB_ID" --format=%e)',
+        '  end=$([ -n "$end" ] && date --date="$end" +%s 2>/dev/null)  # "N/A" without a limit',
+        "fi",
+        *limit,
+        '[ -z "$end" ] || export LARGEBATCH_END_TIME=$end',
+    ]

@@ -1,0 +1,1 @@
+"""Jobs on a cluster: what a site asks for, submitting, watching, joining."""

@@ -1,0 +1,140 @@
+"""``cluster``: jobs of Slurm, PBS and LSF that bring Ray up on their nodes and run a command."""
+
+import getpass
+import json
+import shlex
+import socket
+from typing import Annotated, Any
+
+import typer
+
+from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.commands.options import JsonOption
+
+app = typer.Typer()
+cluster = typer.Typer(no_args_is_help=True, help="Submit a job that starts Ray on its nodes and runs a command there.")
+app.add_typer(cluster, name="cluster")
+
+CommandArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="-- COMMAND", help="What runs once all nodes have joined.")
+]
+NodesOption = Annotated[int | None, typer.Option(help="Nodes; 1 by default.")]
+GpusOption = Annotated[int | None, typer.Option(help="GPUs of each node.")]
+CpusOption = Annotated[int | None, typer.Option(help="CPUs of each node; whole nodes if not given.")]
+TimeOption = Annotated[str | None, typer.Option(help="H:MM:SS, or D-HH:MM:SS; the queue's limit if not given.")]
+QueueOption = Annotated[str | None, typer.Option("--partition", "--queue", help="Where the job waits.")]
+AccountOption = Annotated[str | None, typer.Option(help="Who pays.")]
+PrologueOption = Annotated[
+    list[str] | None, typer.Option(help="A line of shell before Ray starts, as in 'module load cuda'; may be repeated.")
+]
+DirectiveOption = Annotated[
+    list[str] | None, typer.Option(help="A request in the batch system's own words, as in --mem=0; may be repeated.")
+]
+InterfaceOption = Annotated[str | None, typer.Option(help="The network that nodes talk over, as in ib0.")]
+ContainerOption = Annotated[str | None, typer.Option(help="An Apptainer image that holds Python and largebatch.")]
+SiteOption = Annotated[str | None, typer.Option(help="Defaults from ~/.config/largebatch/sites/NAME.yaml.")]
+MinNodesOption = Annotated[int | None, typer.Option(help="Start with so many if the others do not come up.")]
+HoldOption = Annotated[bool, typer.Option("--hold", help="No command: keep the nodes for `--address auto`.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the script; submit nothing.")]
+
+
+def _submits(system: str, example: str) -> None:
+    def submit(
+        command: CommandArgument = None,
+        nodes: NodesOption = None,
+        gpus_per_node: GpusOption = None,
+        cpus_per_node: CpusOption = None,
+        time: TimeOption = None,
+        queue: QueueOption = None,
+        account: AccountOption = None,
+        prologue: PrologueOption = None,
+        directive: DirectiveOption = None,
+        interface: InterfaceOption = None,
+        container: ContainerOption = None,
+        min_nodes: MinNodesOption = None,
+        site: SiteOption = None,
+        hold: HoldOption = False,
+        dry_run: DryRunOption = False,
+    ) -> None:
+        given = {
+            "nodes": nodes, "gpus_per_node": gpus_per_node, "cpus_per_node": cpus_per_node, "time": time,
+            "queue": queue, "account": account, "prologue": prologue, "directives": directive, "interface": interface,
+            "container": container, "min_nodes": min_nodes,
+        }  # fmt: skip
+        asked = {name: value for name, value in given.items() if value not in (None, [])}
+        _submit(system, asked, command or [], site, hold=hold, dry_run=dry_run)
+
+    submit.__doc__ = f"Submit to {_NAMES[system]}."
+    cluster.command(system, epilog=f"Example: largebatch cluster {system} {example}")(submit)
+
+
+_NAMES = {"slurm": "Slurm", "pbs": "PBS Pro or OpenPBS", "lsf": "LSF"}
+_submits("slurm", "--nodes 2 --cpus-per-node 16 --time 4:00:00 -- largebatch run mystudy.yaml --address auto")
+_submits("pbs", "--nodes 2 --gpus-per-node 4 --time 4:00:00 -- largebatch run mystudy.yaml --address auto")
+_submits("lsf", "--nodes 2 --gpus-per-node 4 --time 4:00:00 -- largebatch run mystudy.yaml --address auto")
+
+
+def _submit(
+    system: str, given: dict[str, Any], command: list[str], site: str | None, *, hold: bool, dry_run: bool
+) -> None:
+    from largebatch.studies.clusters.jobs import SYSTEMS, new_work, submit
+    from largebatch.studies.clusters.site import allocation
+
+    if hold == bool(command):
+        raise UserMistake("give either a command after `--`, or --hold to keep the nodes for `--address auto`")
+    asked = allocation(given, site)
+    work = new_work(asked, command)
+    if dry_run:
+        print(SYSTEMS[system].script(asked, work), end="")
+        return
+    job = submit(system, asked, work)
+    host, port = socket.gethostname(), 8050
+    print(f"Job {job.job}")
+    print(f"Log: {work.log}")
+    if hold:
+        print("Use it: largebatch run STUDY --address auto")
+    print(f"Dashboard: largebatch dashboard runs --port {port}   (here)")
+    print(f"Tunnel:    ssh -N -L {port}:127.0.0.1:{port} {getpass.getuser()}@{host}   (on your own machine)")
+
+
+@cluster.command(epilog="Example: largebatch cluster status")
+def status(as_json: JsonOption = False) -> None:
+    """Show the jobs that were submitted from this folder."""
+    from largebatch.studies.clusters.jobs import submitted_jobs
+
+    rows = []
+    for job in submitted_jobs():
+        up = job.cluster
+        rows.append(
+            {
+                "job": job.job,
+                "system": job.system,
+                "state": job.state(),
+                "log": str(job.folder / "log.txt"),
+                "head": up.head if up else None,
+                "nodes": list(up.nodes) if up else [],
+            }
+        )
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        ray = f"Ray on {', '.join(row['nodes'])}" if row["nodes"] else "no Ray"
+        print(f"{row['job']}  {row['system']}  {row['state']}  {ray}  {row['log']}")
+    if not rows:
+        print("No job was submitted from this folder.")
+
+
+@cluster.command(epilog="Example: largebatch cluster stop 4711")
+def stop(
+    job: Annotated[str | None, typer.Argument(help="The job; the only one that runs if not given.")] = None,
+) -> None:
+    """End a job; a study in it saves itself and is not put back into the queue."""
+    from largebatch.studies.clusters.jobs import cancel, submitted_jobs
+
+    running = [one for one in submitted_jobs() if job in (None, one.job) and one.state() != "ended"]
+    if len(running) != 1:
+        there = shlex.join(one.job for one in running) or "none"
+        raise UserMistake(f"name one job of this folder that runs: {there}; `largebatch cluster status` lists them")
+    cancel(running[0])
+    print(f"Job {running[0].job} is told to end.")
