@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dash import ALL, MATCH, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
+from flask import Response
 
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.dashboard import parts
@@ -14,6 +15,7 @@ from largebatch.studies.dashboard.pages.picked import picked_trial
 from largebatch.studies.dashboard.reading.library import Library
 from largebatch.studies.dashboard.view import View, address, parse_address
 from largebatch.studies.report.axes import finite
+from largebatch.studies.report.drawing import DRAWING
 from largebatch.studies.report.style import STYLE
 
 TICK_MILLISECONDS = 1000
@@ -25,6 +27,7 @@ PAGES = {
 }  # fmt: skip
 _IN_NAVIGATION = [name for name in PAGES if name != "trial"]
 
+_DRAWING = "/drawing.js"
 _INDEX = """<!DOCTYPE html>
 <html lang="en"><head>{%metas%}<title>{%title%}</title><link rel="icon" href="data:,">
 <style>STYLE</style>{%css%}</head>
@@ -40,8 +43,10 @@ def make_app(library: Library, token: str | None) -> Dash:
         update_title="",
         suppress_callback_exceptions=True,
         assets_folder="assets",
+        external_scripts=[_DRAWING],
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
     )
+    app.server.route(_DRAWING)(lambda: Response(DRAWING, mimetype="text/javascript"))
     app.index_string = _INDEX.replace("STYLE", STYLE)
     app.layout = _frame(library)
     _show_pages(app, library, can_control=token is not None)

@@ -3,36 +3,23 @@
 Below each figure it offers what the figure shows as CSV; with the arrow keys one goes from mark to mark.
 """
 
-import json
+from largebatch.studies.report.drawing import DRAWING
 
-from largebatch.studies.report.style import HOUSE
-
-SCRIPT = r"""
-"use strict";
+SCRIPT = (
+    DRAWING
+    + r"""
 (() => {
-  const HOUSE = HOUSE_TEMPLATE;
+  const {words} = largebatch;
   const root = document.documentElement;
   const holders = Array.from(document.querySelectorAll(".plot"));
   const figures = new Map(holders.map(holder =>
     [holder, JSON.parse(document.getElementById(holder.id + "-data").textContent)]));
 
-  // Strings "var(--name)" become the colour that the style sheet gives them now.
-  function resolved(node, colour) {
-    if (typeof node === "string") return node.startsWith("var(--") ? colour(node.slice(4, -1)) : node;
-    if (Array.isArray(node)) return node.map(child => resolved(child, colour));
-    if (node === null || typeof node !== "object") return node;
-    return Object.fromEntries(Object.entries(node).map(([key, child]) => [key, resolved(child, colour)]));
-  }
-
   function draw(holder, width) {
     const figure = figures.get(holder);
-    const style = getComputedStyle(root);
     const narrow = (width || holder.clientWidth) < 560;
-    const touch = matchMedia("(pointer: coarse)").matches;
-    const layout = {...figure.layout, template: HOUSE, autosize: !width, uirevision: "kept",
-      height: figure.layout.height + (narrow ? 70 : 0), dragmode: touch ? false : "zoom"};
+    const layout = {...figure.layout, autosize: !width};
     if (width) layout.width = width;
-    if (narrow) layout.font = {size: 12};
     const data = figure.data.slice();
     const choice = figure.switch && figure.switch[figure.chosen || 0];
     if (choice) {
@@ -40,9 +27,8 @@ SCRIPT = r"""
       layout.xaxis = choice.axis;
       layout.uirevision = choice.name;
     }
-    const colour = name => style.getPropertyValue(name).trim();
-    return Plotly.react(holder, resolved(data, colour), resolved(layout, colour),
-      {responsive: true, displayModeBar: false});
+    const drawn = largebatch.drawn(data, layout, narrow);
+    return Plotly.react(holder, drawn.data, drawn.layout, {responsive: true, displayModeBar: false});
   }
 
   function offerSwitch(holder) {
@@ -67,27 +53,21 @@ SCRIPT = r"""
     holder.before(row);
   }
 
-  // Labels are a part of HTML: lines end in <br>, and what a study wrote is escaped.
-  function words(label) {
-    const text = label.replace(/<br>/g, "; ").replace(/<extra>.*$/, "");
-    return text.replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
-  }
-
   function axisTitle(figure, letter, name) {
     const axis = figure.layout[letter + "axis" + (name || "").slice(1)];
-    return axis && axis.title ? words(axis.title.text) : letter;
+    return axis && axis.title ? axis.title.text : letter;
   }
 
   // One row a mark; a band becomes low and high; cells of a valley are not among what was measured, and left out.
   function table(figure) {
     const choice = figure.switch && figure.switch[figure.chosen || 0];
     const panels = [...new Set(figure.data.map(trace => trace.yaxis || "y"))].sort();
-    const x = choice ? words(choice.axis.title.text) : axisTitle(figure, "x", "");
+    const x = choice ? choice.axis.title.text : axisTitle(figure, "x", "");
     const rows = [["series", "panel", x, "value", "low", "high", "note"]];
     figure.data.forEach((trace, index) => {
       if (trace.type === "heatmap") return;
       const panel = axisTitle(figure, "y", panels.length > 1 ? trace.yaxis : "");
-      const xs = choice && choice.x[index] || trace.x, ys = trace.y, name = words(trace.name || "");
+      const xs = choice && choice.x[index] || trace.x, ys = trace.y, name = trace.name;
       if (trace.fill === "toself") {
         for (let i = 0; i < xs.length / 2; i++)
           rows.push([name, panel, xs[i], "", ys[ys.length - 1 - i], ys[i], ""]);
@@ -98,16 +78,10 @@ SCRIPT = r"""
         if (at === null || ys[i] === null) return;
         const note = Array.isArray(trace.hovertext) ? trace.hovertext[i] : trace.hovertext;
         rows.push([name, panel, at, ys[i], bars ? ys[i] - bars.arrayminus[i] : "", bars ? ys[i] + bars.array[i] : "",
-          words(note || "")]);
+          note]);
       });
     });
     return rows;
-  }
-
-  // A cell that a spreadsheet would take for a formula is text.
-  function cell(value) {
-    const text = typeof value === "string" ? value.replace(/^[=+@-]/, "'$&") : String(value);
-    return /[",\n]/.test(text) ? '"' + text.replace(/"/g, '""') + '"' : text;
   }
 
   function offerTable(holder) {
@@ -117,8 +91,7 @@ SCRIPT = r"""
     link.textContent = "Download the data (CSV)";
     link.download = holder.id + ".csv";
     link.addEventListener("click", () => {
-      const text = table(figures.get(holder)).map(row => row.map(cell).join(",")).join("\r\n") + "\r\n";
-      const url = URL.createObjectURL(new Blob([text], {type: "text/csv"}));
+      const url = URL.createObjectURL(new Blob([largebatch.csv(table(figures.get(holder)))], {type: "text/csv"}));
       link.href = url;
       setTimeout(() => { URL.revokeObjectURL(url); link.href = "#" + holder.id; }, 1000);
     });
@@ -162,4 +135,5 @@ SCRIPT = r"""
   addEventListener("beforeprint", () => { root.classList.add("print"); drawAll(680); });
   addEventListener("afterprint", () => { root.classList.remove("print"); drawAll(); });
 })();
-""".replace("HOUSE_TEMPLATE", json.dumps(HOUSE))
+"""
+)

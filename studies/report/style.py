@@ -30,6 +30,9 @@ HOUSE: dict[str, Any] = {
             "family": "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif",
         },
         "xaxis": _AXIS, "yaxis": _AXIS, "legend": {"bgcolor": "rgba(0,0,0,0)"},
+        "modebar": {
+            "bgcolor": "rgba(0,0,0,0)", "color": "var(--muted)", "activecolor": "var(--accent)", "orientation": "v",
+        },
         "hoverlabel": {
             "bgcolor": "var(--card)", "bordercolor": "var(--muted)", "font": {"color": "var(--ink)"}, "align": "left",
         },
@@ -98,8 +101,10 @@ dd {{ margin: 0; max-width: 46rem; }}
 footer {{ margin-top: 3rem; color: var(--muted); font-size: .88rem; }}
 @media (max-width: 600px) {{
   main {{ padding: 1rem .8rem 3rem; }} h1 {{ font-size: 1.4rem; }} .answer p {{ font-size: 1.05rem; }}
-  th, td {{ padding: .3rem .45rem; }}
+  th, td {{ padding: .3rem .45rem; }} .badge {{ white-space: normal; border-radius: .8em; }}
+  .law {{ padding: .6rem .7rem; font-size: .88rem; }} .law table {{ font-size: .82rem; }}
 }}
+@page {{ margin: 14mm; }}
 @media print {{
   body {{ font-size: 10.5pt; }} main {{ max-width: none; padding: 0; }}
   .switch, .screen {{ display: none !important; }}

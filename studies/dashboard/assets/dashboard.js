@@ -1,27 +1,6 @@
 "use strict";
-// What runs in the browser: figures in the colours of the moment, the address bar, the token, and CSV files.
+// What runs in the browser: figures, the address bar, the token, and CSV files. `largebatch` is the report's own script.
 (() => {
-  const root = document.documentElement;
-
-  // Strings "var(--name)" become the colour that the style sheet gives them now.
-  function resolved(node, colour) {
-    if (typeof node === "string") return node.startsWith("var(--") ? colour(node.slice(4, -1)) : node;
-    if (Array.isArray(node)) return node.map(child => resolved(child, colour));
-    if (node === null || typeof node !== "object") return node;
-    return Object.fromEntries(Object.entries(node).map(([key, child]) => [key, resolved(child, colour)]));
-  }
-
-  function house(narrow) {
-    const axis = {gridcolor: "var(--grid)", linecolor: "var(--muted)", tickcolor: "var(--muted)", showline: true,
-      ticks: "outside", ticklen: 4, zeroline: false, title: {standoff: 8}};
-    return {layout: {paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      font: {color: "var(--ink)", size: narrow ? 12 : 13.5,
-        family: "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"},
-      xaxis: axis, yaxis: axis, legend: {bgcolor: "rgba(0,0,0,0)"},
-      modebar: {bgcolor: "rgba(0,0,0,0)", color: "var(--muted)", activecolor: "var(--accent)", orientation: "v"},
-      hoverlabel: {bgcolor: "var(--card)", bordercolor: "var(--muted)", font: {color: "var(--ink)"}, align: "left"}}};
-  }
-
   // Many points of a trial share one text: it travels once, under the trial's number.
   function withTexts(trace) {
     if (!trace.texts) return trace;
@@ -34,13 +13,6 @@
     if (!column.bdata) return column;
     const bytes = Uint8Array.from(atob(column.bdata), letter => letter.charCodeAt(0));
     return Array.from(column.dtype === "f4" ? new Float32Array(bytes.buffer) : new Float64Array(bytes.buffer));
-  }
-
-  function cell(value) {
-    if (value === undefined || value === null || Number.isNaN(value)) return "";
-    let text = String(value).replace(/<br>/g, "; ").replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
-    if (typeof value === "string" && /^[=+\-@\t\r]/.test(text)) text = "'" + text;  // no formula of a spreadsheet
-    return /[",\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
   }
 
   function axisTitle(layout, anchor, letter) {
@@ -62,7 +34,7 @@
           Array.isArray(trace.hovertext) ? trace.hovertext[k] : trace.hovertext]);
       });
     }
-    return rows.map(row => row.map(cell).join(",")).join("\n") + "\n";
+    return largebatch.csv(rows);
   }
 
   function save(name, text) {
@@ -80,14 +52,10 @@
   window.dash_clientside = Object.assign({}, window.dash_clientside, {largebatch: {
     paint(figure) {
       if (!figure) return [{data: [], layout: {}}, {display: "none"}];
-      const style = getComputedStyle(root);
-      const narrow = root.clientWidth < 600;
-      const colour = name => style.getPropertyValue(name).trim();
-      const {height, ...layout} = figure.layout;
-      const touch = matchMedia("(pointer: coarse)").matches;
-      const whole = {uirevision: "kept", dragmode: touch ? false : "zoom", ...layout, template: house(narrow)};
-      return [{data: resolved(figure.data.map(withTexts), colour), layout: resolved(whole, colour)},
-        {height: (height + (narrow ? 70 : 0)) + "px"}];
+      const narrow = document.documentElement.clientWidth < 600;
+      const {data, layout} = largebatch.drawn(figure.data.map(withTexts), figure.layout, narrow);
+      const {height, ...rest} = layout;
+      return [{data, layout: rest}, {height: height + "px"}];
     },
     // The address bar says what is shown, without a new page for each move of a slider.
     remember(values, ids) {

@@ -49,13 +49,15 @@ def best_so_far_figure(trials: Mapping[str, Sequence[Trial]]) -> Figure | None:
     return {"data": data, "layout": layout}
 
 
-def laws_figure(laws: Mapping[str, FittedLaws]) -> Figure | None:
-    """Both steps laws with the batch sizes that they were fitted to."""
-    sizes = [o.global_batch_size for one in laws.values() for o in one.optima if o.reached]
+def laws_figure(laws: Mapping[str, FittedLaws | None]) -> Figure | None:
+    """Both steps laws with the batch sizes that they were fitted to; None where there are none."""
+    sizes = [o.global_batch_size for one in laws.values() if one is not None for o in one.optima if o.reached]
     if not sizes:
         return None
     data, heights = [], []
     for look, (name, one) in zip(LOOKS, laws.items(), strict=False):
+        if one is None:
+            continue
         if one.steps.verdict != "no-law" and min(sizes) < max(sizes):
             x = log_grid(min(sizes), max(sizes))
             told = one.steps.predict(x)
@@ -78,11 +80,11 @@ def laws_figure(laws: Mapping[str, FittedLaws]) -> Figure | None:
     return {"data": data, "layout": layout}
 
 
-def plans_figure(plans: Mapping[str, Plan]) -> Figure | None:
-    """Time to target against workers by both plans."""
+def plans_figure(plans: Mapping[str, Plan | None]) -> Figure | None:
+    """Time to target against workers by both plans; None where there is none."""
     data, counts, heights = [], [], []
     for look, (name, plan) in zip(LOOKS, plans.items(), strict=False):
-        rows = [row for row in plan.rows if positive([row.seconds_to_target])]
+        rows = [row for row in (plan.rows if plan is not None else ()) if positive([row.seconds_to_target])]
         if not rows:
             continue
         workers = [row.num_workers for row in rows]

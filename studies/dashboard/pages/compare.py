@@ -54,13 +54,13 @@ def _show(live: LiveStudy, scene: Scene, choices: Mapping[str, Any]) -> Shown:
         return Shown(words={"problem": problem(live.snapshot)})
     pair = {one.snapshot.key: one for one in (live, other)}
     answers = {key: read_plan(one) for key, one in pair.items()}
-    laws = {key: fit.laws for key, (fit, _, _) in answers.items() if fit is not None and fit.laws is not None}
-    plans = {key: plan for key, (_, plan, _) in answers.items() if plan is not None}
+    laws = {key: fit.laws if fit is not None else None for key, (fit, _, _) in answers.items()}
+    plans = {key: plan for key, (_, plan, _) in answers.items()}
     return Shown(
         figures={
             "best": best_so_far_figure({key: one.snapshot.steady for key, one in pair.items()}),
-            "laws": laws_figure(laws) if laws else None,
-            "plans": plans_figure(plans) if plans else None,
+            "laws": laws_figure(laws),
+            "plans": plans_figure(plans),
         },
         words={
             "problem": problem(live.snapshot),

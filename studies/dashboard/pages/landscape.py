@@ -88,7 +88,8 @@ def _show(live: LiveStudy, scene: Scene, choices: Mapping[str, Any]) -> Shown:
         x=choices.get("x") or PLANE[0], y=choices.get("y") or PLANE[1], colour=choices.get("colour") or "steps",
         names=told_names(study, trials),
     )  # fmt: skip
-    figure["layout"]["dragmode"] = choices.get("drag") or "zoom"
+    if choices.get("drag") == "select":
+        figure["layout"]["dragmode"] = "select"
     few = f"{MAX_POINTS:,} of {len(trials):,} trials are drawn, the best of each batch size among them."
     return Shown(figures={"landscape": figure}, words={**words, "few": html.P(few) if len(trials) > MAX_POINTS else ""})
 

@@ -85,7 +85,9 @@ def _state(snapshot: Snapshot, fit: Fit) -> str:
 
 
 def _withheld(plan: Plan | None) -> Any:
-    notes = [text for text in plan_notes(plan) if text.startswith("Checked")] if plan is not None else []
+    if plan is None:
+        return ""  # why there is none is told above
+    notes = [text for text in plan_notes(plan) if text.startswith("Checked")]
     return html.Ul([html.Li(text) for text in notes]) if notes else html.P("Too few sizes were measured for a check.")
 
 

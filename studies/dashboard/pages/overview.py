@@ -51,7 +51,7 @@ def _show(live: LiveStudy, scene: Scene, choices: Mapping[str, Any]) -> Shown:
             "problem": problem(snapshot),
             "answer": parts.note(answer_sentence(plan)) if plan is not None else parts.note(why, problem=True),
             "progress": _progress(snapshot, snapshot.study),
-            "plan": [*parts.from_html(plan_html(plan)), html.Ul(notes, className="note")] if plan is not None else why,
+            "plan": [*parts.from_html(plan_html(plan)), html.Ul(notes, className="note")] if plan is not None else "",
             "latest": _latest(snapshot, snapshot.study),
             "asked": _asked(snapshot),
         }
@@ -134,7 +134,7 @@ def _study_row(live: LiveStudy) -> list[Any]:
     return [
         link, html.Span(snapshot.state, className="short"), study.task, study.search.name,
         f"{len(snapshot.trials):,}{limit}", f"{sum(trial.reached for trial in snapshot.trials):,}",
-        html.Span(snapshot.problem or best, className="long"),
+        html.Span(snapshot.problem or best, className="long answered"),
     ]  # fmt: skip
 
 
