@@ -11,8 +11,8 @@ import pytest
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported, and for the processes that tests start
 os.environ.pop("RAY_ADDRESS", None)
 
-ONE_AT_A_TIME = "engine"
-"""The folder of tests that fill the machine: they take turns on one process of pytest-xdist."""
+ONE_AT_A_TIME = ("engine", "cluster")
+"""Folders of tests that fill the machine: those of one take turns on one process of pytest-xdist."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of one file stay together, for they share what they set up."""
     for item in items:
         folder = item.path.parent.name
-        item.add_marker(pytest.mark.xdist_group(folder if folder == ONE_AT_A_TIME else item.path.name))
+        item.add_marker(pytest.mark.xdist_group(folder if folder in ONE_AT_A_TIME else item.path.name))
 
 
 @pytest.fixture(scope="session")

@@ -67,6 +67,7 @@ def wait_and_pass_on(allocation: Allocation, work: Work, start: list[str]) -> li
     return [
         f"folder={folder}",
         'rm -rf "$folder"/cluster.json "$folder"/exit "$folder"/head',
+        "export LARGEBATCH_BATCH_HOST=$(hostname)",
         f'leave() {{ {_program(allocation, work)} leave --folder "$folder" & }}',
         "trap leave USR1 TERM",
         *start[:-1],
@@ -74,7 +75,8 @@ def wait_and_pass_on(allocation: Allocation, work: Work, start: list[str]) -> li
         "nodes=$!",
         'wait "$nodes"; code=$?',
         'while kill -0 "$nodes" 2>/dev/null; do wait "$nodes"; code=$?; done  # a signal ends a wait, not the job',
-        'if [ -s "$folder"/exit ]; then code=$(cat "$folder"/exit); fi',
+        'if [ -s "$folder"/exit ]; then code=$(cat "$folder"/exit)',
+        f'elif [ "$code" = 0 ]; then code={REQUEUE_CODE}; fi  # the head was lost, and nothing failed',
     ]
 
 

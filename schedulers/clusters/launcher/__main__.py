@@ -1,10 +1,14 @@
 """``python -m largebatch.schedulers.clusters.launcher``: on every node of a job, once.
 
 The node that is first to make the folder ``head`` is the head; the others join it. So no batch system has to number
-its nodes, and a node that does not come up is not the one that all wait for.
+its nodes, and a node that does not come up is not the one that all wait for. The node of the batch script has a lead:
+the job ends with that node anyway, and should not end with another one too.
 """
 
+import os
+import socket
 import sys
+import time
 from pathlib import Path
 
 from largebatch.schedulers.clusters.cluster_file import FILE_NAME, read_cluster_file
@@ -16,6 +20,9 @@ from largebatch.schedulers.clusters.launcher.options import options, parser
 from largebatch.schedulers.clusters.launcher.process_tree import adopt_orphans
 from largebatch.schedulers.clusters.launcher.ray_node import RayFailed
 from largebatch.schedulers.clusters.launcher.worker import run_worker
+
+LEAD_SECONDS = 3.0
+"""How long other nodes let the batch script's node be the first."""
 
 
 def main(words: list[str]) -> int:
@@ -30,6 +37,7 @@ def main(words: list[str]) -> int:
         return 2
     asked = options(arguments, command)
     adopt_orphans()
+    _let_the_batch_host_be_first(asked.folder / "head")
     try:
         (asked.folder / "head").mkdir()
     except FileExistsError:
@@ -39,6 +47,13 @@ def main(words: list[str]) -> int:
     except (NoAddress, RayFailed, OSError) as error:
         print(f"largebatch: {error}", flush=True)
         return 1
+
+
+def _let_the_batch_host_be_first(claim: Path) -> None:
+    deadline = time.monotonic() + LEAD_SECONDS
+    own = os.environ.get("LARGEBATCH_BATCH_HOST") in (None, socket.gethostname())
+    while not own and not claim.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def _split(words: list[str]) -> tuple[list[str], list[str]]:
