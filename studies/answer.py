@@ -49,7 +49,7 @@ def read_answer(
 ) -> Answer:
     """Fit the laws to the record and make the plan, for other worker counts than the study's if given."""
     study = directory.study()
-    target = study.target or Target.model_validate_json(directory.provenance()["target"])
+    target = directory.target()
     ledger = Ledger(directory.ledger, study.name, create=False)
     trials = ledger.trials()
     profile = directory.profile()

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from largebatch.search.plan import PlanRow
+from largebatch.spaces.problems import first_problem
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Ending, Measurement, Outcome
@@ -152,7 +155,13 @@ def _refuse_another_recipe(planned: PlannedTraining) -> None:
     """A checkpoint goes on with the recipe that it was begun with: the plan may have moved since."""
     path = planned.folder / "recipe.json"
     if planned.checkpoint.exists() and path.exists():
-        begun = Recipe.model_validate_json(path.read_text())
+        try:
+            begun = Recipe.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            raise UserMistake(
+                f"{path} is damaged ({first_problem(error)}): nothing says which recipe the checkpoint beside it has; "
+                f"use --fresh to set that training aside"
+            ) from error
         then, now = begun.model_dump(), planned.recipe.model_dump()
         changed = sorted(name for name in then | now if then.get(name) != now.get(name))
         if changed:

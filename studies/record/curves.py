@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from largebatch.spaces.trial import Measurement
+from largebatch.spaces.user_mistake import UserMistake
 
 SCHEMA = pa.schema(
     [
@@ -35,18 +36,35 @@ def write_curve(folder: Path, number: int, measurements: Sequence[Measurement]) 
 
 
 def read_curve(folder: Path, number: int) -> list[Measurement]:
-    """The curve of trial ``number``, empty where nothing was written."""
+    """The curve of trial ``number``, empty where nothing was written.
+
+    Raises:
+        UserMistake: if the file is damaged.
+    """
     path = curve_path(folder, number)
     if not path.exists():
         return []
     points: dict[tuple[int, int, float], dict[str, float]] = {}
-    for row in pq.read_table(path, schema=SCHEMA).to_pylist():
+    try:
+        rows = pq.read_table(path, schema=SCHEMA).to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        raise _damaged(path, str(error).partition("\n")[0]) from error
+    if any(value is None for row in rows for value in row.values()):
+        raise _damaged(path, "values are missing")
+    for row in rows:
         key = (row["step"], row["examples"], row["seconds"])
         points.setdefault(key, {})[row["name"]] = row["value"]
     return [
         Measurement(step=step, examples=examples, seconds=seconds, values=values)
         for (step, examples, seconds), values in points.items()
     ]
+
+
+def _damaged(path: Path, why: str) -> UserMistake:
+    return UserMistake(
+        f"{path} is damaged ({why}); remove it: what the laws need of the trial is in the ledger; its curve and "
+        f"measured noise scale are then missing"
+    )
 
 
 def read_curves(folder: Path, numbers: Sequence[int]) -> Mapping[int, list[Measurement]]:

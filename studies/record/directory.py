@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
+from largebatch.spaces.problems import first_problem
 from largebatch.spaces.step_time_profile import StepTimeProfile
 from largebatch.spaces.target import Target
 from largebatch.spaces.user_mistake import UserMistake
@@ -51,16 +53,43 @@ class StudyDirectory:
         return directory
 
     def study(self) -> Study:
-        """The frozen study."""
-        text = self.study_file.read_text().split(_PROVENANCE)[0]
-        return parse_study(text, str(self.study_file))
+        """The frozen study.
+
+        Raises:
+            UserMistake: if its file is damaged.
+        """
+        return parse_study(read_text(self.study_file).split(_PROVENANCE)[0], str(self.study_file))
 
     def provenance(self) -> dict[str, str]:
-        """Versions, machine, date and the data's fingerprint at the study's beginning."""
-        _, _, text = self.study_file.read_text().partition(_PROVENANCE)
+        """Versions, machine, date and the data's fingerprint at the study's beginning.
+
+        Raises:
+            UserMistake: if they are damaged.
+        """
+        _, _, text = read_text(self.study_file).partition(_PROVENANCE)
         lines = "\n".join(line.removeprefix("# ") for line in text.splitlines())
-        facts: dict[str, str] = yaml.safe_load(lines) or {}
-        return {name: str(value) for name, value in facts.items()}
+        try:
+            facts = yaml.safe_load(lines) or {}
+            return {str(name): str(value) for name, value in facts.items()}
+        except (yaml.YAMLError, ValueError, AttributeError, TypeError, RecursionError) as error:
+            raise self._no_provenance("cannot be read") from error
+
+    def target(self) -> Target:
+        """The target of the study, its task's own where the study names none.
+
+        Raises:
+            UserMistake: if it is damaged.
+        """
+        study = self.study()
+        if study.target is not None:
+            return study.target
+        try:
+            return Target.model_validate_json(self.provenance()["target"])
+        except (KeyError, ValueError) as error:
+            raise self._no_provenance("names no target") from error
+
+    def _no_provenance(self, what: str) -> UserMistake:
+        return UserMistake(f"{self.study_file}: what is below `{_PROVENANCE}` {what}; put a copy of the file back")
 
     def freeze(self, study: Study, target: Target, data_fingerprint: str) -> None:
         """Write the study once; later runs compare theirs with it."""
@@ -96,10 +125,34 @@ class StudyDirectory:
             )
 
     def profile(self) -> StepTimeProfile | None:
-        """The measured step times, None where none were measured."""
+        """The measured step times, None where none were measured.
+
+        Raises:
+            UserMistake: if the file is damaged.
+        """
         if not self.profile_file.exists():
             return None
-        return StepTimeProfile.model_validate_json(self.profile_file.read_text())
+        try:
+            return StepTimeProfile.model_validate_json(read_text(self.profile_file))
+        except ValidationError as error:
+            raise UserMistake(
+                f"{self.profile_file} is damaged ({first_problem(error)}); remove it, and the same `run` times the "
+                f"steps again"
+            ) from error
+
+
+def read_text(path: Path) -> str:
+    """The text of a file of the record.
+
+    Raises:
+        UserMistake: if it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserMistake(f"{path} is damaged: it is no text; put a copy of the file back") from error
+    except OSError as error:
+        raise UserMistake(f"{path} cannot be read: {error.strerror}") from error
 
 
 def set_aside(path: Path) -> Path:

@@ -15,15 +15,20 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
+from pydantic import TypeAdapter
 
 from largebatch.spaces.domain import Choice, Domain
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.space import Space
 from largebatch.spaces.trial import Ending, Measurement, Origin, Outcome, Trial
+from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.record.damage import damage_told
 
 FILE_NAME = "ledger.log"
 _REQUEST = "request "
 
+_ENDING, _ORIGIN = TypeAdapter(Ending), TypeAdapter(Origin | None)
+_INTERMEDIATE, _NUMBER = TypeAdapter(dict[int, float]), TypeAdapter(int | None)
 _STATES = {Outcome.REACHED: TrialState.COMPLETE, Outcome.FAILED: TrialState.FAIL}
 
 
@@ -31,10 +36,19 @@ class Ledger:
     """Reads and appends; with ``create``, makes the study where the file lacks it (for the holder of the lease)."""
 
     def __init__(self, path: Path, study_name: str, *, create: bool) -> None:
+        """Open it.
+
+        Raises:
+            UserMistake: if it is damaged, or holds nothing of that study and is not to be begun.
+        """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._storage = JournalStorage(JournalFileBackend(str(path)))
-        known = {study.study_name: study._study_id for study in self._storage.get_all_studies()}
-        if create and study_name not in known:
+        self._path, self._name = path, study_name
+        with damage_told(path, self._read_whole):
+            self._storage = JournalStorage(JournalFileBackend(str(path)))
+            known = {study.study_name: study._study_id for study in self._storage.get_all_studies()}
+        if study_name not in known:
+            if not create:
+                raise UserMistake(f"{path} holds nothing of {study_name} yet; `largebatch run` begins it, or goes on")
             minimize = [optuna.study.StudyDirection.MINIMIZE]
             known[study_name] = self._storage.create_new_study(minimize, study_name)
         self._study = known[study_name]
@@ -56,14 +70,27 @@ class Ledger:
                     file.truncate(whole)
 
     def trials(self) -> list[Trial]:
-        """All trials in the order of their numbers."""
+        """All trials in the order of their numbers.
+
+        Raises:
+            UserMistake: if what is recorded of one is no trial.
+        """
         trials = []
-        for frozen in self._storage.get_all_trials(self._study, deepcopy=False):
-            trial = self._finished.get(frozen.number) or self._trial(frozen)
-            if trial.ending is not None:
-                self._finished[trial.number] = trial
-            trials.append(trial)
+        with damage_told(self._path, self._read_whole):
+            for frozen in self._storage.get_all_trials(self._study, deepcopy=False):
+                trial = self._finished.get(frozen.number) or self._trial(frozen)
+                if trial.ending is not None:
+                    self._finished[trial.number] = trial
+                trials.append(trial)
         return trials
+
+    def _read_whole(self, path: Path) -> None:
+        """Read the ledger at ``path`` as this one is read, to find out how far it can be."""
+        storage = JournalStorage(JournalFileBackend(str(path)))
+        for study in storage.get_all_studies():
+            if study.study_name == self._name:
+                for frozen in storage.get_all_trials(study._study_id, deepcopy=False):
+                    self._trial(frozen)
 
     def create(
         self, space: Space, recipe: Recipe, *, num_devices: int, owner: str, why: str = "",
@@ -155,18 +182,20 @@ class Ledger:
     @staticmethod
     def _trial(frozen: FrozenTrial) -> Trial:
         ending, origin = frozen.user_attrs.get("ending"), frozen.user_attrs.get("origin")
+        if frozen.state.is_finished() and ending is None:
+            raise ValueError(f"trial {frozen.number} has ended, and nothing says how")
         paused_at = frozen.user_attrs.get("paused_at") if frozen.state is TrialState.RUNNING else None
         return Trial(
             number=frozen.number,
             recipe=Recipe.model_validate(frozen.user_attrs["recipe"]),
-            num_devices=frozen.user_attrs["num_devices"],
+            num_devices=int(frozen.user_attrs["num_devices"]),
             running=frozen.state is TrialState.RUNNING and paused_at is None,
-            intermediate=dict(frozen.intermediate_values),
-            ending=_ending_from_json(ending) if frozen.state.is_finished() and ending is not None else None,
-            why=frozen.user_attrs.get("why", ""),
-            repeat_of=frozen.user_attrs.get("repeat_of"),
-            origin=Origin(**origin) if origin is not None else None,
-            paused_at=paused_at,
+            intermediate=_INTERMEDIATE.validate_python(frozen.intermediate_values),
+            ending=_ENDING.validate_python(ending) if frozen.state.is_finished() else None,
+            why=str(frozen.user_attrs.get("why", "")),
+            repeat_of=_NUMBER.validate_python(frozen.user_attrs.get("repeat_of")),
+            origin=_ORIGIN.validate_python(origin),
+            paused_at=_NUMBER.validate_python(paused_at),
         )
 
 
@@ -191,7 +220,3 @@ def _ending_to_json(ending: Ending) -> dict[str, Any]:
         "examples_to_target": ending.examples_to_target,
         "reason": ending.reason,
     }
-
-
-def _ending_from_json(data: Mapping[str, Any]) -> Ending:
-    return Ending(**{**data, "outcome": Outcome(data["outcome"])})

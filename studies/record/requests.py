@@ -10,6 +10,7 @@ import os
 import secrets
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -79,7 +80,7 @@ def read_requests(folder: Path) -> dict[Path, Enqueue | Stop | Narrow]:
     for path in sorted(folder.glob("*.json")):
         try:
             found[path] = parse_request(json.loads(path.read_text()))
-        except (OSError, ValueError, ValidationError):
+        except (OSError, ValueError, RecursionError):
             continue
     return found
 
@@ -90,9 +91,9 @@ def parse_request(data: Any) -> Enqueue | Stop | Narrow:
 
 
 def narrowed(space: Space, requests: list[Enqueue | Stop | Narrow]) -> Space:
-    """The space in which a study searches after these requests."""
-    domains = dict(space.root)
+    """The space in which a study searches after these requests; one that would leave no space is passed over."""
     for request in requests:
-        if isinstance(request, Narrow) and request.name in domains:
-            domains[request.name] = request.domain
-    return Space.model_validate(domains)
+        if isinstance(request, Narrow) and request.name in space.root:
+            with suppress(ValidationError):  # written by hand: the commands refuse it
+                space = Space.model_validate({**space.root, request.name: request.domain})
+    return space

@@ -15,7 +15,6 @@ from largebatch.search.laws.fitting import fit_laws
 from largebatch.search.laws.step_time.interconnects import Network
 from largebatch.search.plan import Plan
 from largebatch.search.planning import make_plan
-from largebatch.spaces.target import Target
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.answer import measured_noise_scales
 from largebatch.studies.dashboard.reading.snapshot import Fit, Snapshot, State
@@ -65,7 +64,7 @@ class LiveStudy:
         if written_at == self._frozen_at:
             return
         study = self.directory.study()
-        target = study.target or Target.model_validate_json(self.directory.provenance()["target"])
+        target = self.directory.target()
         self._show(Snapshot(key=self.snapshot.key, path=self.snapshot.path, study=study, target=target))
         self._reader, self._fits, self._frozen_at = LedgerReader(self.directory.ledger, study.name), {}, written_at
 
