@@ -29,6 +29,7 @@ from largebatch.search.own_laws import (
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.own_numbers import OwnRow, OwnTable
 from largebatch.studies.report.answer import format_number
+from largebatch.studies.terminal.narrow import table_that_fits
 
 ASSUMED_BATCH = 1024.0
 """Stands for the batch size of a file that tells none: it is the same in every row."""
@@ -252,12 +253,12 @@ def _entry(of: str, at: int, told: Any, amount: float = 1.0) -> dict[str, Any]:
 
 def print_fit(answer: Mapping[str, Any]) -> None:
     """A paragraph and a table of predictions a group."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     for note in answer["notes"]:
         console.print(f"Note: {note}", soft_wrap=True)
     for group in answer["groups"]:
         title = f"{group['group']}: " if group["group"] else ""
-        console.print(f"[bold]{title}{group['law']}[/bold] ({group['verdict']})", soft_wrap=True)
+        console.print(f"{title}{group['law']} ({group['verdict']})", style="bold", soft_wrap=True)
         console.print(f"  {group['reason']}", soft_wrap=True)
         for name, value in group["parameters"].items():
             low, high = group["interval"][name]
@@ -274,15 +275,16 @@ def print_fit(answer: Mapping[str, Any]) -> None:
                 soft_wrap=True,
             )
         if group["predictions"]:
-            console.print(_prediction_table(group["predictions"], group["unit"]))
+            console.print(_prediction_table(group["predictions"], group["unit"], console.width))
 
 
-def _prediction_table(predictions: Sequence[Mapping[str, Any]], unit: str | None) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 2), header_style="dim")
-    for heading in ("workers", "batch", f"{unit} or seconds" if unit else "seconds", "90 % interval"):
-        table.add_column(heading, justify="right")
-    for row in predictions:
-        interval = f"{format_number(row['low'])} to {format_number(row['high'])}"
-        workers, batch = row.get("num_workers", ""), row.get("global_batch_size", "")
-        table.add_row(str(workers), str(batch or ""), format_number(row["value"]), interval)
-    return table
+def _prediction_table(predictions: Sequence[Mapping[str, Any]], unit: str | None, width: int) -> Table:
+    headings = ("workers", "batch", f"{unit} or seconds" if unit else "seconds", "90 % interval")
+    rows = [
+        (
+            str(row.get("num_workers", "")), str(row.get("global_batch_size", "") or ""), format_number(row["value"]),
+            f"{format_number(row['low'])} to {format_number(row['high'])}",
+        )
+        for row in predictions
+    ]  # fmt: skip
+    return table_that_fits(headings, rows, width, ("90 % interval",))

@@ -10,7 +10,6 @@ from typing import Any
 
 from pydantic import ValidationError
 from rich.console import Console
-from rich.table import Table
 
 from largebatch.search.laws.step_time.links import Link, measured_links
 from largebatch.search.laws.step_time.timings import timings_of_profile
@@ -20,6 +19,7 @@ from largebatch.spaces.step_time_profile import StepTimeProfile
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.report.answer import format_seconds
 from largebatch.studies.report.law_words import link_words
+from largebatch.studies.terminal.narrow import table_that_fits
 
 INPUT_LIMITS = 0.7
 """Steps that take examples this much as fast as they can be had wait for them."""
@@ -159,20 +159,19 @@ def _input_rate(profile: StepTimeProfile) -> float | None:
 
 def print_profile(found: dict[str, Any]) -> None:
     """The profile as a table; the spread is that between quartiles of the repeats."""
-    console = Console(highlight=False)
-    table = Table(
-        title=f"{found['task']} on {found['device']}; at most {found['micro_batch_size']} examples in a pass",
-        title_justify="left", header_style="dim", box=None, padding=(0, 1, 0, 0),
-    )  # fmt: skip
-    for name in ("workers", "local batch", "step", "quartiles", "examples/s"):
-        table.add_column(name, justify="right", no_wrap=True)
+    console = Console(highlight=False, markup=False)
+    console.print(f"{found['task']} on {found['device']}; at most {found['micro_batch_size']} examples in a pass")
+    headings = ("workers", "local batch", "step", "quartiles", "examples/s")
+    rows = []
     for row in found["rows"]:
         low, high = (format_seconds(row[f"step_seconds_{end}"]) for end in ("low", "high"))
-        table.add_row(
-            str(row["num_workers"]), str(row["local_batch_size"]), format_seconds(row["step_seconds"]),
-            f"{low} to {high}", f"{row['examples_per_second']:,.0f}",
+        rows.append(
+            (
+                str(row["num_workers"]), str(row["local_batch_size"]), format_seconds(row["step_seconds"]),
+                f"{low} to {high}", f"{row['examples_per_second']:,.0f}",
+            )
         )  # fmt: skip
-    console.print(table)
+    console.print(table_that_fits(headings, rows, console.width, ("quartiles", "examples/s")))
     if found["input_examples_per_second"] is not None:
         fastest = max(row["examples_per_second"] / row["num_workers"] for row in found["rows"])
         limits = "; it limits the steps" if fastest > INPUT_LIMITS * found["input_examples_per_second"] else ""

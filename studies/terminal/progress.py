@@ -13,7 +13,7 @@ from rich.text import Text
 from largebatch.spaces.trial import Trial
 from largebatch.studies.engine.coordinator import Coordinator
 from largebatch.studies.report.answer import format_seconds
-from largebatch.studies.terminal.narrow import fitting_columns, is_live
+from largebatch.studies.terminal.narrow import fitting_columns, is_live, table_that_fits
 
 LINE_SECONDS = 10.0
 """Seconds between two lines where the output is not a terminal."""
@@ -108,13 +108,7 @@ def best_table(batch_sizes: Sequence[int], trials: Sequence[Trial], width: int) 
     rows = [_best_row(size, trials) for size in batch_sizes]
     long = fitting_columns(_HEADINGS, rows, width, _LEAST_FIRST)
     headings = _HEADINGS if len(long) == len(_HEADINGS) else _SHORT
-    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 1, 0, 0))
-    columns = fitting_columns(headings, rows, width, _LEAST_FIRST)
-    for index in columns:
-        table.add_column(headings[index], justify="right")
-    for row in rows:
-        table.add_row(*(row[index] for index in columns))
-    return table
+    return table_that_fits(headings, rows, width, [headings[index] for index in _LEAST_FIRST])
 
 
 def _best_row(size: int, trials: Sequence[Trial]) -> tuple[str, ...]:

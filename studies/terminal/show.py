@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from largebatch.search.laws.step_time.interconnects import INTERCONNECTS
 from largebatch.search.plan import Plan
@@ -20,7 +19,7 @@ from largebatch.studies.report.answer import answer_sentence, format_number, pla
 from largebatch.studies.report.certainty import comparison_words
 from largebatch.studies.report.trial_words import best_trials, branches_words, default_value, outcome_words
 from largebatch.studies.study import SCHEDULERS, SEARCHERS
-from largebatch.studies.terminal.narrow import fitting_columns
+from largebatch.studies.terminal.narrow import table_that_fits
 from largebatch.studies.terminal.progress import best_table
 from largebatch.studies.terminal.sparkline import sparkline
 from largebatch.trainers.tasks import TASKS
@@ -33,15 +32,8 @@ def print_plan(plan: Plan) -> None:
     named = [index for index, name in enumerate(cells.columns) if name in _HEADINGS]
     headings = [_HEADINGS[cells.columns[index]] for index in named]
     rows = [[row[index] for index in named] for row in cells.rows]
-    least_first = [headings.index(name) for name in _LEAST_FIRST if name in headings]
-    shown = fitting_columns(headings, rows, console.width, least_first)
     console.print(f"{plan.study}: {plan.target}")
-    table = Table(header_style="dim", box=None, padding=(0, 1, 0, 0), pad_edge=False)
-    for index in shown:
-        table.add_column(headings[index], justify="right", no_wrap=True)
-    for number, cells_of_row in enumerate(rows):
-        table.add_row(*(cells_of_row[index] for index in shown), style="bold" if number == cells.knee else None)
-    console.print(table)
+    console.print(table_that_fits(headings, rows, console.width, _LEAST_FIRST, bold_row=cells.knee))
     console.print(answer_sentence(plan))
     for line in plan_notes(plan):
         console.print(line)

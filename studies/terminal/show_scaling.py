@@ -1,25 +1,22 @@
 """``benchmark`` in the terminal."""
 
 from rich.console import Console
-from rich.table import Table
 
 from largebatch.studies.scaling.published import paper_curves
 from largebatch.studies.scaling.scaling import Scaling
 from largebatch.studies.scaling.words import percent, scaling_notes, scaling_sentence, scaling_table, times
+from largebatch.studies.terminal.narrow import table_that_fits
 
 
 def print_scaling(scaling: Scaling) -> None:
     """The answer, the rows, what the source paper reports, and the notes."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     console.print(scaling_sentence(scaling), soft_wrap=True)
     found = scaling_table(scaling)
-    table = Table(header_style="dim", box=None, padding=(0, 1, 0, 0))
-    shown = {index: _HEADINGS[name] for index, name in enumerate(found.columns) if name in _HEADINGS}
-    for heading in shown.values():
-        table.add_column(heading, justify="right", no_wrap=True)
-    for cells in found.rows:
-        table.add_row(*(cells[index] for index in shown))
-    console.print(table)
+    named = [index for index, name in enumerate(found.columns) if name in _HEADINGS]
+    headings = [_HEADINGS[found.columns[index]] for index in named]
+    rows = [[cells[index] for index in named] for cells in found.rows]
+    console.print(table_that_fits(headings, rows, console.width, _LEAST_FIRST))
     console.print(
         "Intervals of measured rows are the quartiles of their repeats, those of predicted ones hold 90 %.",
         soft_wrap=True,
@@ -47,3 +44,5 @@ _HEADINGS = {
     "basis": "basis",
 }
 """The columns that 80 characters have room for, and their short names; the page and ``--json`` have all."""
+_LEAST_FIRST = ("epoch", "step", "interval", "eff.", "time", "examples/s", "basis")
+"""Columns that a narrow terminal goes without: workers and speed-up are left."""

@@ -14,6 +14,8 @@ from rich.console import Console
 
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Ending, Outcome, Trial
+from largebatch.studies.own_fit import print_fit
+from largebatch.studies.step_profile import print_profile
 from largebatch.studies.terminal import progress as progress_module
 from largebatch.studies.terminal.narrow import is_live
 from largebatch.studies.terminal.progress import best_table, watch
@@ -65,6 +67,29 @@ def test_no_row_of_a_table_is_wider_than_the_terminal(width: int) -> None:
     assert "batch" in lines[0]
     assert "steps" in lines[0]
     assert "62,500,000" in lines[1]
+
+
+@pytest.mark.parametrize("width", [32, 40, 60, 80])
+def test_profile_and_fit_fit_in(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every row of their tables is whole, and what a user's file says is no markup."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("TERM", "dumb")
+    row = {"num_workers": 64, "local_batch_size": 2048, "step_seconds": 0.0123, "examples_per_second": 1.5e6}
+    spread = {"step_seconds_low": 0.0111, "step_seconds_high": 0.0222}
+    print_profile(
+        {"task": "digits", "device": "x", "micro_batch_size": 64, "rows": [row | spread], "all_reduce": [], "links": []}
+        | {"input_examples_per_second": None}
+    )
+    predicted = {"num_workers": 64, "global_batch_size": 2048, "value": 123456.7, "low": 100000.0, "high": 200000.0}
+    group = {"group": "[/b]", "law": "hyperbola", "verdict": "ok", "reason": "[i]", "parameters": {}, "withheld": {}}
+    print_fit({"notes": [], "groups": [group | {"predictions": [predicted], "unit": "steps"}]})
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line for line in lines if re.match(r" +64 +2048 ", line)]
+    assert len(rows) == 2
+    assert all(len(line.rstrip()) <= width and "…" not in line for line in rows)
+    assert "[/b]: hyperbola (ok)" in lines
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 200])
