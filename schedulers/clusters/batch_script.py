@@ -4,11 +4,13 @@ The script is a shell script that a reader can follow: it asks, makes the enviro
 node, passes on the system's warning, and ends with the command's exit code.
 """
 
+import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from largebatch.schedulers.clusters.allocation import Allocation
+from largebatch.schedulers.clusters.cluster_file import VARIABLE
 
 LAUNCHER = "largebatch.schedulers.clusters.launcher"
 REQUEUE_CODE = 75
@@ -100,6 +102,12 @@ def clock(seconds: int) -> str:
 def text(lines: list[str]) -> str:
     """The whole script."""
     return "\n".join(lines) + "\n"
+
+
+def through_ssh(host: str, folder: str, command: list[str]) -> list[str]:
+    """A command on a node of one's own job, where the batch system has no way to run one there; sites allow it."""
+    named = f"{VARIABLE}={shlex.quote(os.environ.get(VARIABLE, ''))}"
+    return ["ssh", "-t", host, f"cd {shlex.quote(folder)} && {named} exec {shlex.join(command)}"]
 
 
 def _program(allocation: Allocation, work: Work) -> str:

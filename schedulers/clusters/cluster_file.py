@@ -1,7 +1,6 @@
 """``cluster.json``: where a job's Ray is, for all who may read the folder of the job."""
 
 import json
-import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -41,11 +40,6 @@ class ClusterFile:
     def write(self, folder: Path) -> None:
         """Write it whole."""
         write_whole(folder / FILE_NAME, json.dumps(asdict(self), indent=1))
-
-    def set_environment(self) -> None:
-        """Set what Ray has to find in this process before it is imported."""
-        os.environ.pop("RAY_AUTH_TOKEN", None)  # it would go before the file
-        os.environ.update(self.environment())
 
     def environment(self) -> dict[str, str]:
         """The variables that let a process join this Ray."""

@@ -16,12 +16,13 @@ from largebatch.schedulers.clusters.batch_script import (
     launcher,
     prologue,
     text,
+    through_ssh,
     wait_and_pass_on,
     warn_before_the_end,
 )
 
 NAME = "lsf"
-IN_JOB = "LSB_JOBID"
+RUNS = "RUN"
 
 
 def script(allocation: Allocation, work: Work) -> str:
@@ -94,3 +95,9 @@ def state_of(output: str) -> str:
 def cancel_command(job: str) -> list[str]:
     """The command that ends the job."""
     return ["bkill", job]
+
+
+def inside_command(job: str, head: str, folder: str, command: list[str]) -> list[str]:
+    """The command that runs another one on the job's node ``head``, from a login node."""
+    del job
+    return through_ssh(head, folder, command)

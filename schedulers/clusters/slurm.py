@@ -14,7 +14,7 @@ from largebatch.schedulers.clusters.batch_script import (
 )
 
 NAME = "slurm"
-IN_JOB = "SLURM_JOB_ID"
+RUNS = "RUNNING"
 
 
 def script(allocation: Allocation, work: Work) -> str:

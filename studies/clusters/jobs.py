@@ -44,6 +44,10 @@ class SubmittedJob:
         state = system.state_of(result.stdout) if result.returncode == 0 else ""
         return str(state) or "ended"
 
+    def runs(self) -> bool:
+        """Whether it has its nodes now."""
+        return bool(self.state() == SYSTEMS[self.system].RUNS)
+
 
 def new_work(allocation: Allocation, command: list[str]) -> Work:
     """What a job of this folder is to do; nothing is made yet."""
@@ -83,6 +87,12 @@ def submitted_jobs() -> list[SubmittedJob]:
         folder = file.parent.absolute()
         found.append(SubmittedJob(system=values["system"], job=(folder / "job").read_text().strip(), folder=folder))
     return found
+
+
+def inside_command(job: SubmittedJob, head: str, folder: str, command: list[str]) -> list[str]:
+    """The command that runs another one in ``folder`` on the node ``head`` of the job."""
+    words: list[str] = SYSTEMS[job.system].inside_command(job.job, head, folder, command)
+    return words
 
 
 def cancel(job: SubmittedJob) -> None:

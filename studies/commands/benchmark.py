@@ -14,6 +14,7 @@ from largebatch.studies.commands.options import (
     JsonOption,
     WorkersPerNodeOption,
     counts,
+    go_to_cluster,
 )
 
 app = typer.Typer()
@@ -41,6 +42,7 @@ def benchmark(
     as_json: JsonOption = False,
 ) -> None:
     """Measure how training scales here, predict it beyond, and draw it beside what the source paper reports."""
+    go_to_cluster(address)
     sys.path.insert(0, str(Path.cwd()))  # a task of the user's own is imported from here
     from largebatch.search.laws.step_time.interconnects import Network
     from largebatch.studies.scaling.measure import ask_scaling, measure_scaling

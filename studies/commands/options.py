@@ -10,11 +10,21 @@ from largebatch.spaces.user_mistake import UserMistake
 StudyArgument = Annotated[str, typer.Argument(help="A study file, or the name of a study that ships (see `list`).")]
 DirectoryArgument = Annotated[Path, typer.Argument(help="A study directory: the --out of a `run`.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-AddressOption = Annotated[str | None, typer.Option(help="A Ray cluster's address; a Ray of our own if not given.")]
+AddressOption = Annotated[
+    str | None, typer.Option(help="HOST:PORT of a Ray cluster, or auto; a Ray of our own if not given.")
+]
 InterconnectOption = Annotated[
     str | None, typer.Option(help="The network between nodes, as in ib-edr or ethernet-10g; see `list`.")
 ]
 WorkersPerNodeOption = Annotated[int | None, typer.Option(min=1, help="Devices of a node; all alike if not given.")]
+
+
+def go_to_cluster(address: str | None) -> None:
+    """Where ``--address auto`` is a job's Ray and this is its login node: run this command on the job's first node."""
+    if address is not None:
+        from largebatch.studies.clusters.address import go_to_cluster
+
+        go_to_cluster(address)
 
 
 def counts(option: str, text: str | None) -> list[int] | None:

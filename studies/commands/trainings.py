@@ -8,7 +8,14 @@ from typing import Annotated
 import typer
 
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.commands.options import AddressOption, DirectoryArgument, JsonOption, StudyArgument, counts
+from largebatch.studies.commands.options import (
+    AddressOption,
+    DirectoryArgument,
+    JsonOption,
+    StudyArgument,
+    counts,
+    go_to_cluster,
+)
 
 app = typer.Typer()
 
@@ -30,6 +37,7 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Run a study, or resume it: finished trials stay, running ones go on."""
+    go_to_cluster(address)
     from rich.console import Console
 
     from largebatch.studies.study_file import find_study, parse_study
@@ -81,6 +89,7 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train the recipe that the plan gives to so many workers; saved, and resumed by the same command."""
+    go_to_cluster(address)
     sys.path.insert(0, str(Path.cwd()))  # a task of the user's own is imported from here
     from largebatch.studies.terminal.train_progress import TrainProgress, print_result
     from largebatch.studies.train import plan_training, train
@@ -119,6 +128,7 @@ def profile(
     as_json: JsonOption = False,
 ) -> None:
     """Time training steps over local batch sizes and real workers, with their spread."""
+    go_to_cluster(address)
     from largebatch.studies.step_profile import print_profile, profile_question, profile_task
 
     sys.path.insert(0, str(Path.cwd()))

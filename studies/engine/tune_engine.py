@@ -5,6 +5,7 @@ that hands its job to the mailbox and relays what comes back; the groups hold th
 that trials cannot deadlock on the CPUs of their own drivers.
 """
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher as TuneSearcher
 
+from largebatch.schedulers.clusters.cluster_file import VARIABLE
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import ACTIONS, Action, Trial
@@ -102,8 +104,9 @@ def run_profile(
 
 @contextmanager
 def storage_folder() -> Iterator[Path]:
-    """A folder for what Ray writes for its own use."""
-    storage = Path(tempfile.mkdtemp(prefix="largebatch-"))
+    """A folder for what Ray writes for its own use; all nodes of a job must see it."""
+    job = os.environ.get(VARIABLE)
+    storage = Path(tempfile.mkdtemp(prefix="largebatch-", dir=Path(job).parent if job else None))
     try:
         yield storage
     finally:
