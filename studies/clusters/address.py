@@ -54,9 +54,7 @@ def _found() -> str:
         return named
     if (job := _job_of_folder()) is not None:
         if not _is_here(job[1]):
-            raise UserMistake(
-                f"--address auto: the Ray of job {job[0].job} is joined from its nodes, {job[1].head} first"
-            )
+            raise UserMistake(f"--address auto: the Ray of job {job[0].job} is joined from its nodes, as {job[1].head}")
         os.environ[VARIABLE] = str(job[0].folder / FILE_NAME)
         return _join(job[1])
     current = Path(os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp", "ray", "ray_current_cluster")

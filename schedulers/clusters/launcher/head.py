@@ -23,7 +23,9 @@ from largebatch.spaces.whole_file import write_whole
 LEFT_BEFORE_START = 75
 """The exit code of a job that was told to leave before its command began: it may go back into the queue."""
 SAME_SIGNAL_SECONDS = 5.0
-"""A signal that comes again so soon came twice on different ways."""
+"""Signals that come so soon after each other are one that came on several ways."""
+CANARY_SECONDS = 0.3
+"""Until a signal that was sent to all has come to all."""
 LATE_NODES_SECONDS = 60.0
 """How long nodes that ``--min-nodes`` can do without are waited for."""
 
@@ -171,17 +173,22 @@ def _run(options: Options, cluster: ClusterFile, roll: _Roll, signals: _Signals,
     except OSError as error:
         _say(f"{options.command[0]} cannot be run: {error.strerror}")
         return 127
-    told_at: dict[int, float] = {}
+    # Slurm sends a signal to this process alone, or to all that it started, as the site has set it: this one tells.
+    canary = subprocess.Popen(["sleep", "infinity"])
+    told_at = -SAME_SIGNAL_SECONDS
     lost = False
     while (code := command.poll()) is None:
         asked = signals.take()
         if roll.leave.is_set():
             roll.leave.clear()
             asked.append(signal.SIGUSR1)
-        for number in asked:
-            if time.monotonic() - told_at.get(number, -1e9) > SAME_SIGNAL_SECONDS:
-                told_at[number] = time.monotonic()
-                command.send_signal(number)
+        if asked and time.monotonic() - told_at > SAME_SIGNAL_SECONDS:
+            told_at = time.monotonic()
+            time.sleep(CANARY_SECONDS)
+            if canary.poll() is None:
+                command.send_signal(asked[0])
+            else:
+                canary = subprocess.Popen(["sleep", "infinity"])
         if not ray.alive and not lost:
             lost = True
             _say("Ray ended before the command")
