@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from largebatch.spaces.target import Target
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.answer import Answer, write_answer
 from largebatch.studies.engine.coordinator import Coordinator
+from largebatch.studies.engine.leaving import Leaving, LeftEarly, job_end_time
 from largebatch.studies.engine.steering import Steering
 from largebatch.studies.makers import make_scheduler, make_searcher, make_step_seconds, needs_step_seconds
 from largebatch.studies.record.checkpoint_store import CheckpointStore
@@ -53,11 +54,14 @@ def run_study(
 
     Raises:
         UserMistake: for all that the user can mend; nothing is written or lost then.
+        LeftEarly: if TERM, USR1 or the end of the job made it leave; its trials are saved then.
     """
+    leaving = Leaving(job_end_time(os.environ))
     _refuse_at_once(out, study, fresh=fresh)
-    with ThreadPoolExecutor(max_workers=1) as pool:
+    with leaving, ThreadPoolExecutor(max_workers=1) as pool:
         loading = pool.submit(_load, study)  # seconds of imports, while Ray starts
         with nullcontext() if in_process else _ray_cluster(address):
+            leaving.check()
             task, target = loading.result()
             directory = _own_directory(out, fresh=fresh)
             with Lease(directory.path) as lease:
@@ -68,7 +72,7 @@ def run_study(
                 if needs_step_seconds(study):
                     _time_steps(study, directory, in_process=in_process)
                 coordinator = _coordinator(study, task, target, directory, lease, in_process=in_process)
-                _run(coordinator, watch, in_process=in_process)
+                _run(coordinator, watch, leaving, in_process=in_process)
                 _time_steps(study, directory, in_process=in_process)
                 return write_answer(directory)
 
@@ -197,16 +201,19 @@ def _own_directory(out: Path, *, fresh: bool) -> StudyDirectory:
     return directory
 
 
-def _run(coordinator: Coordinator, watch: Watch, *, in_process: bool) -> None:
-    with watch(coordinator):
+def _run(coordinator: Coordinator, watch: Watch, leaving: Leaving, *, in_process: bool) -> None:
+    with watch(coordinator), suppress(LeftEarly):
         if in_process:
             from largebatch.studies.engine.in_process import run_in_process
 
-            run_in_process(coordinator)
+            run_in_process(coordinator, leaving)
         else:
             from largebatch.studies.engine.tune_engine import run_trials
 
-            run_trials(coordinator)
+            run_trials(coordinator, leaving)
+    if leaving.asked.is_set():
+        coordinator.ledger.set_elapsed_seconds(coordinator.elapsed_seconds)
+        raise leaving.left()
 
 
 def _time_steps(study: Study, directory: StudyDirectory, *, in_process: bool) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from largebatch.spaces.trial import Ending, Measurement, Outcome
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.spaces.whole_file import write_whole
 from largebatch.studies.answer import read_answer
+from largebatch.studies.engine.leaving import Leaving, LeftEarly, job_end_time
 from largebatch.studies.record.curves import read_curve, write_curve
 from largebatch.studies.record.directory import StudyDirectory, set_aside
 from largebatch.studies.record.lease import Lease
@@ -102,9 +104,9 @@ def train(
 
     Raises:
         UserMistake: if the training failed, with the reason, or if another process trains there.
+        LeftEarly: if TERM, USR1 or the end of the job made it leave; it is saved then.
+        KeyboardInterrupt: on Ctrl-C; it is saved then, unless it came twice.
     """
-    from largebatch.studies.engine.train_engine import leaving_on_signals
-
     if fresh and planned.folder.exists():
         set_aside(planned.folder)
     planned.folder.mkdir(parents=True, exist_ok=True)
@@ -123,11 +125,14 @@ def train(
         curve = read_curve(planned.folder, job.number) if planned.checkpoint.exists() else []
 
         def measured(measurement: Measurement) -> None:
+            leaving.heed(job.number, measurement)
             curve[:] = [*(m for m in curve if m.step < measurement.step), measurement]
             write_curve(planned.folder, job.number, curve)
             on_progress(measurement, planned.max_examples, planned.target)
 
-        with nullcontext() if in_process else _ray_cluster(address), leaving_on_signals() as leaving:
+        leaving = Leaving(job_end_time(os.environ), saves_on_interrupt=True)
+        with leaving, nullcontext() if in_process else _ray_cluster(address):
+            leaving.check()
             if in_process:
                 from largebatch.studies.engine.in_process import train_in_process
 
@@ -139,9 +144,12 @@ def train(
                 ending, num_devices = train_with_ray(planned.study.task, job, num_groups, measured, leaving)
         if ending.outcome is Outcome.FAILED:
             raise UserMistake(f"the training failed: {ending.reason}")
+        if ending.outcome is Outcome.PREEMPTED:
+            if leaving.interrupted:
+                raise KeyboardInterrupt
+            raise LeftEarly(f"{leaving.why}: saved after {ending.step:,} steps")
         result = _result(planned, ending, curve, num_devices)
-        if ending.outcome is not Outcome.PREEMPTED:
-            write_whole(planned.result_file, json.dumps(result, indent=1))
+        write_whole(planned.result_file, json.dumps(result, indent=1))
     return result
 
 

@@ -11,7 +11,7 @@ import pytest
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported, and for the processes that tests start
 os.environ.pop("RAY_ADDRESS", None)
 
-ONE_AT_A_TIME = ("engine", "cluster")
+ONE_AT_A_TIME = ("engine", "cluster", "outliving")
 """Folders of tests that fill the machine: those of one take turns on one process of pytest-xdist."""
 
 

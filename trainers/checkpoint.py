@@ -6,6 +6,7 @@ A training has two: ``last``, all that going on needs, and ``best``, the weights
 import logging
 import os
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,20 @@ class CheckpointWriter:
 
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
+        self.longest_seconds = 0.0
+        """Of a save, from its call until all was on disk."""
 
     def save(self, states: Mapping[Path, Any]) -> None:
         """Copy the states and start to write them; waits for the write before."""
+        began = time.monotonic()
         self.wait()
         copies = [(path, copied(state)) for path, state in states.items()]
-        self._thread = threading.Thread(target=_write_all, args=(copies,), name="checkpoint")
+
+        def write() -> None:
+            _write_all(copies)
+            self.longest_seconds = max(self.longest_seconds, time.monotonic() - began)
+
+        self._thread = threading.Thread(target=write, name="checkpoint")
         self._thread.start()
 
     def wait(self) -> None:

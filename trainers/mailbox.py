@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from largebatch.spaces.trial import Action, Ending, Measurement
+from largebatch.spaces.trial import Action, Ending, Measurement, Outcome
 from largebatch.trainers.failure import failed
 
 MAX_DEATHS = 3
@@ -70,6 +70,10 @@ class Mailbox:
 
     def _give(self, job: Job, group: int) -> None:
         """Queue a job; that of a lost group goes to another of its size, and without any the trial fails."""
+        if self._leaving.is_set():
+            reason = "told to leave before it began"
+            self._end(job.number, Ending(outcome=Outcome.PREEMPTED, step=0, examples=0, seconds=0.0, reason=reason))
+            return
         if group in self._losses:
             size, why = self._losses[group]
             heir = next((other for other, its_size in self._sizes.items() if its_size == size), None)
@@ -88,8 +92,12 @@ class Mailbox:
         self._pausing.add(number)
 
     async def leave(self) -> None:
-        """Let every group save what it trains and leave it."""
+        """Let every group save what it trains and leave it; what no group has begun ends at once."""
         self._leaving.set()
+        for group, waiting in self._waiting.items():
+            jobs = [waiting.get_nowait() for _ in range(waiting.qsize())]
+            for job in jobs:
+                waiting.put_nowait(None) if job is None else self._give(job, group)
 
     async def told_to_leave(self) -> None:
         """Wait for ``leave``."""

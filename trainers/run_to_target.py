@@ -135,7 +135,8 @@ class _Run:
         training.evaluation_seconds += time.perf_counter() - began
         values |= training.noise.values()
         values |= {"train_loss": train_loss, "learning_rate": training.learning_rate,
-                   "evaluation_seconds": training.evaluation_seconds}  # fmt: skip
+                   "evaluation_seconds": training.evaluation_seconds,
+                   "save_seconds": self.writer.longest_seconds}  # fmt: skip
         if training.recipe.adaptive == "noise-scale":
             values["global_batch_size"] = float(training.batch_size)
         now = Measurement(step=training.step, examples=training.examples, seconds=training.seconds, values=values)

@@ -46,6 +46,7 @@ def run(
     question = parse_study(text, name)
     directory = out or Path("runs") / question.name
     sys.path.insert(0, str(Path.cwd()))  # a task of the user's own is imported from here
+    from largebatch.studies.engine.leaving import LeftEarly
     from largebatch.studies.run import run_study
     from largebatch.studies.sinks.chosen import chosen_sinks, watched
     from largebatch.studies.terminal.progress import watch
@@ -66,6 +67,9 @@ def run(
         again = f"largebatch run {study} --out {directory}"
         print(f"\nInterrupted; nothing is lost. Resume with: {again}", file=sys.stderr)
         raise typer.Exit(130) from None
+    except LeftEarly as left:
+        print(f"{left}; the same command goes on", file=sys.stderr)
+        raise
     from largebatch.studies.terminal.show import print_plan
 
     if answer.plan is not None and as_json:
@@ -91,26 +95,29 @@ def train(
     """Train the recipe that the plan gives to so many workers; saved, and resumed by the same command."""
     go_to_cluster(address)
     sys.path.insert(0, str(Path.cwd()))  # a task of the user's own is imported from here
+    from largebatch.studies.engine.leaving import LeftEarly
     from largebatch.studies.terminal.train_progress import TrainProgress, print_result
     from largebatch.studies.train import plan_training, train
 
     planned = plan_training(directory, workers, examples)
-    with TrainProgress(quiet=as_json) as progress:
-        result = train(
-            planned,
-            on_progress=progress.show,
-            until_target=until_target,
-            address=address,
-            in_process=in_process,
-            fresh=fresh,
-        )
+    try:
+        with TrainProgress(quiet=as_json) as progress:
+            result = train(
+                planned,
+                on_progress=progress.show,
+                until_target=until_target,
+                address=address,
+                in_process=in_process,
+                fresh=fresh,
+            )
+    except (KeyboardInterrupt, LeftEarly) as left:
+        again = f"largebatch train {directory} --workers {workers}"
+        print(f"{str(left) or 'Interrupted and saved'}. Go on with: {again}", file=sys.stderr)
+        raise
     if as_json:
         print(json.dumps(result, indent=1))
     else:
         print_result(result)
-    if result["outcome"] == "preempted":
-        print(f"Saved. Go on with: largebatch train {directory} --workers {workers}", file=sys.stderr)
-        raise typer.Exit(130)
 
 
 @app.command(epilog="Example: largebatch profile digits --workers 1,2 --local-batch-sizes 32,64,128")

@@ -1,6 +1,5 @@
 """The engine without Ray: one trial after the other in this process, the same loop, the same record."""
 
-import threading
 from collections.abc import Callable, Sequence
 
 import torch
@@ -10,6 +9,7 @@ from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.step_time_profile import StepTimeProfile
 from largebatch.spaces.trial import Action, Ending, Measurement, Outcome, Trial
 from largebatch.studies.engine.coordinator import Coordinator
+from largebatch.studies.engine.leaving import Leaving
 from largebatch.trainers.attempt import attempt, attempt_job
 from largebatch.trainers.failure import describe, failed
 from largebatch.trainers.mailbox import Job
@@ -17,16 +17,24 @@ from largebatch.trainers.task import load_task
 from largebatch.trainers.timing.step_timing import profile_steps
 
 
-def run_in_process(coordinator: Coordinator) -> None:
-    """Run trials until the coordinator has no more; an error inside a training ends that trial as failed."""
+def run_in_process(coordinator: Coordinator, leaving: Leaving) -> None:
+    """Run trials until the coordinator has no more; an error inside a training ends that trial as failed.
+
+    Asked to leave, the trial that runs is saved and stays unfinished.
+    """
     device = device_here()
     coordinator.refuse_what_cannot_fit(1)
-    while (trial := coordinator.next_trial()) is not None:
-        ending = _train(coordinator, trial, device)
-        if ending.outcome is Outcome.STOPPED:
-            coordinator.stop(trial.number)
-        else:
-            coordinator.end(trial.number, ending)
+    with leaving.training():
+        while not leaving.asked.is_set() and (trial := coordinator.next_trial()) is not None:
+            leaving.running.add(trial.number)
+            ending, paused = _train(coordinator, trial, device, leaving)
+            leaving.running.discard(trial.number)
+            if ending.outcome is Outcome.STOPPED:
+                coordinator.stop(trial.number)
+            elif ending.outcome is Outcome.PREEMPTED and not paused:
+                leaving.saved.add(trial.number)
+            else:
+                coordinator.end(trial.number, ending)
 
 
 def profile_in_process(
@@ -38,16 +46,15 @@ def profile_in_process(
     )
 
 
-def train_in_process(
-    task: str, job: Job, on_measurement: Callable[[Measurement], None], leaving: threading.Event
-) -> Ending:
+def train_in_process(task: str, job: Job, on_measurement: Callable[[Measurement], None], leaving: Leaving) -> Ending:
     """One training on one device."""
 
     def told(measurement: Measurement) -> Action:
         on_measurement(measurement)
         return "go on"
 
-    return attempt_job(job, task, device_here(), told, leaving.is_set)
+    with leaving.training():
+        return attempt_job(job, task, device_here(), told, leaving.asked.is_set)
 
 
 def device_here() -> torch.device:
@@ -55,15 +62,21 @@ def device_here() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _train(coordinator: Coordinator, trial: Trial, device: torch.device) -> Ending:
+def _train(coordinator: Coordinator, trial: Trial, device: torch.device, leaving: Leaving) -> tuple[Ending, bool]:
+    """How a trial ended, and whether the coordinator told it to pause."""
     problems: list[Exception] = []
+    action: Action = "go on"
 
     def on_measurement(measurement: Measurement) -> Action:
+        nonlocal action
+        leaving.check()
+        leaving.heed(trial.number, measurement)
         try:
-            return coordinator.measure(trial.number, measurement)
+            action = coordinator.measure(trial.number, measurement)
         except Exception as problem:  # the record's, not the training's: it ends the study
             problems.append(problem)
             return "stop"
+        return action
 
     study = coordinator.study
     try:
@@ -78,9 +91,10 @@ def _train(coordinator: Coordinator, trial: Trial, device: torch.device) -> Endi
             on_measurement=on_measurement,
             checkpoint=coordinator.checkpoints.last(trial.number),
             checkpoint_seconds=study.resources.checkpoint_seconds,
+            leaving=leaving.asked.is_set,
         )
     except Exception as error:
         ending = failed(describe(error))
     if problems:
         raise problems[0]
-    return ending
+    return ending, action == "pause"

@@ -1,42 +1,19 @@
 """One long training, outside of a study, on a warm group under Ray."""
 
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable
 
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Ending, Measurement
+from largebatch.studies.engine.leaving import Leaving
 from largebatch.trainers.mailbox import Job
 
 OnMeasurement = Callable[[Measurement], None]
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 MAX_RESTARTS = 100
 """Deaths of workers that the training survives, each from the last checkpoint; three without progress end it."""
 
 
-@contextmanager
-def leaving_on_signals() -> Iterator[threading.Event]:
-    """An event that Ctrl-C, TERM and USR1 set, so that a training can save and leave; a second one interrupts."""
-    leaving = threading.Event()
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        if leaving.is_set():
-            raise KeyboardInterrupt
-        leaving.set()
-
-    before = {number: signal.signal(number, leave) for number in _SIGNALS}
-    try:
-        yield leaving
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def train_with_ray(
-    task_name: str, job: Job, num_groups: int, on_measurement: OnMeasurement, leaving: threading.Event
+    task_name: str, job: Job, num_groups: int, on_measurement: OnMeasurement, leaving: Leaving
 ) -> tuple[Ending, int]:
     """Train on as many devices as there are and the recipe's ``num_groups`` can be dealt to; return their number too.
 
@@ -61,16 +38,17 @@ def train_with_ray(
             "train", serve_trials, config, num_devices=num_devices, share=1, max_restarts=MAX_RESTARTS, storage=storage
         )
         ray.get(mailbox.submit.remote(job))
-        ending, told = None, False
-        while ending is None:
-            news = mailbox.next_event.remote(job.number)
-            while not ray.wait([news], timeout=0.2)[0]:
-                if leaving.is_set() and not told:
-                    told = bool(mailbox.leave.remote())
-            event = ray.get(news)
-            for measurement in event.measurements:
-                on_measurement(measurement)
-            ending = event.ending
-        ray.get(mailbox.close.remote(0))
-        group.wait()
+        ending = None
+        with leaving.training(mailbox.leave.remote):
+            while ending is None:
+                news = mailbox.next_event.remote(job.number)
+                while not ray.wait([news], timeout=0.2)[0]:
+                    leaving.check()
+                event = ray.get(news)
+                for measurement in event.measurements:
+                    on_measurement(measurement)
+                ending = event.ending
+        if not leaving.asked.is_set():  # else Ray's end is the group's
+            ray.get(mailbox.close.remote(0))
+            group.wait()
     return ending, num_devices

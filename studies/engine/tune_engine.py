@@ -8,7 +8,7 @@ that trials cannot deadlock on the CPUs of their own drivers.
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -22,12 +22,12 @@ from ray.tune.search import Searcher as TuneSearcher
 from largebatch.schedulers.clusters.cluster_file import VARIABLE
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
-from largebatch.spaces.trial import ACTIONS, Action, Trial
+from largebatch.spaces.trial import ACTIONS, Action, Ending, Outcome, Trial
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.engine.coordinator import Coordinator
 from largebatch.studies.engine.devices import Devices, devices_of, threads_per_worker
 from largebatch.studies.engine.groups import Groups
-from largebatch.studies.engine.interrupts import kept_interrupts
+from largebatch.studies.engine.leaving import Leaving
 from largebatch.studies.engine.relay_trial import RelayTrial
 from largebatch.trainers.failure import failed
 from largebatch.trainers.mailbox import Event, Job, Mailbox
@@ -41,8 +41,8 @@ _NEXT_TO_NOTHING = {"memory": 1}
 """Tune insists on a resource; a byte of memory is on every node and keeps the CPUs for the groups."""
 
 
-def run_trials(coordinator: Coordinator) -> None:
-    """Run trials on warm groups until the coordinator has no more.
+def run_trials(coordinator: Coordinator, leaving: Leaving) -> None:
+    """Run trials on warm groups until the coordinator has no more, or until those that run were saved, to leave.
 
     Must be called inside ``ray_cluster``.
 
@@ -70,9 +70,10 @@ def run_trials(coordinator: Coordinator) -> None:
             )
 
         groups = Groups(devices, open_group, mailbox)
-        with kept_interrupts() as check:
-            _run_tune(_Proposals(coordinator, groups, devices, check), mailbox, devices.most_trials, storage)
-        groups.close()
+        with leaving.training(mailbox.leave.remote):
+            _run_tune(_Proposals(coordinator, groups, devices, leaving), mailbox, devices.most_trials, storage)
+            if not leaving.asked.is_set():  # else Ray's end is theirs
+                groups.close()
 
 
 def run_profile(
@@ -129,6 +130,7 @@ def _run_tune(proposals: "_Proposals", mailbox: Any, most_trials: int, storage: 
             name="trials",
             storage_path=str(storage),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            callbacks=[_Watch(proposals.leaving)],
             verbose=0,
         ),
     )
@@ -144,15 +146,23 @@ class _Unsaved:
         return {}
 
 
+class _Watch(_Unsaved, tune.Callback):  # type: ignore[misc]
+    """What is looked after several times a second, whatever the trials do."""
+
+    def __init__(self, leaving: Leaving) -> None:
+        self._leaving = leaving
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Tune is about to wait for an event."""
+        self._leaving.check()
+
+
 class _Proposals(_Unsaved, TuneSearcher):  # type: ignore[misc]
     """Tune's searcher: hands on the coordinator's next trial, once it has a seat on the devices."""
 
-    def __init__(
-        self, coordinator: Coordinator, groups: Groups, devices: Devices, check_interrupts: Callable[[], None]
-    ) -> None:
+    def __init__(self, coordinator: Coordinator, groups: Groups, devices: Devices, leaving: Leaving) -> None:
         super().__init__()
-        self.coordinator, self._groups, self._devices = coordinator, groups, devices
-        self.check_interrupts = check_interrupts
+        self.coordinator, self._groups, self._devices, self.leaving = coordinator, groups, devices, leaving
         self._next: Trial | None = None  # the one that waits for a seat, or for Tune
         self._group: int | None = None  # its seat
         self.numbers: dict[str, int] = {}
@@ -169,11 +179,10 @@ class _Proposals(_Unsaved, TuneSearcher):  # type: ignore[misc]
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next job, or that there is none; one alone until it has begun, so that nothing slows its start."""
-        self.check_interrupts()
+        if self.over or self.leaving.asked.is_set():
+            return str(TuneSearcher.FINISHED)
         if self.numbers and not self.begun:
             return None
-        if self.over:
-            return str(TuneSearcher.FINISHED)
         self.prepare()
         trial, group = self._next, self._group
         if trial is None:
@@ -182,6 +191,7 @@ class _Proposals(_Unsaved, TuneSearcher):  # type: ignore[misc]
             return None
         self._next = self._group = None
         self.numbers[trial_id] = trial.number
+        self.leaving.running.add(trial.number)
         study = self.coordinator.study
         job = Job(
             number=trial.number,
@@ -198,6 +208,7 @@ class _Proposals(_Unsaved, TuneSearcher):  # type: ignore[misc]
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Give the trial's seat back; its ending is recorded by the scheduler, which Tune tells first."""
         self._groups.leave(self.numbers[trial_id])
+        self.leaving.running.discard(self.numbers[trial_id])
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the ledger is the record."""
@@ -212,13 +223,13 @@ class _Decisions(_Unsaved, FIFOScheduler):  # type: ignore[misc]
     def __init__(self, proposals: _Proposals, mailbox: Any) -> None:
         super().__init__()
         self._coordinator, self._proposals = proposals.coordinator, proposals
-        self._mailbox = mailbox
+        self._mailbox, self._leaving = mailbox, proposals.leaving
+        self._pausing: set[int] = set()
         self.problem: Exception | None = None
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Record measurements; stop where the coordinator says so."""
         del tune_controller
-        self._proposals.check_interrupts()
         if self.problem is not None:
             return str(TrialScheduler.STOP)
         number = self._proposals.numbers[trial.trial_id]
@@ -226,6 +237,7 @@ class _Decisions(_Unsaved, FIFOScheduler):  # type: ignore[misc]
             action = self._record(number, result["event"])
             if action == "pause":
                 self._mailbox.pause.remote(number)
+                self._pausing.add(number)
             if action != "stop":
                 return str(TrialScheduler.CONTINUE)
             self._mailbox.cancel.remote(number)
@@ -242,7 +254,7 @@ class _Decisions(_Unsaved, FIFOScheduler):  # type: ignore[misc]
         number = self._proposals.numbers[trial.trial_id]
         try:
             self._record(number, result["event"])
-            self._coordinator.end(number, result["event"].ending)
+            self._end(number, result["event"].ending)
         except Exception as problem:
             self._give_up(problem)
 
@@ -250,11 +262,22 @@ class _Decisions(_Unsaved, FIFOScheduler):  # type: ignore[misc]
         """Record the death of a trial's actor."""
         del tune_controller
         if self.problem is None:
-            self._coordinator.end(self._proposals.numbers[trial.trial_id], failed("its Tune actor died"))
+            self._end(self._proposals.numbers[trial.trial_id], failed("its Tune actor died"))
+
+    def _end(self, number: int, ending: Ending) -> None:
+        """Record an ending. While leaving, a trial that was saved stays unfinished, and so does one that was killed."""
+        paused = number in self._pausing
+        self._pausing.discard(number)
+        if ending.outcome is Outcome.PREEMPTED and not paused:
+            self._leaving.saved.add(number)
+        elif ending.outcome is not Outcome.FAILED or not self._leaving.asked.is_set():
+            self._coordinator.end(number, ending)
 
     def _record(self, number: int, event: Event) -> Action:
         self._proposals.begun = True
         # All are recorded, whatever the first decides; the strongest decision holds.
+        for measurement in event.measurements:
+            self._leaving.heed(number, measurement)
         actions = [self._coordinator.measure(number, measurement) for measurement in event.measurements]
         return max(actions, key=ACTIONS.index, default="go on")
 
