@@ -59,7 +59,7 @@ def launcher(allocation: Allocation, work: Work, *, nodes: str) -> str:
 
 def prologue(allocation: Allocation, work: Work) -> list[str]:
     """What every node does first."""
-    lines = [f"cd {shlex.quote(str(work.working_folder))}"]
+    lines = [f"cd {shlex.quote(str(work.working_folder))}", "export LARGEBATCH_BATCH_HOST=$(hostname)"]
     return [*lines, *(f"{line}" for line in allocation.prologue)]
 
 
@@ -69,7 +69,6 @@ def wait_and_pass_on(allocation: Allocation, work: Work, start: list[str]) -> li
     return [
         f"folder={folder}",
         'rm -rf "$folder"/cluster.json "$folder"/exit "$folder"/head',
-        "export LARGEBATCH_BATCH_HOST=$(hostname)",
         f'leave() {{ {_program(allocation, work)} leave --folder "$folder" & }}',
         "trap leave USR1 TERM",
         *start[:-1],

@@ -1,10 +1,13 @@
-"""One virtual cluster for all tests of this folder."""
+"""One virtual cluster for all tests of this folder, and one study."""
 
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from .virtual_cluster import VirtualCluster, missing
+from .virtual_cluster import LARGEBATCH, STUDY, VirtualCluster, missing, result
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +21,19 @@ def cluster() -> Iterator[VirtualCluster]:
         yield made
     finally:
         made.down()
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the user works, on the shared file system."""
+    made = tmp_path_factory.mktemp("work")
+    (made / "small.yaml").write_text(STUDY)
+    return made
+
+
+@pytest.fixture(scope="session")
+def local(folder: Path) -> Mapping[int, Any]:
+    """What the study finds without a cluster."""
+    command = [LARGEBATCH, "run", "small.yaml", "--out", "local", "--in-process"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return result(folder / "local")

@@ -1,33 +1,16 @@
 """Studies on a real Slurm of two nodes: what they find is what one machine finds, whatever happens to their jobs."""
 
 import json
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from .virtual_cluster import LARGEBATCH, STUDY, Job, VirtualCluster, is_training, result, trials
+from .virtual_cluster import LARGEBATCH, Job, VirtualCluster, is_training, result, trials
 
 pytestmark = pytest.mark.slow
 RUN = (LARGEBATCH, "run", "small.yaml", "--address", "auto", "--out")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the user works, on the shared file system."""
-    made = tmp_path_factory.mktemp("work")
-    (made / "small.yaml").write_text(STUDY)
-    return made
-
-
-@pytest.fixture(scope="module")
-def local(folder: Path) -> Mapping[int, Any]:
-    """What the study finds without a cluster."""
-    command = [LARGEBATCH, "run", "small.yaml", "--out", "local", "--in-process"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    return result(folder / "local")
 
 
 class AtOnce(NamedTuple):
