@@ -88,8 +88,9 @@ def warn_before_the_end(allocation: Allocation) -> list[str]:
     early = allocation.time - allocation.warning_seconds
     return [
         f"export LARGEBATCH_END_TIME=$(($(date +%s) + {allocation.time}))",
-        f"(trap 'kill %1' EXIT; sleep {early} & wait && kill -USR1 $$) &",
-        "trap 'kill $!' EXIT",
+        f'(sleep {early} & clock=$!; trap \'kill "$clock" 2>/dev/null\' EXIT; wait "$clock" && kill -USR1 $$) &',
+        "warning=$!",
+        "trap 'kill \"$warning\" 2>/dev/null' EXIT",
     ]
 
 

@@ -88,8 +88,9 @@ def status_command(job: str) -> list[str]:
 
 
 def state_of(output: str) -> str:
-    """The state in what ``status_command`` printed."""
-    return output.strip()
+    """The state in what ``status_command`` printed; nothing once it has ended, which LSF remembers for a while."""
+    state = output.strip()
+    return "" if state in ("DONE", "EXIT") else state
 
 
 def cancel_command(job: str) -> list[str]:
