@@ -5,6 +5,7 @@ this folder (from a node of it at once; from a login node by running the command
 was started on this machine.
 """
 
+import contextlib
 import os
 import shlex
 import socket
@@ -59,12 +60,14 @@ def _found() -> str:
         return _join(job[1])
     current = Path(os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp", "ray", "ray_current_cluster")
     try:
-        return current.read_text().strip()
+        address = current.read_text().strip()
     except OSError:
         raise UserMistake(
             "--address auto: no job of `largebatch cluster` in this folder has its Ray up, RAY_ADDRESS is not set, and "
             "no Ray was started on this machine; `largebatch cluster status` lists the jobs"
         ) from None
+    _take_mode_of_head(address.rpartition(":")[2])
+    return address
 
 
 def _named() -> str | None:
@@ -98,6 +101,20 @@ def _join(cluster: ClusterFile) -> str:
     if cluster.end_time is not None:
         os.environ.setdefault("LARGEBATCH_END_TIME", str(cluster.end_time))
     return cluster.address
+
+
+def _take_mode_of_head(port: str) -> None:
+    """Authenticate as the head on this machine was told to; else by the rule of ``_has_token``."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if words[0].endswith(b"gcs_server") and f"--gcs_server_port={port}".encode() in words:
+                told = dict(
+                    one.split(b"=", 1) for one in (process / "environ").read_bytes().split(b"\0") if b"=" in one
+                )
+                for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+                    if name.encode() in told:
+                        os.environ.setdefault(name, os.fsdecode(told[name.encode()]))
 
 
 def _has_token() -> bool:
