@@ -64,13 +64,15 @@ def prologue(allocation: Allocation, work: Work) -> list[str]:
 
 
 def wait_and_pass_on(allocation: Allocation, work: Work, start: list[str]) -> list[str]:
-    """Run ``start`` (the last line is the program), tell the command of USR1 and TERM, and set ``code``."""
+    """Run ``start`` (its last line is the program), pass on USR1 and TERM; set ``code`` and, by TERM, ``cancelled``."""
     folder = shlex.quote(str(work.folder))
     return [
         f"folder={folder}",
         'rm -rf "$folder"/cluster.json "$folder"/exit "$folder"/head',
         f'leave() {{ {_program(allocation, work)} leave --folder "$folder" & }}',
-        "trap leave USR1 TERM",
+        "cancelled=",
+        "trap leave USR1",
+        "trap 'cancelled=yes; leave' TERM",
         *start[:-1],
         f"{start[-1]} &",
         "nodes=$!",

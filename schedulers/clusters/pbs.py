@@ -47,7 +47,8 @@ def script(allocation: Allocation, work: Work) -> str:
         "export LARGEBATCH_RESTARTS=${LARGEBATCH_RESTARTS:-0}",
         f"(umask 077; unset CUDA_VISIBLE_DEVICES TMPDIR PBS_NODENUM PBS_TASKNUM; export -p >{environment})",
         *wait_and_pass_on(allocation, work, [f"pbsdsh -- /bin/bash -c {shlex.quote(node)}"]),
-        f'if [ "$code" = {REQUEUE_CODE} ] && [ "$LARGEBATCH_RESTARTS" -lt {allocation.requeues} ]; then',
+        f'if [ "$code" = {REQUEUE_CODE} ] && [ "$LARGEBATCH_RESTARTS" -lt {allocation.requeues} ] &&',
+        '  [ -z "$cancelled" ]; then  # PBS itself puts back what it takes the nodes of',
         '  echo "largebatch: saved; back into the queue"',
         f'  qsub -v "LARGEBATCH_RESTARTS=$((LARGEBATCH_RESTARTS + 1))" {shlex.quote(str(work.script))} '
         f">{shlex.quote(str(work.job))}",

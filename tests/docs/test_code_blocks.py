@@ -219,7 +219,7 @@ def test_the_blocks_of_a_page_run(
     before = set(sys.modules)
     space: dict[str, Any] = {"__name__": "page"}
     for block in blocks(page):
-        if block.file is not None:
+        if block.file is not None and not block.language.startswith("{"):  # no directive of the site
             (tmp_path / block.file).write_text(block.text)
         if block.language == "python":
             exec(compile("\n" * (block.line - 1) + block.text, str(page), "exec"), space)

@@ -1,0 +1,39 @@
+#!/bin/bash
+#BSUB -J largebatch
+#BSUB -o /shared/work/clusters/one/batch.txt
+#BSUB -Q 75
+#BSUB -nnodes 3
+#BSUB -W 4:00
+#BSUB -q batch
+#BSUB -P ABC123
+#BSUB -alloc_flags "gpumps"
+exec >>/shared/work/clusters/one/log.txt 2>&1
+cd /shared/work
+module load open-ce
+export LARGEBATCH_END_TIME=$(($(date +%s) + 14400))
+(sleep 14280 & clock=$!; trap 'kill "$clock" 2>/dev/null' EXIT; wait "$clock" && kill -USR1 $$) &
+warning=$!
+trap 'kill "$warning" 2>/dev/null' EXIT
+export LARGEBATCH_RESTARTS=$(cat /shared/work/clusters/one/restarts 2>/dev/null || echo 0)
+echo $((LARGEBATCH_RESTARTS + 1)) >/shared/work/clusters/one/restarts
+folder=/shared/work/clusters/one
+rm -rf "$folder"/cluster.json "$folder"/exit "$folder"/head
+export LARGEBATCH_BATCH_HOST=$(hostname)
+leave() { /shared/venv/bin/python -m largebatch.schedulers.clusters.launcher leave --folder "$folder" & }
+cancelled=
+trap leave USR1
+trap 'cancelled=yes; leave' TERM
+jsrun --nrs 3 --rs_per_host 1 --tasks_per_rs 1 --cpu_per_rs 42 --gpu_per_rs 6 --bind none /shared/venv/bin/python -m largebatch.schedulers.clusters.launcher node --nodes 3 --folder /shared/work/clusters/one --cpus 42 --gpus 6 --interface ib0 --min-nodes 2 -- largebatch run 'my study.yaml' --address auto &
+nodes=$!
+wait "$nodes"; code=$?
+while kill -0 "$nodes" 2>/dev/null; do wait "$nodes"; code=$?; done  # a signal ends a wait, not the job
+if [ -s "$folder"/exit ]; then code=$(cat "$folder"/exit)
+elif [ "$code" = 0 ]; then code=75; fi  # the head was lost, and nothing failed
+if [ "$code" = 75 ]; then
+  if [ "$LARGEBATCH_RESTARTS" -lt 20 ] && [ -z "$cancelled" ]; then
+    echo "largebatch: saved; back into the queue"
+  else
+    code=1  # or LSF would put it back
+  fi
+fi
+exit "$code"

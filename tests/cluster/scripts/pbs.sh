@@ -1,0 +1,30 @@
+#!/bin/bash
+#PBS -N largebatch
+#PBS -j oe
+#PBS -o /shared/work/clusters/one/batch.txt
+#PBS -r y
+#PBS -l select=2:ncpus=8
+#PBS -l place=scatter
+exec >>/shared/work/clusters/one/log.txt 2>&1
+cd /shared/work
+export LARGEBATCH_RESTARTS=${LARGEBATCH_RESTARTS:-0}
+(umask 077; unset CUDA_VISIBLE_DEVICES TMPDIR PBS_NODENUM PBS_TASKNUM; export -p >/shared/work/clusters/one/environment)
+folder=/shared/work/clusters/one
+rm -rf "$folder"/cluster.json "$folder"/exit "$folder"/head
+export LARGEBATCH_BATCH_HOST=$(hostname)
+leave() { /shared/venv/bin/python -m largebatch.schedulers.clusters.launcher leave --folder "$folder" & }
+cancelled=
+trap leave USR1
+trap 'cancelled=yes; leave' TERM
+pbsdsh -- /bin/bash -c 'cd /shared/work && . /shared/work/clusters/one/environment && exec /shared/venv/bin/python -m largebatch.schedulers.clusters.launcher node --nodes 2 --folder /shared/work/clusters/one --cpus 8 --hold' &
+nodes=$!
+wait "$nodes"; code=$?
+while kill -0 "$nodes" 2>/dev/null; do wait "$nodes"; code=$?; done  # a signal ends a wait, not the job
+if [ -s "$folder"/exit ]; then code=$(cat "$folder"/exit)
+elif [ "$code" = 0 ]; then code=75; fi  # the head was lost, and nothing failed
+if [ "$code" = 75 ] && [ "$LARGEBATCH_RESTARTS" -lt 20 ] &&
+  [ -z "$cancelled" ]; then  # PBS itself puts back what it takes the nodes of
+  echo "largebatch: saved; back into the queue"
+  qsub -v "LARGEBATCH_RESTARTS=$((LARGEBATCH_RESTARTS + 1))" /shared/work/clusters/one/job.sh >/shared/work/clusters/one/job
+fi
+exit "$code"
