@@ -65,7 +65,7 @@ def test_a_cancelled_study_goes_on(cluster: VirtualCluster, folder: Path, local:
     cluster.run("scancel", first.number)
     assert first.end() == "CANCELLED", first.log
     assert [cluster.processes(node) for node in ("n1", "n2")] == [[], []]
-    assert all(trial.ending is None for trial in trials(study)), "the middle of a study"
+    assert any(trial.ending is None for trial in trials(study)), "the middle of a study"
     second = cluster.submit(folder, *RUN, "cancelled")
     assert second.end() == "COMPLETED", second.log
     assert result(study) == local

@@ -27,7 +27,7 @@ task: digits
 workers: [1, 2]
 space:
   global_batch_size: {choices: [32, 64]}
-  learning_rate: {low: 0.01, high: 0.04, scale: log}
+  learning_rate: {low: 0.02, high: 0.06, scale: log}
   norm_batch_size: 16
 search: {name: halton, seed: 1}
 scheduler: {name: none}
