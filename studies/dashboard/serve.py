@@ -1,6 +1,7 @@
 """Serve the dashboard from this process until it is interrupted."""
 
 import logging
+import os
 import socket
 from http.server import HTTPServer
 from pathlib import Path
@@ -28,7 +29,7 @@ def serve(root: Path, *, host: str, port: int, control: bool) -> None:
             listening = socket.create_server((host, port), family=_family(host))
         except OSError as error:
             raise UserMistake(
-                f"{host}:{port} cannot be listened on: {error.strerror}; choose another --port, or 0 for a free one"
+                f"{host}:{port} cannot be listened on: {_cause(error)}; choose another --port, or 0 for a free one"
             ) from error
         with listening:
             own_port = listening.getsockname()[1]
@@ -44,3 +45,8 @@ def serve(root: Path, *, host: str, port: int, control: bool) -> None:
 
 def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _cause(error: OSError) -> str:
+    """What went wrong, without the address that socket adds; a name that is none has no such number."""
+    return os.strerror(error.errno) if error.errno is not None and error.errno > 0 else str(error.strerror)
