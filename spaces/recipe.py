@@ -82,8 +82,8 @@ class Recipe(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _known(cls, data: Any) -> Any:
-        names = data if isinstance(data, dict) else ()
-        unknown = [name for name in names if name not in cls.model_fields and not TASK_OPTION.fullmatch(str(name))]
+        names, fields = data if isinstance(data, dict) else (), cls.model_fields  # which takes long to look up
+        unknown = [name for name in names if name not in fields and not TASK_OPTION.fullmatch(str(name))]
         if unknown:
             raise ValueError(f"unknown hyper-parameter {unknown[0]!r}")
         return data

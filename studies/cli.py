@@ -9,9 +9,19 @@ from typing import NoReturn
 import typer
 
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.commands import answers, benchmark, cluster, dashboard, own, prepare, steering, trainings
+from largebatch.studies.commands import (
+    answers,
+    benchmark,
+    cluster,
+    dashboard,
+    own,
+    prepare,
+    sharing,
+    steering,
+    trainings,
+)
 
-NOT_BUILT = ("export", "import", "history", "doctor")
+NOT_BUILT = ("export", "import", "doctor")
 """Commands of the design that this version refuses by name."""
 
 app = typer.Typer(
@@ -26,6 +36,7 @@ app.add_typer(benchmark.app)
 app.add_typer(answers.app)
 app.add_typer(steering.app)
 app.add_typer(dashboard.app)
+app.add_typer(sharing.app)
 app.add_typer(prepare.app)
 app.add_typer(cluster.app)
 

@@ -155,6 +155,17 @@ def read_text(path: Path) -> str:
         raise UserMistake(f"{path} cannot be read: {error.strerror}") from error
 
 
+def is_study(path: Path) -> bool:
+    """Whether a folder holds a study or what is left of one; a study file of a user's own is none."""
+    directory = StudyDirectory(path)
+    if directory.ledger.exists():
+        return True
+    try:
+        return _PROVENANCE in directory.study_file.read_text()
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
 def set_aside(path: Path) -> Path:
     """Rename a study directory, so that nothing in it is lost, and return its new path."""
     aside = path.with_name(f"{path.name}.{time.strftime('%Y%m%d-%H%M%S')}")

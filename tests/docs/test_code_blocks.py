@@ -39,7 +39,7 @@ PAGES = [page for page in PAGES if page.name != "command-line.md" and "_build" n
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 SHELL = ("sh", "console", "bash", "shell")
-READS = ("enqueue", "fit", "list", "narrow", "plan", "report", "show")
+READS = ("enqueue", "fit", "history", "list", "narrow", "plan", "report", "show")
 """Commands that need seconds at most."""
 PLACEHOLDERS = {"N": "8", "M": "4", "H": "2", "X": "3", "TRIAL": "3"}
 """What stands for a number in a sentence."""

@@ -1,0 +1,1 @@
+"""Past studies: found below a folder, each a row of settings and answers, and searched."""
