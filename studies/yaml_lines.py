@@ -86,7 +86,7 @@ def read_yaml(text: str) -> Document:
         return _read(text, _Loader)
 
 
-def _read(text: str, kind: type[_Loader] | type[_QuickLoader]) -> Document:
+def _read(text: str, kind: Any) -> Document:
     document = Document()
     try:
         loader = kind(text)
