@@ -27,18 +27,13 @@ def script(allocation: Allocation, work: Work) -> str:
     asked += [f"--partition={allocation.queue}"] if allocation.queue is not None else []
     asked += [f"--account={allocation.account}"] if allocation.account is not None else []
     asked += [f"--signal=B:USR1@{allocation.warning_seconds}", *allocation.directives]
-    cpus = "" if allocation.cpus_per_node is None else f" --cpus-per-task={allocation.cpus_per_node}"
-    gpus = f" --gpus-per-node={allocation.gpus_per_node}" if allocation.gpus_per_node else ""
-    srun = f"srun --nodes=$SLURM_JOB_NUM_NODES --ntasks-per-node=1{cpus}{gpus} --no-kill --kill-on-bad-exit=0 --wait=0"
     lines = [
         "#!/bin/bash",
         *(f"#SBATCH {one}" for one in asked),
         *prologue(allocation, work),
         *_end_time(allocation),
         "export LARGEBATCH_RESTARTS=${SLURM_RESTART_COUNT:-0}",
-        *wait_and_pass_on(
-            allocation, work, [f"{srun} \\", f"  {launcher(allocation, work, nodes='$SLURM_JOB_NUM_NODES')}"]
-        ),
+        *wait_and_pass_on(allocation, work, _start(allocation, work)),
         f'if [ "$code" = {REQUEUE_CODE} ] && [ "$LARGEBATCH_RESTARTS" -lt {allocation.requeues} ] &&',
         '  [ "$(timeout 60 squeue --noheader --jobs="$SLURM_JOB_ID" --format=%T)" = RUNNING ]; then  # not cancelled',
         '  echo "largebatch: saved; back into the queue"',
@@ -47,6 +42,34 @@ def script(allocation: Allocation, work: Work) -> str:
         'exit "$code"',
     ]
     return text(lines)
+
+
+def _start(allocation: Allocation, work: Work) -> list[str]:
+    """One ``srun`` for all nodes; one for each where some may be missing, for a single dead one ends an ``srun``."""
+    cpus = "" if allocation.cpus_per_node is None else f" --cpus-per-task={allocation.cpus_per_node}"
+    gpus = f" --gpus-per-node={allocation.gpus_per_node}" if allocation.gpus_per_node else ""
+    program = launcher(allocation, work, nodes="$SLURM_JOB_NUM_NODES")
+    if allocation.min_nodes is None:
+        every = f"--nodes=$SLURM_JOB_NUM_NODES --ntasks-per-node=1{cpus}{gpus} --no-kill --kill-on-bad-exit=0 --wait=0"
+        return [f"srun {every} \\", f"  {program}"]
+    return [
+        "each_node() {",
+        "  trap : USR1 TERM",
+        "  steps=() worst=0",
+        '  for node in $(scontrol show hostnames "$SLURM_JOB_NODELIST"); do',
+        f'    srun --nodes=1 --ntasks=1 --nodelist="$node"{cpus}{gpus} \\',
+        f"      {program} &",
+        "    steps+=($!)",
+        "  done",
+        '  for step in "${steps[@]}"; do',
+        '    wait "$step"; code=$?',
+        '    while kill -0 "$step" 2>/dev/null; do wait "$step"; code=$?; done',
+        '    [ "$code" -le "$worst" ] || worst=$code',
+        "  done",
+        '  exit "$worst"',
+        "}",
+        "each_node",
+    ]
 
 
 def submit_command(work: Work) -> list[str]:

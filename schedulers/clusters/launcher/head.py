@@ -148,7 +148,7 @@ def _all_joined(roll: _Roll, control: Control, ray_address: str, options: Option
         if count >= options.nodes:
             return True
         waited = time.monotonic() - started
-        if waited > LATE_NODES_SECONDS and count >= fewest:
+        if waited > min(LATE_NODES_SECONDS, options.start_seconds) and count >= fewest:
             return True
         if waited > options.start_seconds:
             _say(

@@ -9,6 +9,7 @@
 #BSUB -alloc_flags "gpumps"
 exec >>/shared/work/clusters/one/log.txt 2>&1
 cd /shared/work
+export LARGEBATCH_BATCH_HOST=$(hostname)
 module load open-ce
 export LARGEBATCH_END_TIME=$(($(date +%s) + 14400))
 (sleep 14280 & clock=$!; trap 'kill "$clock" 2>/dev/null' EXIT; wait "$clock" && kill -USR1 $$) &
@@ -18,7 +19,6 @@ export LARGEBATCH_RESTARTS=$(cat /shared/work/clusters/one/restarts 2>/dev/null 
 echo $((LARGEBATCH_RESTARTS + 1)) >/shared/work/clusters/one/restarts
 folder=/shared/work/clusters/one
 rm -rf "$folder"/cluster.json "$folder"/exit "$folder"/head
-export LARGEBATCH_BATCH_HOST=$(hostname)
 leave() { /shared/venv/bin/python -m largebatch.schedulers.clusters.launcher leave --folder "$folder" & }
 cancelled=
 trap leave USR1

@@ -6,11 +6,11 @@
 #BSUB -R "span[ptile=8]"
 exec >>/shared/work/clusters/one/log.txt 2>&1
 cd /shared/work
+export LARGEBATCH_BATCH_HOST=$(hostname)
 export LARGEBATCH_RESTARTS=$(cat /shared/work/clusters/one/restarts 2>/dev/null || echo 0)
 echo $((LARGEBATCH_RESTARTS + 1)) >/shared/work/clusters/one/restarts
 folder=/shared/work/clusters/one
 rm -rf "$folder"/cluster.json "$folder"/exit "$folder"/head
-export LARGEBATCH_BATCH_HOST=$(hostname)
 leave() { /shared/venv/bin/python -m largebatch.schedulers.clusters.launcher leave --folder "$folder" & }
 cancelled=
 trap leave USR1

@@ -7,11 +7,11 @@
 #PBS -l place=scatter
 exec >>/shared/work/clusters/one/log.txt 2>&1
 cd /shared/work
+export LARGEBATCH_BATCH_HOST=$(hostname)
 export LARGEBATCH_RESTARTS=${LARGEBATCH_RESTARTS:-0}
 (umask 077; unset CUDA_VISIBLE_DEVICES TMPDIR PBS_NODENUM PBS_TASKNUM; export -p >/shared/work/clusters/one/environment)
 folder=/shared/work/clusters/one
 rm -rf "$folder"/cluster.json "$folder"/exit "$folder"/head
-export LARGEBATCH_BATCH_HOST=$(hostname)
 leave() { /shared/venv/bin/python -m largebatch.schedulers.clusters.launcher leave --folder "$folder" & }
 cancelled=
 trap leave USR1

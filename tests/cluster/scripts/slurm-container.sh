@@ -10,6 +10,7 @@
 #SBATCH --gpus-per-node=2
 #SBATCH --signal=B:USR1@120
 cd /shared/work
+export LARGEBATCH_BATCH_HOST=$(hostname)
 end=${SLURM_JOB_END_TIME:-}
 if [ -z "$end" ]; then
   end=$(SLURM_TIME_FORMAT=standard timeout 60 squeue --noheader --jobs="$SLURM_JOB_ID" --format=%e)
@@ -19,7 +20,6 @@ fi
 export LARGEBATCH_RESTARTS=${SLURM_RESTART_COUNT:-0}
 folder=/shared/work/clusters/one
 rm -rf "$folder"/cluster.json "$folder"/exit "$folder"/head
-export LARGEBATCH_BATCH_HOST=$(hostname)
 leave() { apptainer exec --nv --bind /shared/work 'large batch.sif' python3 -m largebatch.schedulers.clusters.launcher leave --folder "$folder" & }
 cancelled=
 trap leave USR1

@@ -15,6 +15,7 @@
 #SBATCH --constraint=a100
 #SBATCH --mem=0
 cd /shared/work
+export LARGEBATCH_BATCH_HOST=$(hostname)
 module load python/3.11 cuda/12.4
 end=${SLURM_JOB_END_TIME:-}
 if [ -z "$end" ]; then
@@ -26,13 +27,26 @@ fi
 export LARGEBATCH_RESTARTS=${SLURM_RESTART_COUNT:-0}
 folder=/shared/work/clusters/one
 rm -rf "$folder"/cluster.json "$folder"/exit "$folder"/head
-export LARGEBATCH_BATCH_HOST=$(hostname)
 leave() { /shared/venv/bin/python -m largebatch.schedulers.clusters.launcher leave --folder "$folder" & }
 cancelled=
 trap leave USR1
 trap 'cancelled=yes; leave' TERM
-srun --nodes=$SLURM_JOB_NUM_NODES --ntasks-per-node=1 --cpus-per-task=64 --gpus-per-node=4 --no-kill --kill-on-bad-exit=0 --wait=0 \
-  /shared/venv/bin/python -m largebatch.schedulers.clusters.launcher node --nodes $SLURM_JOB_NUM_NODES --folder /shared/work/clusters/one --cpus 64 --gpus 4 --interface ib0 --min-nodes 2 -- largebatch run 'my study.yaml' --address auto &
+each_node() {
+  trap : USR1 TERM
+  steps=() worst=0
+  for node in $(scontrol show hostnames "$SLURM_JOB_NODELIST"); do
+    srun --nodes=1 --ntasks=1 --nodelist="$node" --cpus-per-task=64 --gpus-per-node=4 \
+      /shared/venv/bin/python -m largebatch.schedulers.clusters.launcher node --nodes $SLURM_JOB_NUM_NODES --folder /shared/work/clusters/one --cpus 64 --gpus 4 --interface ib0 --min-nodes 2 -- largebatch run 'my study.yaml' --address auto &
+    steps+=($!)
+  done
+  for step in "${steps[@]}"; do
+    wait "$step"; code=$?
+    while kill -0 "$step" 2>/dev/null; do wait "$step"; code=$?; done
+    [ "$code" -le "$worst" ] || worst=$code
+  done
+  exit "$worst"
+}
+each_node &
 nodes=$!
 wait "$nodes"; code=$?
 while kill -0 "$nodes" 2>/dev/null; do wait "$nodes"; code=$?; done  # a signal ends a wait, not the job
