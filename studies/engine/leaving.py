@@ -7,6 +7,7 @@ in time: what it did since its last checkpoint is lost.
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +23,8 @@ PATIENCE_SECONDS = 15.0
 """Workers have at least so long to save."""
 ENDING_SECONDS = 15.0
 """Kept for what comes after: Ray ends, and the job's script does what it has to do."""
+STUCK_SECONDS = 5.0
+"""From then to the hard end of a process that does not leave by itself, as when it waits for a Ray that is dead."""
 POLL_SECONDS = 0.2
 _END_TIMES = ("LARGEBATCH_END_TIME", "SLURM_JOB_END_TIME")
 
@@ -97,12 +100,6 @@ class Leaving:
         if self._raised is not None:
             raise self._raised
 
-    def abandon(self, why: str) -> None:
-        """Leave at once, from any thread: nothing can be saved."""
-        self.asked.set()
-        self.why = self._reason = why
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
-
     def left(self) -> LeftEarly:
         """What to raise when a study has left: it says what was saved."""
         saved, running = len(self.saved), len(self.saved | self.running)
@@ -132,14 +129,18 @@ class Leaving:
     def _watch(self) -> None:
         main = threading.main_thread().ident or 0
         told_at: float | None = None
+        forced_at: float | None = None
         while not self._over.wait(POLL_SECONDS):
+            if forced_at is not None and time.monotonic() - forced_at > STUCK_SECONDS:
+                print(f"{self.left()}; the same command goes on", file=sys.stderr, flush=True)
+                os._exit(EXIT_CODE)  # as kill -9 would: the record is whole at every moment
             if self.asked.is_set():
                 if told_at is None and self._tell is not None:
                     told_at = time.monotonic()
-                    self._tell()
-                elif told_at is not None and time.monotonic() - told_at > self.patience_seconds:
+                    threading.Thread(target=self._tell, daemon=True, name="telling").start()  # Ray may not answer
+                elif forced_at is None and told_at is not None and time.monotonic() - told_at > self.patience_seconds:
                     signal.pthread_kill(main, signal.SIGUSR1)
-                    told_at = time.monotonic()  # again, where something swallowed it
+                    forced_at = time.monotonic()
             elif self._end_time is not None and time.time() > self._end_time - self.patience_seconds - ENDING_SECONDS:
                 self._reason = "the end of the job is near"
                 signal.pthread_kill(main, signal.SIGUSR1)

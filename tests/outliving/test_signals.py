@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
@@ -95,6 +97,28 @@ def test_workers_that_do_not_answer_are_left(monkeypatch: pytest.MonkeyPatch) ->
         with pytest.raises(LeftEarly):
             time.sleep(30)
     assert "SIGTERM came: saved 1 of 2 running trials, the others go on" in str(leaving.left())
+
+
+STUCK = """
+import os, signal, time
+from largebatch.studies.engine import leaving
+leaving.PATIENCE_SECONDS = leaving.STUCK_SECONDS = 0.3
+with leaving.Leaving() as stuck, stuck.training():
+    stuck.running.add(0)
+    os.kill(os.getpid(), signal.SIGTERM)
+    while True:
+        try:
+            time.sleep(60)
+        except leaving.LeftEarly:
+            pass  # as code does that waits for a Ray that is dead
+"""
+
+
+def test_a_process_that_is_stuck_ends_all_the_same() -> None:
+    done = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 75
+    assert "SIGTERM came: saved 0 of 1 running trials" in done.stderr
+    assert done.stderr.endswith("; the same command goes on\n")
 
 
 def test_the_end_of_the_job_comes_near() -> None:
