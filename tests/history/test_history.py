@@ -65,7 +65,7 @@ def test_newest_first_or_by_a_column(runs: Path) -> None:
         (lambda path: (path / "ledger.log").write_text("{}\n"), "holds what no ledger holds"),
         (lambda path: (path / "plan.json").write_text('{"rows": ['), "JSONDecodeError"),
         (lambda path: (path / "plan.json").write_text("{}"), "KeyError: 'rows'"),
-        (lambda path: (path / "profile.json").write_text("[]"), "ValidationError"),
+        (lambda path: (path / "profile.json").write_text("[]"), "profile.json is damaged"),
     ],
 )
 def test_a_damaged_study_is_told_and_stops_nothing(
