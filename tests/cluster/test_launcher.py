@@ -1,0 +1,149 @@
+"""The launcher without a batch system: its processes are started by hand, as one ``srun`` would, on this machine."""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from largebatch.schedulers.clusters.launcher.control import Control, Message, ToHead
+
+LAUNCHER = [sys.executable, "-m", "largebatch.schedulers.clusters.launcher"]
+LISTENS = """\
+import os, pathlib, signal, sys, time
+got = []
+for number in (signal.SIGTERM, signal.SIGUSR1):
+    signal.signal(number, lambda number, _: got.append(number))
+pathlib.Path("ready").write_text(os.environ["LARGEBATCH_CLUSTER"])
+while not os.path.exists("enough"):
+    time.sleep(0.05)
+    pathlib.Path("got").write_text(" ".join(map(str, got)))
+import ray
+ray.init(log_to_driver=False, logging_level="error")
+pathlib.Path("nodes").write_text(str(len(ray.nodes())))
+ray.shutdown()
+sys.exit(7)
+"""
+
+
+def wait_for(done: Callable[[], bool], *processes: "subprocess.Popen[str]") -> None:
+    deadline = time.monotonic() + 90
+    while not done():
+        assert all(process.poll() is None for process in processes), [one.communicate()[0] for one in processes]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def descendants(process: int) -> dict[int, str]:
+    """Processes that it started, and theirs, with their command lines."""
+    listing = subprocess.run(["ps", "-ww", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(maxsplit=2) for line in listing.splitlines()[1:]]
+    found: dict[int, str] = {}
+    grown = True
+    while grown:
+        new = {int(row[0]): row[2] for row in rows if int(row[1]) in {process, *found}}
+        grown = len(new) > len(found)
+        found = new
+    return found
+
+
+def is_alive(process: int) -> bool:
+    """Whether it runs; one that nobody has asked for yet has ended all the same."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def start(folder: Path, work: Path, *words: str) -> "subprocess.Popen[str]":
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "LARGEBATCH_"))}
+    environment["SLURM_JOB_ID"] = "1"
+    return subprocess.Popen(
+        [*LAUNCHER, "node", "--folder", folder, "--nodes", "2", "--cpus", "1", *words],
+        cwd=work, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def end(process: "subprocess.Popen[str]") -> str:
+    return process.communicate(timeout=60)[0]
+
+
+@pytest.mark.slow
+def test_two_nodes_join_the_command_is_told_once_and_its_code_is_the_job_s(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    folder = tmp_path / "job"
+    folder.mkdir(mode=0o700)
+    nodes = [start(folder, tmp_path, "--", sys.executable, "-c", LISTENS) for _ in range(2)]
+    request.addfinalizer(lambda: [os.kill(one, signal.SIGKILL) for node in nodes for one in descendants(node.pid)])
+    wait_for((tmp_path / "ready").exists, *nodes)
+    cluster = json.loads((folder / "cluster.json").read_text())
+    assert ((tmp_path / "ready").read_text(), len(cluster["nodes"])) == (str(folder / "cluster.json"), 2)
+    assert Path(cluster["token"]).stat().st_mode & 0o777 == 0o600
+    everything = {number: words for node in nodes for number, words in descendants(node.pid).items()}
+    head = next(node for node in nodes if any("gcs_server" in words for words in descendants(node.pid).values()))
+
+    head.send_signal(signal.SIGTERM)  # to the launcher alone
+    wait_for(lambda: (tmp_path / "got").read_text() == "15", *nodes)
+    time.sleep(5.5)  # later ones are new signals
+    for number in (head.pid, *descendants(head.pid)):  # to all of the job, Ray too
+        os.kill(number, signal.SIGTERM)
+    subprocess.run([*LAUNCHER, "leave", "--folder", folder], check=True)  # the batch script passes it on, too
+    time.sleep(1)
+    assert (tmp_path / "got").read_text() == "15 15"
+
+    (tmp_path / "enough").touch()
+    said = [end(node) for node in nodes]
+    assert (tmp_path / "nodes").read_text() == "2", said
+    assert head.returncode == 7
+    assert (folder / "exit").read_text() == "7"
+    assert not (folder / "cluster.json").exists()
+    assert not Path(cluster["token"]).exists()
+    assert not [words for number, words in everything.items() if is_alive(number)]
+    assert not any(Path(word.split("=")[1]).exists() for words in everything.values() for word in words.split()
+                   if word.startswith("--temp-dir="))  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_job_starts_with_the_nodes_that_came_or_says_how_many(tmp_path: Path) -> None:
+    said = {}
+    for name, words in {"enough": ["--min-nodes", "1"], "short": []}.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        node = start(folder, tmp_path, *words, "--start-seconds", "1", "--", "sh", "-c", "exit 3")
+        said[name] = (end(node), node.returncode)
+    assert said["enough"][1] == 3
+    assert "1 of 2 nodes are ready" in said["enough"][0]
+    assert said["short"][1] == 1
+    assert "1 of 2 nodes joined within 1 s" in said["short"][0]
+    assert "--min-nodes 1" in said["short"][0]
+
+
+def test_who_does_not_have_the_token_is_not_heard() -> None:
+    heard: list[Message] = []
+    token = secrets.token_hex(8)
+    control = Control("127.0.0.1", token, lambda _, message: heard.append(message), lambda _: None)
+    stranger = ToHead(control.address, "other", {"leave": True})
+    assert stranger.hear() is None
+    stranger.close()
+    friend = ToHead(control.address, token, {"joined": "n1"})
+    deadline = time.monotonic() + 30
+    while not heard and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert heard == [{"joined": "n1"}]
+    control.close()
+    assert friend.hear() is None, "nodes learn of the end at once"
+    friend.close()
+
+
+def test_outside_of_a_job_it_says_so(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "SLURM_JOB_ID"}
+    ran = subprocess.run([*LAUNCHER, "node", "--folder", tmp_path, "--nodes", "1"], env=environment, text=True,
+                         capture_output=True, check=False)  # fmt: skip
+    assert (ran.returncode, ran.stderr) == (2, "largebatch: the launcher runs in a job of Slurm, PBS or LSF alone\n")
