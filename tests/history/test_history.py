@@ -59,7 +59,7 @@ def test_newest_first_or_by_a_column(runs: Path) -> None:
     ("damage", "expected"),
     [
         (lambda path: (path / "study.yaml").write_text("name: [1"), "not valid YAML"),
-        (lambda path: (path / "study.yaml").write_bytes(b"\xff\xfe"), "UnicodeDecodeError"),
+        (lambda path: (path / "study.yaml").write_bytes(b"\xff\xfe"), "it is no text"),
         (lambda path: (path / "study.yaml").unlink(), "holds no study"),
         (lambda path: (path / "ledger.log").unlink(), "holds no study"),
         (lambda path: (path / "ledger.log").write_text("{}\n"), "holds what no ledger holds"),
