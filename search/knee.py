@@ -18,7 +18,10 @@ APART = 1.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Knee:
-    """``num_workers`` is None where adding workers still pays at the most that was asked."""
+    """``num_workers`` is None where adding workers still pays at the most that the plan has.
+
+    Those may be fewer than were asked: without a law there is no row for counts that no searched batch can be dealt to.
+    """
 
     num_workers: int | None
     cause: str | None
@@ -48,7 +51,7 @@ def find_knee(
             head = f"{more.num_workers} workers are {gained:.2f} times as fast as {now.num_workers}"
             why = f"{head}: {_words(cause, now, more, step_time, largest_batch)}"
             return Knee(num_workers=now.num_workers, cause=cause, why=why)
-    why = f"adding workers still pays at {rows[-1].num_workers}, the most that was asked"
+    why = f"adding workers still pays at {rows[-1].num_workers}, the most that the plan has"
     return Knee(num_workers=None, cause=None, why=why)
 
 
