@@ -18,7 +18,9 @@ from largebatch.studies.engine.steering import Steering
 from largebatch.studies.makers import make_scheduler, make_searcher, make_step_seconds, needs_step_seconds
 from largebatch.studies.record.checkpoint_store import CheckpointStore
 from largebatch.studies.record.directory import StudyDirectory, fingerprint, set_aside
-from largebatch.studies.record.lease import Lease
+from largebatch.studies.record.fenced_journal import take_over
+from largebatch.studies.record.lease import Lease, wait_until_free
+from largebatch.studies.record.lease_watch import FOLDER as LEASES
 from largebatch.studies.record.ledger import Ledger
 from largebatch.studies.study import Study
 
@@ -40,6 +42,7 @@ def run_study(
     in_process: bool = False,
     fresh: bool = False,
     budget_trials: int | None = None,
+    wait: bool = False,
 ) -> Answer:
     """Run or resume a study in the directory ``out``, time steps, fit the laws, write plan and report.
 
@@ -51,20 +54,21 @@ def run_study(
         in_process: Train in this process, one trial at a time, without Ray.
         fresh: Set an earlier study in ``out`` aside and start anew.
         budget_trials: Overrides the study file's number of trials, to go on with a finished study.
+        wait: Where another process owns the directory, wait until it does no more, then go on from its record.
 
     Raises:
         UserMistake: for all that the user can mend; nothing is written or lost then.
         LeftEarly: if TERM, USR1 or the end of the job made it leave; its trials are saved then.
     """
     leaving = Leaving(job_end_time(os.environ))
-    _refuse_at_once(out, study, fresh=fresh)
+    _refuse_at_once(out, study, fresh=fresh, wait=wait)
     with leaving, ThreadPoolExecutor(max_workers=1) as pool:
         loading = pool.submit(_load, study)  # seconds of imports, while Ray starts
         with nullcontext() if in_process else _ray_cluster(address):
             leaving.check()
             task, target = loading.result()
             directory = _own_directory(out, fresh=fresh)
-            with Lease(directory.path) as lease:
+            with Lease(directory.path, wait=wait) as lease:
                 _open(directory, study, task, target)
                 if budget_trials is not None:
                     budget = study.budget.model_copy(update={"trials": budget_trials})
@@ -74,16 +78,19 @@ def run_study(
                 coordinator = _coordinator(study, task, target, directory, lease, in_process=in_process)
                 _run(coordinator, watch, leaving, in_process=in_process)
                 _time_steps(study, directory, in_process=in_process)
+                lease.refuse_if_taken_over()
                 return write_answer(directory)
 
 
-def _refuse_at_once(out: Path, study: Study, *, fresh: bool) -> None:
+def _refuse_at_once(out: Path, study: Study, *, fresh: bool, wait: bool) -> None:
     """Refuse a directory in use, and another study's, before Ray starts: a second Ray may disturb the first."""
+    if wait and fresh:
+        raise UserMistake("--wait goes on from the record of another job, --fresh sets it aside; give one of them")
+    if out.is_dir():
+        wait_until_free(out, wait=wait)
     directory = StudyDirectory(out)
-    if directory.study_file.exists():
-        with Lease(out):
-            if not fresh:
-                directory.refuse_change(study)
+    if directory.study_file.exists() and not fresh:
+        directory.refuse_change(study)
 
 
 def _ray_cluster(address: str | None) -> AbstractContextManager[None]:
@@ -108,10 +115,11 @@ def _open(directory: StudyDirectory, study: Study, task: "Task", target: Target)
     """Begin the record of the study, or make sure that it is this one's and whole."""
     data = fingerprint(task.train_data)
     if directory.study_file.exists():
+        directory.refuse_change(study)  # another job may have begun it meanwhile
         directory.refuse_other_data(data)
     else:
         directory.freeze(study, target, data)
-    Ledger.repair(directory.ledger)
+    take_over(directory.ledger)
 
 
 def _coordinator(
@@ -119,7 +127,7 @@ def _coordinator(
 ) -> Coordinator:
     max_examples = study.budget.examples_per_trial or task.max_examples
     seconds = make_step_seconds(study, directory.profile() if needs_step_seconds(study) else None)
-    ledger = Ledger(directory.ledger, study.name, create=True)
+    ledger = Ledger(directory.ledger, study.name, create=True, refuse_if_taken_over=lease.refuse_if_taken_over)
     return Coordinator(
         study=study,
         target=target,
@@ -190,7 +198,7 @@ def _own_directory(out: Path, *, fresh: bool) -> StudyDirectory:
         set_aside(out)
     if out.exists() and not out.is_dir():
         raise UserMistake(f"{out} is a file; --out must name a directory")
-    if out.is_dir() and any(out.iterdir()) and not directory.study_file.exists() and not (out / "lease").exists():
+    if out.is_dir() and any(out.iterdir()) and not directory.study_file.exists() and not (out / LEASES).exists():
         raise UserMistake(f"{out} holds other files and no study; choose another --out")
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -110,7 +110,7 @@ def train(
     if fresh and planned.folder.exists():
         set_aside(planned.folder)
     planned.folder.mkdir(parents=True, exist_ok=True)
-    with Lease(planned.folder):
+    with Lease(planned.folder) as lease:
         _refuse_another_recipe(planned)
         job = Job(
             number=planned.recipe.num_workers,
@@ -126,6 +126,7 @@ def train(
 
         def measured(measurement: Measurement) -> None:
             leaving.heed(job.number, measurement)
+            lease.refuse_if_taken_over()
             curve[:] = [*(m for m in curve if m.step < measurement.step), measurement]
             write_curve(planned.folder, job.number, curve)
             on_progress(measurement, planned.max_examples, planned.target)

@@ -28,6 +28,10 @@ def run(
     budget_trials: Annotated[int | None, typer.Option(min=1, help="Overrides the study's number of trials.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set an earlier study in --out aside and start anew.")] = False,
     in_process: Annotated[bool, typer.Option("--in-process", help="Without Ray, one trial at a time.")] = False,
+    wait: Annotated[
+        bool,
+        typer.Option("--wait", help="Where another job owns the study, wait until it ends, then go on from there."),
+    ] = False,
     tensorboard: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also write TensorBoard event files there, while it runs.")
     ] = None,
@@ -62,6 +66,7 @@ def run(
             in_process=in_process,
             fresh=fresh,
             budget_trials=budget_trials,
+            wait=wait,
         )
     except KeyboardInterrupt:
         again = f"largebatch run {study} --out {directory}"

@@ -109,6 +109,7 @@ class Coordinator:
     def next_trial(self) -> Trial | None:
         """The trial to launch now: one that was left, else a new one, else a paused one; None where there is none."""
         with self._lock:
+            self.ledger.refuse_if_taken_over()
             if self.budget_spent:
                 for paused in self.trials():
                     if paused.paused_at is not None:
@@ -192,6 +193,7 @@ class Coordinator:
             UserMistake: if the target is met before the first step.
         """
         with self._lock:
+            self.ledger.refuse_if_taken_over()
             value = measurement.values[self.target.metric]
             if measurement.step == 0 and self.target.reached(value):
                 raise UserMistake(

@@ -1,34 +1,41 @@
-"""Who may write a study directory: one process at a time, known by name.
+"""Who may write a study directory: one process at a time, known by name, on whichever machine.
 
-The file ``lease`` holds host and process id of the owner and the time of the last renewal. On one machine a lock on it
-tells at once whether the owner lives; across machines, where locks may not reach, a lease that was not renewed for
-``EXPIRY_SECONDS`` is over.
+Every owner makes the next file in ``leases/``: 000001, 000002, ... The newest is the lease, its number the fence. Of
+several contenders ``O_EXCL`` lets one make a file, on NFS as well, and no file is ever removed, so that no number is
+given twice. An owner writes into its own file alone: who it is, and a count that grows every ``RENEWAL_SECONDS``. One
+that was taken over therefore never disturbs the next, however long it was stopped; it finds the newer file before it
+writes to the record (``fenced_journal.py`` says what else keeps it from there).
 """
 
 import fcntl
 import json
 import os
 import socket
+import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.record.lease_watch import FOLDER, LeaseWatch, lease_path, machine
 
-FILE_NAME = "lease"
 RENEWAL_SECONDS = 5.0
-EXPIRY_SECONDS = 30.0
+POLL_SECONDS = 0.5
+
+
+class TakenOver(UserMistake):
+    """Another process owns what this one did."""
 
 
 class Lease:
-    """Held for the time of a ``with``; ``owner`` is what the ledger calls its holder."""
+    """Held for the time of a ``with``; with ``wait``, as soon as nobody else holds it."""
 
-    def __init__(self, directory: Path) -> None:
-        self._path = directory / FILE_NAME
-        self._host = socket.gethostname()
-        self.owner = f"{self._host}:{os.getpid()}:{time.time():.3f}"
+    def __init__(self, directory: Path, *, wait: bool = False) -> None:
+        self._directory, self._wait = directory, wait
         self._over = threading.Event()
+        self._renewals = 0
 
     def __enter__(self) -> "Lease":
         """Take the lease.
@@ -36,17 +43,20 @@ class Lease:
         Raises:
             UserMistake: if another process holds it, naming that process.
         """
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        holder = self._read()
+        (self._directory / FOLDER).mkdir(exist_ok=True)
+        while True:
+            self.fence = wait_until_free(self._directory, wait=self._wait) + 1
+            try:
+                path = lease_path(self._directory, self.fence)
+                self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+                break
+            except FileExistsError:
+                time.sleep(POLL_SECONDS)  # another was quicker
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._descriptor)
-            raise UserMistake(self._refusal(holder)) from error
-        age_seconds = time.time() - float(holder.get("renewed_at", 0))
-        if holder and holder["host"] != self._host and age_seconds < EXPIRY_SECONDS:
-            os.close(self._descriptor)
-            raise UserMistake(f"{self._refusal(holder)} (its lease ends in {EXPIRY_SECONDS - age_seconds:.0f} s)")
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)  # an observer may hold it for a moment
+            self._locked = True
+        except OSError:  # a file system without locks: its observers go by the count
+            self._locked = False
         self._write()
         self._thread = threading.Thread(target=self._renew, daemon=True, name="lease")
         self._thread.start()
@@ -57,27 +67,63 @@ class Lease:
     ) -> None:
         self._over.set()
         self._thread.join()
-        os.ftruncate(self._descriptor, 0)
+        with suppress(OSError):  # then the closed lock tells, or the count that stands still
+            self._write(over=True)
         os.close(self._descriptor)
 
-    def _refusal(self, holder: dict[str, str]) -> str:
-        who = f"process {holder['pid']} on {holder['host']}" if holder else "another process"
-        return f"{self._path.parent} is in use by {who}: let it end, stop it, or choose another --out"
+    @property
+    def owner(self) -> str:
+        """What the ledger calls the holder."""
+        return f"{socket.gethostname()}:{os.getpid()}:{self.fence}"
 
-    def _read(self) -> dict[str, str]:
-        text = os.pread(self._descriptor, 4096, 0).decode()
-        try:
-            holder = json.loads(text)
-        except json.JSONDecodeError:
-            return {}  # empty, or cut short when its writer was killed
-        return holder if isinstance(holder, dict) else {}
+    def refuse_if_taken_over(self) -> None:
+        """To be called before anything is written.
 
-    def _write(self) -> None:
-        holder = {"host": self._host, "pid": os.getpid(), "renewed_at": time.time()}
-        text = json.dumps(holder).encode()
-        os.pwrite(self._descriptor, text, 0)
-        os.ftruncate(self._descriptor, len(text))
+        Raises:
+            TakenOver: if another process owns the directory now.
+        """
+        if lease_path(self._directory, self.fence + 1).exists():
+            holder = LeaseWatch(self._directory).look()
+            who = f"by {holder}" if holder is not None else "by another process, which has ended"
+            raise TakenOver(
+                f"{self._directory} was taken over {who}, for this one had not renewed its lease in time (was it "
+                f"stopped, or the file system away?); it has written nothing since and ends; every trial is the "
+                f"other's now"
+            )
+
+    def _write(self, *, over: bool = False) -> None:
+        facts = {
+            "host": socket.gethostname(), "machine": machine(), "pid": os.getpid(), "locked": self._locked,
+            "renewals": self._renewals, "over": over,
+        }  # fmt: skip
+        os.pwrite(self._descriptor, json.dumps(facts).encode() + b"\n", 0)
+        os.fsync(self._descriptor)
 
     def _renew(self) -> None:
         while not self._over.wait(RENEWAL_SECONDS):
-            self._write()
+            self._renewals += 1
+            with suppress(OSError):  # a file system that is away may come back in time
+                self._write()
+
+
+def wait_until_free(directory: Path, *, wait: bool) -> int:
+    """Return the newest fence once nobody holds it.
+
+    A process on another machine is watched until it is known to live or its lease to be over.
+
+    Raises:
+        UserMistake: if another process is known to hold it, unless ``wait``.
+    """
+    watch, told = LeaseWatch(directory), -1
+    while (holder := watch.look()) is not None:
+        if not wait and holder.lives:
+            raise UserMistake(
+                f"{directory} is in use by {holder}: let it end, stop it, wait for it (run --wait), or choose another "
+                f"--out"
+            )
+        if holder.fence != told:
+            told = holder.fence
+            until = "its lease ends" if wait else "it is known to live"
+            print(f"{directory} is in use by {holder}: waiting until {until}", file=sys.stderr, flush=True)
+        time.sleep(POLL_SECONDS)
+    return watch.fence

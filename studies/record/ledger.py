@@ -5,7 +5,7 @@ the target's metric its intermediate values by examples, examples to target its 
 opens it. One coordinator writes, under the study directory's lease; anybody may read.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from largebatch.spaces.space import Space
 from largebatch.spaces.trial import Ending, Measurement, Origin, Outcome, Trial
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.damage import damage_told
+from largebatch.studies.record.fenced_journal import FencedJournal
 
 FILE_NAME = "ledger.log"
 _REQUEST = "request "
@@ -33,18 +34,24 @@ _STATES = {Outcome.REACHED: TrialState.COMPLETE, Outcome.FAILED: TrialState.FAIL
 
 
 class Ledger:
-    """Reads and appends; with ``create``, makes the study where the file lacks it (for the holder of the lease)."""
+    """Reads; with ``create`` also appends, and makes the study where the file lacks it: for the holder of the lease.
 
-    def __init__(self, path: Path, study_name: str, *, create: bool) -> None:
+    ``refuse_if_taken_over`` raises where it holds the lease no longer.
+    """
+
+    def __init__(
+        self, path: Path, study_name: str, *, create: bool, refuse_if_taken_over: Callable[[], None] = lambda: None
+    ) -> None:
         """Open it.
 
         Raises:
             UserMistake: if it is damaged, or holds nothing of that study and is not to be begun.
         """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._path, self._name = path, study_name
+        self._path, self._name, self.refuse_if_taken_over = path, study_name, refuse_if_taken_over
         with damage_told(path, self._read_whole):
-            self._storage = JournalStorage(JournalFileBackend(str(path)))
+            backend = FencedJournal(path, refuse_if_taken_over) if create else JournalFileBackend(str(path))
+            self._storage = JournalStorage(backend)
             known = {study.study_name: study._study_id for study in self._storage.get_all_studies()}
         if study_name not in known:
             if not create:
@@ -54,20 +61,6 @@ class Ledger:
         self._study = known[study_name]
         self._ids: dict[int, int] = {}
         self._finished: dict[int, Trial] = {}  # they never change, and building them anew would cost
-
-    @staticmethod
-    def repair(path: Path) -> None:
-        """Cut what a killed writer left: a half-written last line, and the lock of a writer that is no more.
-
-        Only for the holder of the lease. Optuna would append to the half line and then refuse the whole file.
-        """
-        for lock in path.parent.glob(f"{path.name}.lock*"):
-            lock.unlink(missing_ok=True)
-        if path.exists():
-            whole = path.read_bytes().rfind(b"\n") + 1
-            if whole < path.stat().st_size:
-                with path.open("rb+") as file:
-                    file.truncate(whole)
 
     def trials(self) -> list[Trial]:
         """All trials in the order of their numbers.

@@ -9,6 +9,7 @@ from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.space import Space
 from largebatch.spaces.trial import Ending, Measurement, Outcome, Trial
 from largebatch.studies.record.curves import read_curve, write_curve
+from largebatch.studies.record.fenced_journal import take_over
 from largebatch.studies.record.ledger import Ledger
 
 SPACE = Space.model_validate(
@@ -68,7 +69,7 @@ def test_a_ledger_cut_anywhere_is_mended(tmp_path: Path) -> None:
         path = tmp_path / "cut.log"
         path.write_bytes(content[:length])
         (tmp_path / "cut.log.lock").touch()
-        Ledger.repair(path)
+        take_over(path)
         ledger = Ledger(path, "study", create=True)
         kept = ledger.trials()
         assert len(kept) <= len(written)

@@ -1,8 +1,6 @@
 """One study directory, followed while another process writes it."""
 
-import json
 import threading
-import time
 from collections.abc import Mapping
 from concurrent.futures import Executor, Future
 from concurrent.futures import TimeoutError as NotYet
@@ -20,8 +18,7 @@ from largebatch.studies.answer import measured_noise_scales
 from largebatch.studies.dashboard.reading.snapshot import Fit, Snapshot, State
 from largebatch.studies.record.curve_reader import CurveReader, Series
 from largebatch.studies.record.directory import StudyDirectory
-from largebatch.studies.record.lease import EXPIRY_SECONDS
-from largebatch.studies.record.lease import FILE_NAME as LEASE
+from largebatch.studies.record.lease_watch import LeaseWatch
 from largebatch.studies.record.ledger_reader import LedgerReader
 
 FIT_PATIENCE_SECONDS = 3.0
@@ -37,6 +34,7 @@ class LiveStudy:
         self.directory = StudyDirectory(path)
         self._executor = executor
         self._reader: LedgerReader | None = None
+        self._lease = LeaseWatch(path)
         self._curves, self._curves_lock = CurveReader(self.directory.curves), threading.Lock()
         self._fits: dict[Network, Fit] = {}
         self._fitting: dict[Network, Future[None]] = {}
@@ -44,7 +42,7 @@ class LiveStudy:
         self.snapshot = Snapshot(key=key, path=path, study=None, target=None)
         self.version = 0
         """Grows with everything that a page may show."""
-        self._frozen_at = 0
+        self._opened: tuple[int, int] | None = None
         try:
             self._open()
         except _BROKEN as error:
@@ -59,14 +57,18 @@ class LiveStudy:
             self._tell(error)
 
     def _open(self) -> None:
-        """Read the frozen study, again where another one has taken its place (``run --fresh``)."""
-        written_at = self.directory.study_file.stat().st_mtime_ns
-        if written_at == self._frozen_at:
+        """Read the frozen study, again where another one has taken its place (``run --fresh``).
+
+        The ledger is read anew where a coordinator has put a copy in its place, for that may lack a last line.
+        """
+        ledger = self.directory.ledger.stat().st_ino if self.directory.ledger.exists() else 0
+        opened = (self.directory.study_file.stat().st_mtime_ns, ledger)
+        if opened == self._opened:
             return
         study = self.directory.study()
         target = self.directory.target()
         self._show(Snapshot(key=self.snapshot.key, path=self.snapshot.path, study=study, target=target))
-        self._reader, self._fits, self._frozen_at = LedgerReader(self.directory.ledger, study.name), {}, written_at
+        self._reader, self._fits, self._opened = LedgerReader(self.directory.ledger, study.name), {}, opened
 
     def _read(self) -> None:
         if self._reader is None or not self.directory.ledger.exists():  # not yet begun
@@ -93,15 +95,13 @@ class LiveStudy:
             self.version += 1
 
     def _state(self) -> State:
-        """Whether a coordinator holds the lease, by the lease's own words: its lock is not ours to try."""
+        """Whether a coordinator holds the lease."""
         try:
-            text = (self.directory.path / LEASE).read_text()
-            renewed_at = float(json.loads(text)["renewed_at"]) if text else None
-        except _BROKEN:
+            if self._lease.look() is not None:
+                return "running"
+        except OSError:
             return "not running"
-        if renewed_at is None:
-            return "not running"
-        return "running" if time.time() - renewed_at < EXPIRY_SECONDS else "interrupted"
+        return "interrupted" if self._lease.died else "not running"
 
     def curve(self, number: int) -> Mapping[str, Series]:
         """What trial ``number`` recorded as it trained, by name."""
