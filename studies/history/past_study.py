@@ -12,8 +12,7 @@ from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Trial
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.directory import StudyDirectory
-from largebatch.studies.record.lease import EXPIRY_SECONDS
-from largebatch.studies.record.lease import FILE_NAME as LEASE
+from largebatch.studies.record.lease_watch import EXPIRY_SECONDS, LeaseWatch, lease_path
 from largebatch.studies.record.ledger_reader import LedgerReader
 from largebatch.studies.study import Study
 
@@ -120,9 +119,12 @@ def _answer(plan: Mapping[str, Any]) -> dict[str, Any]:
 
 def _state(directory: StudyDirectory, trials: list[Trial]) -> str:
     """A lease that is renewed means that somebody runs it; a report is written when a run has come to its end."""
-    lease = directory.path / LEASE
-    if lease.exists() and lease.stat().st_size and time.time() - lease.stat().st_mtime < EXPIRY_SECONDS:
-        return "running"
+    holder = LeaseWatch(directory.path).look()
+    if holder is not None:
+        # Of another machine's process one look alone cannot tell, but the time of its last renewal nearly does.
+        renewed = lease_path(directory.path, holder.fence).stat().st_mtime
+        if holder.lives or time.time() - renewed < EXPIRY_SECONDS:
+            return "running"
     if not directory.report_file.exists() or any(trial.running or trial.paused_at is not None for trial in trials):
         return "unfinished"
     return "finished" if directory.plan_file.exists() else "no plan"

@@ -87,8 +87,9 @@ def test_states(runs: Path) -> None:
     assert state() == "no plan"
     (runs / "a" / "report.html").unlink()
     assert state() == "unfinished"
-    (runs / "a" / "lease").write_text("{}")
-    assert state() == "running"
+    with Lease(runs / "a"):
+        assert state() == "running"
+    assert state() == "unfinished"
 
 
 def test_a_study_file_of_a_user_s_own_is_no_damaged_study(runs: Path) -> None:
