@@ -16,6 +16,7 @@ from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.cli import command
 from largebatch.studies.history.condition import parse_condition
 from largebatch.studies.history.reading import SCHEMA, read_history
+from largebatch.studies.record.lease import Lease
 
 
 @pytest.fixture
