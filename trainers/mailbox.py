@@ -57,6 +57,8 @@ class Mailbox:
         self._news: dict[int, asyncio.Event] = defaultdict(asyncio.Event)
         self._taking: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._leaving = asyncio.Event()
+        self._nodes: dict[int, dict[int, str]] = defaultdict(dict)  # group -> rank -> where it is
+        self._excused: set[int] = set()  # groups whose workers died with a node, not of a recipe
 
     async def open(self, group: int, num_devices: int) -> None:
         """A group is being started."""
@@ -111,6 +113,28 @@ class Mailbox:
         measurements = tuple(self._measurements.pop(number, ()))
         return Event(measurements=measurements, ending=self._endings.pop(number, None))
 
+    async def stand(self, group: int, rank: int, node: str) -> None:
+        """A worker of a group has started on a node."""
+        self._nodes[group][rank] = node
+
+    async def nodes(self) -> dict[int, set[str]]:
+        """The nodes on which the workers of each group that ever started are, or were."""
+        return {group: set(nodes.values()) for group, nodes in self._nodes.items()}
+
+    async def excuse(self, group: int) -> None:
+        """A group has lost a node: what it works on is not to blame."""
+        if group in self._unfinished:
+            self._excused.add(group)
+
+    async def move(self, number: int, group: int, heir: int) -> None:
+        """Give trial ``number``, if it has not ended, to another group in place of one that was given up."""
+        waiting = self._waiting[group]
+        jobs = [self._unfinished.pop(group, None), *(waiting.get_nowait() for _ in range(waiting.qsize()))]
+        for job in jobs:
+            if job is not None and job.number == number:
+                self._give(job, heir)
+        waiting.put_nowait(None)  # it quits, should its workers start again
+
     async def join(self, group: int) -> int:
         """A group's workers have started: return the index of its next job.
 
@@ -118,11 +142,12 @@ class Mailbox:
         """
         job = self._unfinished.pop(group, None)
         if job is not None:
-            self._deaths[job.number] += 1
+            self._deaths[job.number] += group not in self._excused
             if self._deaths[job.number] >= MAX_DEATHS:
                 self._end(job.number, failed(f"its workers died {MAX_DEATHS} times"))
             else:
                 self._give(job, group)
+        self._excused.discard(group)
         return len(self._jobs[group])
 
     async def lose(self, group: int, reason: str) -> None:

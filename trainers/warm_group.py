@@ -102,6 +102,7 @@ def serve_trials(config: Mapping[str, Any]) -> None:
         ray.get(mailbox.lose.remote(group, describe(error)))
         return
     leaving = _when_told_to_leave(mailbox)
+    ray.get(mailbox.stand.remote(group, dist.get_rank(), ray.get_runtime_context().get_node_id()))
     index = torch.zeros(1, dtype=torch.int64, device=get_device())
     if dist.get_rank() == 0:
         index += ray.get(mailbox.join.remote(group))

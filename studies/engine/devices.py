@@ -19,6 +19,9 @@ class Devices:
     units: int
     share: int
     most_trials: int
+    total_units: int
+    """What the cluster has, of which the study may use less."""
+    on_gpus: bool
 
     @property
     def whole(self) -> int:
@@ -35,7 +38,7 @@ def devices_of(study: Study) -> Devices:
     resources, total = study.resources, num_devices_at_hand()
     share, trials = resources.trials_per_device, study.budget.trials or total * resources.trials_per_device
     if resources.examples_per_device is not None:
-        return Devices(total, 1, min(resources.concurrent_trials or total, trials))
+        return Devices(total, 1, min(resources.concurrent_trials or total, trials), total, _num_gpus() > 0)
     each, wanted = resources.devices_per_trial, resources.concurrent_trials
     if each > total:
         raise UserMistake(f"resources.devices_per_trial: {each} devices are asked for; there are {total}")
@@ -45,7 +48,22 @@ def devices_of(study: Study) -> Devices:
         raise UserMistake(
             f"resources: {wanted} concurrent trials of {each} devices need {wanted * each}; there are {total * share}"
         )
-    return Devices(wanted * each, share, wanted)
+    return Devices(wanted * each, share, wanted, total * share, _num_gpus() > 0)
+
+
+def devices_left(study: Study, begun: Devices) -> Devices:
+    """What a study that has begun fills now that nodes were lost or joined: all that is left, if it asked for more.
+
+    Raises:
+        UserMistake: if nothing is left of the kind that it began with.
+    """
+    if not ray.cluster_resources().get("GPU" if begun.on_gpus else "CPU", 0):
+        raise UserMistake("no device of the cluster is left")
+    try:
+        return devices_of(study)
+    except UserMistake:
+        total = num_devices_at_hand() * begun.share
+        return Devices(total, begun.share, max(1, total // study.resources.devices_per_trial), total, begun.on_gpus)
 
 
 def devices_for(recipe: Recipe, resources: Resources, total: int) -> int:
@@ -68,3 +86,8 @@ def threads_per_worker(num_workers: int) -> int:
 
 def _num_gpus() -> int:
     return int(ray.cluster_resources().get("GPU", 0))
+
+
+def on_this_node() -> dict[str, str]:
+    """For what must not be lost with another node: the label of the one where the study runs."""
+    return {"ray.io/node-id": ray.get_runtime_context().get_node_id()}

@@ -54,6 +54,8 @@ class Leaving:
         self.why = ""
         self.interrupted = False
         """Whether it was Ctrl-C that asked."""
+        self.abandoned = False
+        """Whether there is nobody left who could save."""
         self.running: set[int] = set()
         """Trials that have not ended or answered."""
         self.saved: set[int] = set()
@@ -100,6 +102,11 @@ class Leaving:
         if self._raised is not None:
             raise self._raised
 
+    def abandon(self, why: str) -> None:
+        """Leave at once, from any thread: nothing can be saved, and Ray may not answer."""
+        self.why, self.abandoned = why, True
+        self.asked.set()
+
     def left(self) -> LeftEarly:
         """What to raise when a study has left: it says what was saved."""
         saved, running = len(self.saved), len(self.saved | self.running)
@@ -135,10 +142,11 @@ class Leaving:
                 print(f"{self.left()}; the same command goes on", file=sys.stderr, flush=True)
                 os._exit(EXIT_CODE)  # as kill -9 would: the record is whole at every moment
             if self.asked.is_set():
+                patience_seconds = 0.0 if self.abandoned else self.patience_seconds
                 if told_at is None and self._tell is not None:
                     told_at = time.monotonic()
                     threading.Thread(target=self._tell, daemon=True, name="telling").start()  # Ray may not answer
-                elif forced_at is None and told_at is not None and time.monotonic() - told_at > self.patience_seconds:
+                elif forced_at is None and told_at is not None and time.monotonic() - told_at > patience_seconds:
                     signal.pthread_kill(main, signal.SIGUSR1)
                     forced_at = time.monotonic()
             elif self._end_time is not None and time.time() > self._end_time - self.patience_seconds - ENDING_SECONDS:

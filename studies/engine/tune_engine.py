@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,9 @@ from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import ACTIONS, Action, Ending, Outcome, Trial
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.engine.coordinator import Coordinator
-from largebatch.studies.engine.devices import Devices, devices_of, threads_per_worker
+from largebatch.studies.engine.devices import devices_left, devices_of, on_this_node, threads_per_worker
 from largebatch.studies.engine.groups import Groups
+from largebatch.studies.engine.head_watch import watched_head
 from largebatch.studies.engine.leaving import Leaving
 from largebatch.studies.engine.relay_trial import RelayTrial
 from largebatch.trainers.failure import failed
@@ -51,7 +53,7 @@ def run_trials(coordinator: Coordinator, leaving: Leaving) -> None:
     """
     devices = devices_of(coordinator.study)
     coordinator.refuse_what_cannot_fit(devices.most_trials)
-    mailbox = ray.remote(num_cpus=0)(Mailbox).remote()
+    mailbox = ray.remote(num_cpus=0, label_selector=on_this_node())(Mailbox).remote()
     with storage_folder() as storage:
         work = {
             "mailbox": mailbox, "task": coordinator.study.task, "threads": threads_per_worker(devices.units),
@@ -69,9 +71,9 @@ def run_trials(coordinator: Coordinator, leaving: Leaving) -> None:
                 storage=storage,
             )
 
-        groups = Groups(devices, open_group, mailbox)
-        with leaving.training(mailbox.leave.remote):
-            _run_tune(_Proposals(coordinator, groups, devices, leaving), mailbox, devices.most_trials, storage)
+        groups = Groups(partial(devices_left, coordinator.study, devices), open_group, mailbox)
+        with leaving.training(mailbox.leave.remote), watched_head(leaving):
+            _run_tune(_Proposals(coordinator, groups, leaving), mailbox, storage)
             if not leaving.asked.is_set():  # else Ray's end is theirs
                 groups.close()
 
@@ -114,23 +116,23 @@ def storage_folder() -> Iterator[Path]:
         shutil.rmtree(storage, ignore_errors=True)
 
 
-def _run_tune(proposals: "_Proposals", mailbox: Any, most_trials: int, storage: Path) -> None:
+def _run_tune(proposals: "_Proposals", mailbox: Any, storage: Path) -> None:
     proposals.prepare()
     decisions = _Decisions(proposals, mailbox)
+    seat = tune.PlacementGroupFactory([_NEXT_TO_NOTHING], bundle_label_selector=[on_this_node()])
     tuner = tune.Tuner(
-        tune.with_resources(tune.with_parameters(RelayTrial, mailbox=mailbox), _NEXT_TO_NOTHING),
+        tune.with_resources(tune.with_parameters(RelayTrial, mailbox=mailbox), seat),
         tune_config=tune.TuneConfig(
             search_alg=proposals,
             scheduler=decisions,
             num_samples=-1,
-            max_concurrent_trials=most_trials,
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(
             name="trials",
             storage_path=str(storage),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-            callbacks=[_Watch(proposals.leaving)],
+            callbacks=[_Watch(decisions)],
             verbose=0,
         ),
     )
@@ -149,20 +151,20 @@ class _Unsaved:
 class _Watch(_Unsaved, tune.Callback):  # type: ignore[misc]
     """What is looked after several times a second, whatever the trials do."""
 
-    def __init__(self, leaving: Leaving) -> None:
-        self._leaving = leaving
+    def __init__(self, decisions: "_Decisions") -> None:
+        self._decisions = decisions
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Tune is about to wait for an event."""
-        self._leaving.check()
+        self._decisions.look_after()
 
 
 class _Proposals(_Unsaved, TuneSearcher):  # type: ignore[misc]
     """Tune's searcher: hands on the coordinator's next trial, once it has a seat on the devices."""
 
-    def __init__(self, coordinator: Coordinator, groups: Groups, devices: Devices, leaving: Leaving) -> None:
+    def __init__(self, coordinator: Coordinator, groups: Groups, leaving: Leaving) -> None:
         super().__init__()
-        self.coordinator, self._groups, self._devices, self.leaving = coordinator, groups, devices, leaving
+        self.coordinator, self.groups, self.leaving = coordinator, groups, leaving
         self._next: Trial | None = None  # the one that waits for a seat, or for Tune
         self._group: int | None = None  # its seat
         self.numbers: dict[str, int] = {}
@@ -174,8 +176,7 @@ class _Proposals(_Unsaved, TuneSearcher):  # type: ignore[misc]
         if self._next is None:
             self._next = self.coordinator.next_trial()
         if self._next is not None and self._group is None:
-            num_devices = min(self._next.num_devices, self._devices.units)
-            self._group = self._groups.seat(self._next.number, num_devices)
+            self._group = self.groups.seat(self._next.number, self._next.num_devices)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next job, or that there is none; one alone until it has begun, so that nothing slows its start."""
@@ -207,7 +208,7 @@ class _Proposals(_Unsaved, TuneSearcher):  # type: ignore[misc]
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Give the trial's seat back; its ending is recorded by the scheduler, which Tune tells first."""
-        self._groups.leave(self.numbers[trial_id])
+        self.groups.leave(self.numbers[trial_id])
         self.leaving.running.discard(self.numbers[trial_id])
 
     def save(self, checkpoint_path: str) -> None:
@@ -226,6 +227,16 @@ class _Decisions(_Unsaved, FIFOScheduler):  # type: ignore[misc]
         self._mailbox, self._leaving = mailbox, proposals.leaving
         self._pausing: set[int] = set()
         self.problem: Exception | None = None
+
+    def look_after(self) -> None:
+        """Follow signals and nodes."""
+        self._leaving.check()
+        if self._leaving.asked.is_set():
+            return
+        try:
+            self._proposals.groups.mend()
+        except UserMistake as problem:  # no device is left
+            self._leaving.abandon(str(problem))
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Record measurements; stop where the coordinator says so."""

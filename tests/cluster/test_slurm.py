@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from .virtual_cluster import LARGEBATCH, Job, VirtualCluster, is_training, result, trials
+from .virtual_cluster import LARGEBATCH, Job, VirtualCluster, is_training, last_save, result, trials
 
 pytestmark = pytest.mark.slow
 RUN = (LARGEBATCH, "run", "small.yaml", "--address", "auto", "--out")
@@ -58,19 +58,6 @@ def test_a_warned_study_goes_back_into_the_queue_and_on(
     assert result(folder / "warned") == local, "no trial was lost or done twice, none went another way"
 
 
-def test_a_cancelled_study_goes_on(cluster: VirtualCluster, folder: Path, local: Mapping[int, Any]) -> None:
-    study = folder / "cancelled"
-    first = cluster.submit(folder, *RUN, "cancelled")
-    first.wait("in the middle", lambda: is_training(study))
-    cluster.run("scancel", first.number)
-    assert first.end() == "CANCELLED", first.log
-    assert [cluster.processes(node) for node in ("n1", "n2")] == [[], []]
-    assert any(trial.ending is None for trial in trials(study)), "the middle of a study"
-    second = cluster.submit(folder, *RUN, "cancelled")
-    assert second.end() == "COMPLETED", second.log
-    assert result(study) == local
-
-
 def test_held_nodes_are_used_from_the_login_node(cluster: VirtualCluster, folder: Path) -> None:
     job = cluster.submit(folder)
     job.wait("ready", lambda: "2 of 2 nodes are ready" in job.log)
@@ -87,6 +74,26 @@ def test_held_nodes_are_used_from_the_login_node(cluster: VirtualCluster, folder
     assert re.search(rf"Job {job.number} is told to end", said)
     job.end()
     assert [cluster.processes(node) for node in ("n1", "n2")] == [[], []]
+
+
+def test_a_cancelled_study_goes_on_and_so_does_one_that_lost_a_node(
+    cluster: VirtualCluster, folder: Path, local: Mapping[int, Any]
+) -> None:
+    """The last one, for the node is gone for good."""
+    study = folder / "cancelled"
+    first = cluster.submit(folder, *RUN, "cancelled")
+    first.wait("in the middle", lambda: is_training(study))
+    cluster.run("scancel", first.number)
+    assert first.end() == "CANCELLED", first.log
+    assert [cluster.processes(node) for node in ("n1", "n2")] == [[], []]
+    assert any(trial.ending is None for trial in trials(study)), "the middle of a study"
+    saved = last_save(study)
+    second = cluster.submit(folder, *RUN, "cancelled")
+    second.wait("going on", lambda: "nodes are ready" in second.log and last_save(study) > saved)
+    cluster.lose("n2")
+    assert second.end() == "COMPLETED", second.log
+    assert "n2 is gone" in second.log, "n1 runs the batch script, and is the head"
+    assert result(study) == local
 
 
 def _status(cluster: VirtualCluster, folder: Path) -> list[dict[str, Any]]:

@@ -163,6 +163,11 @@ def is_training(study: Path) -> bool:
     return any(len(trial.intermediate) > 1 for trial in found) and any(path.is_file() for path in checkpoints)
 
 
+def last_save(study: Path) -> int:
+    """When a checkpoint was last saved, in nanoseconds."""
+    return max((path.stat().st_mtime_ns for path in (study / "checkpoints").rglob("*") if path.is_file()), default=0)
+
+
 def _unclocked(measurement: Measurement) -> str:
     """Its values as text, in which NaN equals NaN."""
     values = {name: value for name, value in measurement.values.items() if not name.endswith("_seconds")}
