@@ -14,6 +14,7 @@ from largebatch.studies.commands import (
     benchmark,
     cluster,
     dashboard,
+    doctor,
     own,
     prepare,
     sharing,
@@ -21,7 +22,7 @@ from largebatch.studies.commands import (
     trainings,
 )
 
-NOT_BUILT = ("export", "import", "doctor")
+NOT_BUILT = ("export", "import")
 """Commands of the design that this version refuses by name."""
 
 app = typer.Typer(
@@ -39,6 +40,7 @@ app.add_typer(dashboard.app)
 app.add_typer(sharing.app)
 app.add_typer(prepare.app)
 app.add_typer(cluster.app)
+app.add_typer(doctor.app)
 
 
 def main() -> NoReturn:
