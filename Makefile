@@ -7,7 +7,7 @@ HAS_GPU := $(shell nvidia-smi -L 2>/dev/null)
 CONSTRAINTS := $(if $(HAS_GPU),,-c docs/constraints-cpu.txt)
 SOURCES := $(shell find schedulers search spaces studies trainers -name '*.py' -o -name '*.yaml')
 
-.PHONY: quickstart test docs clean
+.PHONY: quickstart test docs constraints clean
 
 quickstart: .venv/package
 	$(BIN)/largebatch run quickstart --out runs/quickstart
@@ -22,6 +22,10 @@ test: .venv/package .venv/dev
 docs: .venv/package .venv/dev
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
 	@echo docs/_build/index.html
+
+# The versions that the tests ran with, without the local part of a build (+cpu), for other machines.
+constraints: .venv/dev
+	$(BIN)/pip freeze -q --exclude largebatch | sed -n 's/^\([^ @]*==[^+]*\).*/\1/p' > docs/environments/constraints.txt
 
 .venv/dependencies: pyproject.toml docs/constraints-cpu.txt
 	$(PYTHON) -m venv .venv
