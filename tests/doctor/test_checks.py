@@ -112,7 +112,7 @@ def test_the_driver(
 ) -> None:
     program(path_first, "nvidia-smi", SMI.format(version=version))
     monkeypatch.setattr(software, "from_child", lambda *code, seconds: cuda)
-    found(software.driver(), level, said, "" if level == "ok" else "whl/cu1")
+    found(software.driver(), level, said, "" if level == "ok" else "$TORCH_INDEX/cu1")
 
 
 def test_a_driver_that_does_not_answer(path_first: Path) -> None:
