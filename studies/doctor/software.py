@@ -143,6 +143,6 @@ def driver() -> Finding:
         return problem(
             "GPU driver",
             f"{measured}; torch's CUDA {cuda} needs {least} or newer",
-            f"pip install --force-reinstall torch --index-url $TORCH_INDEX/{build} (PyTorch's own index: its page Get started names it)",
+            f"pip install --force-reinstall torch --index-url $TORCH_INDEX/{build}  # the index of its page Get started",
         )
     return ok("GPU driver", f"{measured}; CUDA {cuda} needs {least}")
