@@ -143,6 +143,6 @@ def driver() -> Finding:
         return problem(
             "GPU driver",
             f"{measured}; torch's CUDA {cuda} needs {least} or newer",
-            f"pip install --force-reinstall torch --index-url $TORCH_INDEX/{build}  # the index of its page Get started",
+            f"pip install --force-reinstall torch --index-url $TORCH_INDEX/{build}  # of its page Get started",
         )
     return ok("GPU driver", f"{measured}; CUDA {cuda} needs {least}")
