@@ -17,7 +17,8 @@ test: .venv/package .venv/dev
 	$(BIN)/ruff format --check .
 	rm -rf build && $(BIN)/pip install -q --no-deps --target build/types .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=15
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=15 --ignore tests/cluster
+	$(BIN)/python -m pytest --durations=8 tests/cluster  # alone: each study there starts two nodes of Ray
 
 docs: .venv/package .venv/dev
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
