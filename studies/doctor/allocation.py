@@ -151,6 +151,8 @@ def open_files() -> Finding:
     if soft == resource.RLIM_INFINITY or soft >= _LEAST_OPEN_FILES:
         return ok("open files", measured)
     raised = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
+    if raised <= soft:
+        return warning("open files", measured, "ulimit -Hn   # the site, or the container's --ulimit, raises it")
     return warning("open files", measured, f"ulimit -n {raised}")
 
 

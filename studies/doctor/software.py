@@ -6,9 +6,6 @@ import platform
 import shutil
 import subprocess
 
-from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
-
 from largebatch.studies.doctor.allocation import visible_gpus
 from largebatch.studies.doctor.child import ChildFailed, from_child
 from largebatch.studies.doctor.finding import Finding, ok, problem, warning
@@ -46,6 +43,8 @@ _MODULES = ("numpy", "scipy", "pyarrow", "optuna", "pydantic", "yaml", "plotly",
 
 def python() -> Finding:
     """Its version, against what the package asks for."""
+    from packaging.specifiers import SpecifierSet  # late: without it these two checks fail, and no other
+
     asked = importlib.metadata.metadata("largebatch")["Requires-Python"]
     here = platform.python_version()
     if here not in SpecifierSet(asked):
@@ -55,6 +54,8 @@ def python() -> Finding:
 
 def packages() -> Finding:
     """The versions of what is installed, against our bounds; of the extras, those that are installed."""
+    from packaging.requirements import Requirement
+
     needed: list[str] = []
     others: list[str] = []
     seen = []

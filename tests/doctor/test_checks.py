@@ -215,6 +215,8 @@ def test_shared_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_open_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda what: (1024, 4096))
     found(allocation.open_files(), "warning", "1024 at most", "ulimit -n 4096")
+    monkeypatch.setattr(resource, "getrlimit", lambda what: (1024, 1024))
+    found(allocation.open_files(), "warning", "1024 at most", "the site")
 
 
 # Folders
