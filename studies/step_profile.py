@@ -87,12 +87,14 @@ def time_workers(
         from largebatch.studies.engine.in_process import profile_in_process
 
         return {1: profile_in_process(task, recipe, local_batch_sizes, execution)}
-    from largebatch.studies.engine.devices import num_devices_at_hand, threads_per_worker
     from largebatch.studies.engine.ray_cluster import ray_cluster
-    from largebatch.studies.engine.tune_engine import run_profile
 
     profiles = {}
     with ray_cluster(address), tempfile.TemporaryDirectory() as folder:
+        # Not before: they import Ray, which reads its token and where to listen when it is imported.
+        from largebatch.studies.engine.devices import num_devices_at_hand, threads_per_worker
+        from largebatch.studies.engine.tune_engine import run_profile
+
         chosen = counts(num_devices_at_hand())
         threads = threads_per_worker(max(chosen))  # the same for all counts, or they would not compare
         for count in chosen:

@@ -7,6 +7,7 @@ can be imported while Ray's processes start.
 import logging
 import os
 import secrets
+import socket
 import sys
 import warnings
 from collections.abc import Iterator
@@ -14,6 +15,14 @@ from contextlib import contextmanager
 
 from largebatch.schedulers.clusters.ray_settings import SETTINGS
 from largebatch.spaces.user_mistake import UserMistake
+
+_ALONE = {
+    # What Ray does by default on macOS: the node's own address is 127.0.0.1, and all its servers listen there alone.
+    # `_node_ip_address` by itself does not: Ray puts an address that others can reach in its place.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "GLOO_SOCKET_IFNAME": next(name for _, name in socket.if_nameindex() if name.startswith("lo")),
+}
+"""For a Ray of our own: nothing outside of this machine can reach it."""
 
 
 @contextmanager
@@ -47,12 +56,13 @@ def ray_cluster(address: str | None) -> Iterator[None]:
 def _prepare_environment(address: str | None) -> None:
     """Set what Ray reads; usage statistics stay off unless the user turned them on.
 
-    A cluster of our own (no ``address``) asks for a token that only this process and its children know; the mode is
-    always explicit, for Ray's default differs between its head and its workers. A Ray that is imported already keeps
-    its mode.
+    A cluster of our own (no ``address``) listens on this machine alone and asks for a token that only this process and
+    its children know; the mode is always explicit, for Ray's default differs between its head and its workers. A Ray
+    that is imported already keeps its mode.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.update(SETTINGS)
     if address is None and "ray" not in sys.modules:
         os.environ["RAY_AUTH_MODE"] = "token"
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+        os.environ.update(_ALONE)

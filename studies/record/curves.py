@@ -47,7 +47,7 @@ def read_curve(folder: Path, number: int) -> list[Measurement]:
     points: dict[tuple[int, int, float], dict[str, float]] = {}
     try:
         rows = pq.read_table(path, schema=SCHEMA).to_pylist()
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise _damaged(path, str(error).partition("\n")[0]) from error
     if any(value is None for row in rows for value in row.values()):
         raise _damaged(path, "values are missing")
