@@ -21,6 +21,7 @@ from largebatch.studies.record.directory import StudyDirectory, fingerprint, set
 from largebatch.studies.record.fenced_journal import take_over
 from largebatch.studies.record.lease import Lease, wait_until_free
 from largebatch.studies.record.lease_watch import FOLDER as LEASES
+from largebatch.studies.record.lease_watch import LeaseWatch
 from largebatch.studies.record.ledger import Ledger
 from largebatch.studies.study import Study
 
@@ -60,15 +61,16 @@ def run_study(
         UserMistake: for all that the user can mend; nothing is written or lost then.
         LeftEarly: if TERM, USR1 or the end of the job made it leave; its trials are saved then.
     """
-    leaving = Leaving(job_end_time(os.environ))
-    _refuse_at_once(out, study, fresh=fresh, wait=wait)
+    leaving, lease_watch = Leaving(job_end_time(os.environ)), LeaseWatch(out)
+    _refuse_at_once(lease_watch, study, fresh=fresh, wait=wait)
     with leaving, ThreadPoolExecutor(max_workers=1) as pool:
         loading = pool.submit(_load, study)  # seconds of imports, while Ray starts
         with nullcontext() if in_process else _ray_cluster(address):
             leaving.check()
             task, target = loading.result()
             directory = _own_directory(out, fresh=fresh)
-            with Lease(directory.path, wait=wait) as lease:
+            # What --fresh set aside was watched under this name; the new directory was not.
+            with Lease(directory.path, wait=wait, watch=None if fresh else lease_watch) as lease:
                 _open(directory, study, task, target)
                 if budget_trials is not None:
                     budget = study.budget.model_copy(update={"trials": budget_trials})
@@ -82,13 +84,13 @@ def run_study(
                 return write_answer(directory)
 
 
-def _refuse_at_once(out: Path, study: Study, *, fresh: bool, wait: bool) -> None:
+def _refuse_at_once(watch: LeaseWatch, study: Study, *, fresh: bool, wait: bool) -> None:
     """Refuse a directory in use, and another study's, before Ray starts: a second Ray may disturb the first."""
     if wait and fresh:
         raise UserMistake("--wait goes on from the record of another job, --fresh sets it aside; give one of them")
-    if out.is_dir():
-        wait_until_free(out, wait=wait)
-    directory = StudyDirectory(out)
+    if watch.directory.is_dir():
+        wait_until_free(watch, wait=wait)
+    directory = StudyDirectory(watch.directory)
     if directory.study_file.exists() and not fresh:
         directory.refuse_change(study)
 

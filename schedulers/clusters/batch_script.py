@@ -60,7 +60,7 @@ def launcher(allocation: Allocation, work: Work, *, nodes: str) -> str:
 def prologue(allocation: Allocation, work: Work) -> list[str]:
     """What every node does first."""
     lines = [f"cd {shlex.quote(str(work.working_folder))}", "export LARGEBATCH_BATCH_HOST=$(hostname)"]
-    return [*lines, *(f"{line}" for line in allocation.prologue)]
+    return [*lines, *allocation.prologue]
 
 
 def wait_and_pass_on(allocation: Allocation, work: Work, start: list[str]) -> list[str]:

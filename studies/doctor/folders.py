@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from largebatch.schedulers.clusters.launcher.node_share import BELOW_RAY, LONGEST_SOCKET_PATH
 from largebatch.studies.doctor.child import ChildFailed, from_child
 from largebatch.studies.doctor.finding import Finding, ok, problem, warning
 
 MOUNTS = Path("/proc/self/mountinfo")
-_LONGEST_SOCKET_PATH = 107
-"""Of AF_UNIX, unix(7)."""
-_BELOW_TEMP = "/ray/session_2026-11-28_22-55-18_123456_4194304/sockets/plasma_store.10"
-"""What Ray puts below its folder for temporary files."""
+_BELOW_TEMP = f"/ray{BELOW_RAY}"
+"""What Ray puts below the folder for temporary files."""
 _TRY_SECONDS = 30.0
 _TRIED_BYTES = 16 * 2**20
 _LOW_BYTES, _LEAST_BYTES = 10 * 2**30, 2**30
@@ -71,8 +70,8 @@ def temp_path() -> Finding:
     base = temp_folder()
     length = len(os.fsencode(base)) + len(_BELOW_TEMP)
     mend = f"export {name}=/tmp"
-    if length > _LONGEST_SOCKET_PATH:
-        measured = f"{base}: Ray's sockets would have names of {length} characters; {_LONGEST_SOCKET_PATH} at most"
+    if length > LONGEST_SOCKET_PATH:
+        measured = f"{base}: Ray's sockets would have names of {length} characters; {LONGEST_SOCKET_PATH} at most"
         return problem("temporary files", measured, mend)
     try:
         with tempfile.TemporaryDirectory(prefix="lb-", dir=base) as folder, socket.socket(socket.AF_UNIX) as one:
@@ -83,7 +82,7 @@ def temp_path() -> Finding:
     if kind in _SHARED:
         return warning("temporary files", f"{base} is on {_SHARED[kind]}, which nodes share", mend)
     free = shutil.disk_usage(base).free
-    measured = f"{base}, {kind}, {length} of {_LONGEST_SOCKET_PATH} characters, {free / 2**30:.1f} GiB free"
+    measured = f"{base}, {kind}, {length} of {LONGEST_SOCKET_PATH} characters, {free / 2**30:.1f} GiB free"
     if free < _LEAST_BYTES:
         return warning("temporary files", measured, mend)
     return ok("temporary files", measured)

@@ -30,10 +30,14 @@ class TakenOver(UserMistake):
 
 
 class Lease:
-    """Held for the time of a ``with``; with ``wait``, as soon as nobody else holds it."""
+    """Held for the time of a ``with``; with ``wait``, as soon as nobody else holds it.
 
-    def __init__(self, directory: Path, *, wait: bool = False) -> None:
+    ``watch`` is one that has watched this directory before, and need not begin anew.
+    """
+
+    def __init__(self, directory: Path, *, wait: bool = False, watch: LeaseWatch | None = None) -> None:
         self._directory, self._wait = directory, wait
+        self._watch = LeaseWatch(directory) if watch is None else watch
         self._over = threading.Event()
         self._renewals = 0
 
@@ -45,7 +49,7 @@ class Lease:
         """
         (self._directory / FOLDER).mkdir(exist_ok=True)
         while True:
-            self.fence = wait_until_free(self._directory, wait=self._wait) + 1
+            self.fence = wait_until_free(self._watch, wait=self._wait) + 1
             try:
                 path = lease_path(self._directory, self.fence)
                 self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
@@ -106,7 +110,7 @@ class Lease:
                 self._write()
 
 
-def wait_until_free(directory: Path, *, wait: bool) -> int:
+def wait_until_free(watch: LeaseWatch, *, wait: bool) -> int:
     """Return the newest fence once nobody holds it.
 
     A process on another machine is watched until it is known to live or its lease to be over.
@@ -114,7 +118,7 @@ def wait_until_free(directory: Path, *, wait: bool) -> int:
     Raises:
         UserMistake: if another process is known to hold it, unless ``wait``.
     """
-    watch, told = LeaseWatch(directory), -1
+    directory, told = watch.directory, -1
     while (holder := watch.look()) is not None:
         if not wait and holder.lives:
             raise UserMistake(

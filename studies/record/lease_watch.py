@@ -36,7 +36,7 @@ class LeaseWatch:
     """Each ``look`` may learn more: what stands still has to be watched for a while."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self.directory = directory
         self.fence = 0
         """The newest that was seen, 0 where there was none."""
         self.died = False
@@ -47,10 +47,10 @@ class LeaseWatch:
 
     def look(self) -> Holder | None:
         """Who holds the lease now, None where nobody does."""
-        fence = newest_fence(self._directory, self.fence)
+        fence = newest_fence(self.directory, self.fence)
         if fence == 0:
             return None
-        path = lease_path(self._directory, fence)
+        path = lease_path(self.directory, fence)
         text = path.read_bytes()
         if (fence, text) != (self.fence, self._text):
             self._renewed = fence == self.fence and bool(self._text)

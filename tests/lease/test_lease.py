@@ -136,6 +136,23 @@ def test_half_a_lease_is_somebody_s_until_it_stands_still(tmp_path: Path, impati
         assert lease.fence == 2
 
 
+def test_what_was_watched_is_not_watched_again(
+    tmp_path: Path, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between a first look and the lease itself Ray starts: whoever stood still all that time is gone."""
+    written_by_another_machine(tmp_path)
+    watch = LeaseWatch(tmp_path)
+    while watch.look() is not None:
+        time.sleep(0.05)
+
+    def never(seconds: float) -> None:
+        raise AssertionError("waited again")
+
+    monkeypatch.setattr(leases.time, "sleep", never)
+    with Lease(tmp_path, watch=watch) as mine:
+        assert mine.fence == 2
+
+
 def test_a_stopped_process_is_followed_and_finds_out(tmp_path: Path, impatient: None) -> None:
     with held_elsewhere(tmp_path) as process:
         process.send_signal(signal.SIGSTOP)

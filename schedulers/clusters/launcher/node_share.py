@@ -8,9 +8,10 @@ from pathlib import Path
 _MIB = 2**20
 _LEAST_OBJECT_STORE = 80 * _MIB
 """Ray refuses less than 75 MiB."""
-_LONGEST_SOCKET_PATH = 107
+LONGEST_SOCKET_PATH = 107
 """Of AF_UNIX, unix(7)."""
-_BELOW_TEMP = len("/session_2026-11-28_22-55-18_123456_4194304/sockets/plasma_store.10")
+BELOW_RAY = "/session_2026-11-28_22-55-18_123456_4194304/sockets/plasma_store.10"
+"""What Ray puts below its own folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,7 @@ def temp_folder() -> Path:
         OSError: where there is none.
     """
     for base in (os.environ.get("TMPDIR", "/tmp"), "/tmp"):
-        if len(base) + len("/lb-12345678") + _BELOW_TEMP <= _LONGEST_SOCKET_PATH and os.access(base, os.W_OK):
+        if len(base) + len("/lb-12345678") + len(BELOW_RAY) <= LONGEST_SOCKET_PATH and os.access(base, os.W_OK):
             return Path(tempfile.mkdtemp(prefix="lb-", dir=base))
     raise OSError("no folder for temporary files: neither TMPDIR (at most 28 characters) nor /tmp can be written")
 
