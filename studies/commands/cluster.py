@@ -55,6 +55,7 @@ def _submits(system: str, example: str) -> None:
         site: SiteOption = None,
         hold: HoldOption = False,
         dry_run: DryRunOption = False,
+        as_json: JsonOption = False,
     ) -> None:
         given = {
             "nodes": nodes, "gpus_per_node": gpus_per_node, "cpus_per_node": cpus_per_node, "time": time,
@@ -62,7 +63,7 @@ def _submits(system: str, example: str) -> None:
             "container": container, "min_nodes": min_nodes,
         }  # fmt: skip
         asked = {name: value for name, value in given.items() if value not in (None, [])}
-        _submit(system, asked, command or [], site, hold=hold, dry_run=dry_run)
+        _submit(system, asked, command or [], site, hold=hold, dry_run=dry_run, as_json=as_json)
 
     submit.__doc__ = f"Submit to {_NAMES[system]}."
     cluster.command(system, epilog=f"Example: largebatch cluster {system} {example}")(submit)
@@ -75,7 +76,14 @@ _submits("lsf", "--nodes 2 --gpus-per-node 4 --time 4:00:00 -- largebatch run my
 
 
 def _submit(
-    system: str, given: dict[str, Any], command: list[str], site: str | None, *, hold: bool, dry_run: bool
+    system: str,
+    given: dict[str, Any],
+    command: list[str],
+    site: str | None,
+    *,
+    hold: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     from largebatch.studies.clusters.jobs import SYSTEMS, new_work, submit
     from largebatch.studies.clusters.site import allocation
@@ -85,9 +93,13 @@ def _submit(
     asked = allocation(given, site)
     work = new_work(asked, command)
     if dry_run:
-        print(SYSTEMS[system].script(asked, work), end="")
+        script = SYSTEMS[system].script(asked, work)
+        print(json.dumps({"system": system, "script": script}, indent=1) if as_json else script.removesuffix("\n"))
         return
     job = submit(system, asked, work)
+    if as_json:
+        print(json.dumps({"job": job.job, "system": system, "log": str(work.log)}, indent=1))
+        return
     host, port = socket.gethostname(), 8050
     print(f"Job {job.job}")
     print(f"Log: {work.log}")
@@ -128,6 +140,7 @@ def status(as_json: JsonOption = False) -> None:
 @cluster.command(epilog="Example: largebatch cluster stop 4711")
 def stop(
     job: Annotated[str | None, typer.Argument(help="The job; the only one that runs if not given.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """End a job; a study in it saves itself and is not put back into the queue."""
     from largebatch.studies.clusters.jobs import cancel, submitted_jobs
@@ -137,4 +150,7 @@ def stop(
         there = shlex.join(one.job for one in running) or "none"
         raise UserMistake(f"name one job of this folder that runs: {there}; `largebatch cluster status` lists them")
     cancel(running[0])
+    if as_json:
+        print(json.dumps({"job": running[0].job, "system": running[0].system}, indent=1))
+        return
     print(f"Job {running[0].job} is told to end.")

@@ -3,16 +3,20 @@
 After a change that is meant: look at the difference, and copy what the test wrote over the file in ``scripts/``.
 """
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from largebatch.schedulers.clusters import lsf, pbs, slurm
 from largebatch.schedulers.clusters.allocation import Allocation
 from largebatch.schedulers.clusters.batch_script import Work
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.cli import app
 from largebatch.studies.clusters.site import allocation
 
 SCRIPTS = Path(__file__).with_name("scripts")
@@ -128,3 +132,27 @@ def test_the_launcher_loads_no_engine() -> None:
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.usefixtures("home")
+def test_submitting_and_ending_a_job_as_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With stand-ins of Slurm's commands: what a script of the user's reads."""
+    for name, said in (("sbatch", "4711"), ("squeue", "RUNNING"), ("scancel", "")):
+        path = tmp_path / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\necho {said}\n")
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+
+    def told(*words: str) -> dict[str, str]:
+        result = CliRunner().invoke(app, ["cluster", *words])
+        assert result.exit_code == 0, result.output
+        found: dict[str, str] = json.loads(result.output)
+        return found
+
+    asked = ("slurm", "--cpus-per-node", "2", "--json")
+    assert told(*asked, "--dry-run", "--", "true")["script"].startswith("#!/bin/bash\n")
+    assert not (tmp_path / "clusters").exists()
+    job = told(*asked, "--", "true")
+    assert (job["job"], job["system"], Path(job["log"]).name) == ("4711", "slurm", "log.txt")
+    assert told("stop", "4711", "--json") == {"job": "4711", "system": "slurm"}
