@@ -145,7 +145,7 @@ def _run(jobs: Sequence[_Job], num_processes: int) -> Iterator[tuple[_Job, Shard
                     yield running.pop(future), future.result()
                     running |= {pool.submit(_make, job): job for job in islice(left, 1)}
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)  # not wait=False: Python's exit may then write to a pipe being closed
             raise
 
 
