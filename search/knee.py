@@ -18,10 +18,7 @@ APART = 1.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Knee:
-    """``num_workers`` is None where adding workers still pays at the most that the plan has.
-
-    Those may be fewer than were asked: without a law there is no row for counts that no searched batch can be dealt to.
-    """
+    """``num_workers`` is None where adding workers still pays at the most that the plan has, or nothing tells."""
 
     num_workers: int | None
     cause: str | None
@@ -51,8 +48,18 @@ def find_knee(
             head = f"{more.num_workers} workers are {gained:.2f} times as fast as {now.num_workers}"
             why = f"{head}: {_words(cause, now, more, step_time, largest_batch)}"
             return Knee(num_workers=now.num_workers, cause=cause, why=why)
-    why = f"adding workers still pays at {rows[-1].num_workers}, the most that the plan has"
+    most = rows[-1].num_workers
+    if most < APART * rows[0].num_workers:
+        why = f"whether more workers pay is not told by a plan for {_counts(rows)}"
+    else:
+        why = f"adding workers still pays at {most}, the most that the plan has"
     return Knee(num_workers=None, cause=None, why=why)
+
+
+def _counts(rows: Sequence[PlanRow]) -> str:
+    if rows[-1].num_workers == 1:
+        return "one worker alone"
+    return f"{' and '.join(str(row.num_workers) for row in rows)} workers alone"
 
 
 def _cause(now: PlanRow, more: PlanRow, step_time: StepTimeLaw, candidates: Candidates) -> str:

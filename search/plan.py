@@ -82,6 +82,9 @@ class Plan:
     next_measurements: tuple[NextMeasurement, ...] = ()
     """What to measure next, the most worth its cost first."""
     seconds_allowed: float | None = None
+    unplanned: tuple[int, ...] = ()
+    """Worker counts that were asked and have no row."""
+    unplanned_why: str = ""
 
     def choices(self) -> dict[str, Any]:
         """Worker counts of the fastest, the cheapest, and the Pareto front of time and device-hours.
@@ -124,4 +127,5 @@ class Plan:
             "choices": self.choices(),
             "withheld": {name: asdict(found) for name, found in self.withheld.items()},
             "next_measurements": [asdict(one) for one in self.next_measurements],
+            "unplanned": {"num_workers": list(self.unplanned), "why": self.unplanned_why},
         }

@@ -46,12 +46,14 @@ def make_plan(
     """
     if profile is None or laws.step_seconds is None:
         raise UserMistake("step times were not measured yet: let `run` end, it times them after the trials")
-    counts, sizes = _choose(np.array(sorted(set(workers))), laws, laws.step_seconds)
+    asked = sorted(set(workers))
+    counts, sizes = _choose(np.array(asked), laws, laws.step_seconds)
     if not len(counts):
         raise UserMistake(
             f"no batch size that reached the target can be divided among any of {list(workers)[:8]} workers in whole "
             f"groups of {_group(laws)} examples; ask for fewer workers, or search larger batch sizes"
         )
+    unplanned = tuple(sorted(set(asked) - set(counts.tolist())))
     rows = _rows(counts, sizes, trials, laws, laws.step_seconds, profile)
     first = rows[0]
     rows = [_compared(row, first, device_hour_cost) for row in rows]
@@ -72,7 +74,19 @@ def make_plan(
         withheld=laws.withheld,
         next_measurements=tuple(next_measurements(rows, laws, laws.step_seconds)),
         seconds_allowed=seconds_allowed,
+        unplanned=unplanned,
+        unplanned_why=_why_unplanned(laws) if unplanned else "",
     )
+
+
+def _why_unplanned(laws: FittedLaws) -> str:
+    groups, sizes = f"whole groups of {_group(laws)} examples", _sizes(laws)
+    if laws.steps.verdict == "no-law":
+        known = ", ".join(map(str, sizes))
+        none = f"no batch size that reached the target ({known}) is dealt to them in {groups}"
+        return f"there is no law of steps, and {none}"
+    largest = max(sizes)
+    return f"a batch of {groups} is more than {MAX_EXTRAPOLATION} times the largest that reached the target ({largest})"
 
 
 def _candidates(num_workers: int, laws: FittedLaws) -> Candidates:

@@ -92,7 +92,7 @@ def plan_notes(plan: Plan) -> list[str]:
 
 
 def choice_notes(plan: Plan) -> list[str]:
-    """The cheapest and the fastest, and what ends before the deadline."""
+    """The cheapest and the fastest, what ends before the deadline, and the worker counts that have no row."""
     choices = plan.choices()
     notes = [
         f"Fastest: {count(choices['fastest'], 'worker')}; fewest device-hours: {count(choices['cheapest'], 'worker')}."
@@ -105,7 +105,17 @@ def choice_notes(plan: Plan) -> list[str]:
         else:
             sure = f"{surely} to be 95 % sure" if surely is not None else "none that is 95 % sure"
             notes.append(f"Fewest workers that end within {allowed}: {fewest} by the best guess, {sure}.")
-    return notes
+    return [*notes, note] if (note := _unplanned_note(plan)) else notes
+
+
+def _unplanned_note(plan: Plan) -> str:
+    """Why worker counts that were asked have no row; empty where all have one."""
+    if not plan.unplanned:
+        return ""
+    named, more = plan.unplanned[:8], len(plan.unplanned) - 8
+    counts = ", ".join(map(str, named)) + (f" and {more:,} more counts of" if more > 0 else "")
+    noun = "worker" if plan.unplanned == (1,) else "workers"
+    return f"No row for {counts} {noun}: {plan.unplanned_why}."
 
 
 def withheld_notes(plan: Plan) -> list[str]:

@@ -15,6 +15,7 @@ from largebatch.search.plan import Plan
 from largebatch.search.planning import make_plan
 from largebatch.spaces.step_time_profile import AllReduceTime, ComputeTime, StepTime, StepTimeProfile
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.report.answer import answer_sentence, plan_notes
 
 LOCAL = (16, 32, 64, 128, 256, 512, 1024)
 
@@ -174,7 +175,11 @@ def test_what_cannot_be_planned_is_said(make_trials) -> None:  # type: ignore[no
         plan(trials, None)
     with pytest.raises(UserMistake, match=r"can be divided among any of \[2000\] workers"):
         plan(trials, profile(), (2000,))
-    assert [row.num_workers for row in plan(trials, profile(), (7, 2000)).rows] == [7]
+    some = plan(trials, profile(), (7, 2000))
+    assert [row.num_workers for row in some.rows] == [7]
+    assert some.unplanned == (2000,)
+    assert "more than 16 times the largest that reached the target (1024)" in some.unplanned_why
+    assert any(note.startswith("No row for 2000 workers: ") for note in plan_notes(some))
 
 
 def test_without_a_law_only_measured_batch_sizes_are_planned(make_trials) -> None:  # type: ignore[no-untyped-def]
@@ -183,6 +188,29 @@ def test_without_a_law_only_measured_batch_sizes_are_planned(make_trials) -> Non
     assert answer.laws["steps"].verdict == "no-law"
     assert [row.num_workers for row in answer.rows] == [1, 4, 8], "three workers divide neither in whole groups"
     assert {row.global_batch_size for row in answer.rows} <= {64, 128}
+    assert answer.to_json()["unplanned"]["num_workers"] == [3]
+
+
+def test_one_batch_size_and_one_row_tell_nothing_of_more_workers(make_trials) -> None:  # type: ignore[no-untyped-def]
+    """Groups of 16: a batch of 16 is dealt to one worker alone, whatever was asked."""
+    answer = plan(make_trials(seed=0, sizes=(16,)), profile(), (1, 2, 4, 8))
+    assert [row.num_workers for row in answer.rows] == [1]
+    assert answer.knee_num_workers is None
+    assert answer.knee_why == "whether more workers pay is not told by a plan for one worker alone"
+    assert answer.unplanned == (2, 4, 8)
+    assert "still pays" not in answer_sentence(answer)
+    (note,) = [note for note in plan_notes(answer) if note.startswith("No row")]
+    assert note == (
+        "No row for 2, 4, 8 workers: there is no law of steps, and no batch size that reached the target (16) is dealt "
+        "to them in whole groups of 16 examples."
+    )
+
+
+def test_counts_too_close_to_compare_tell_nothing_either(make_trials) -> None:  # type: ignore[no-untyped-def]
+    answer = plan(make_trials(seed=0), profile(), (4, 5))
+    assert answer.knee_why == "whether more workers pay is not told by a plan for 4 and 5 workers alone"
+    assert answer.unplanned == ()
+    assert not any(note.startswith("No row") for note in plan_notes(answer))
 
 
 def test_questions_are_answered(make_trials) -> None:  # type: ignore[no-untyped-def]
