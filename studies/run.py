@@ -65,7 +65,7 @@ def run_study(
     _refuse_at_once(lease_watch, study, fresh=fresh, wait=wait)
     with leaving, ThreadPoolExecutor(max_workers=1) as pool:
         loading = pool.submit(_load, study)  # seconds of imports, while Ray starts
-        with nullcontext() if in_process else _ray_cluster(address):
+        with nullcontext() if in_process else _ray_cluster(address, leaving):
             leaving.check()
             task, target = loading.result()
             directory = _own_directory(out, fresh=fresh)
@@ -95,10 +95,10 @@ def _refuse_at_once(watch: LeaseWatch, study: Study, *, fresh: bool, wait: bool)
         directory.refuse_change(study)
 
 
-def _ray_cluster(address: str | None) -> AbstractContextManager[None]:
+def _ray_cluster(address: str | None, leaving: Leaving) -> AbstractContextManager[None]:
     from largebatch.studies.engine.ray_cluster import ray_cluster
 
-    return ray_cluster(address)
+    return ray_cluster(address, leaving)
 
 
 def _load(study: Study) -> tuple["Task", Target]:

@@ -132,7 +132,7 @@ def train(
             on_progress(measurement, planned.max_examples, planned.target)
 
         leaving = Leaving(job_end_time(os.environ), saves_on_interrupt=True)
-        with leaving, nullcontext() if in_process else _ray_cluster(address):
+        with leaving, nullcontext() if in_process else _ray_cluster(address, leaving):
             leaving.check()
             if in_process:
                 from largebatch.studies.engine.in_process import train_in_process
@@ -154,10 +154,10 @@ def train(
     return result
 
 
-def _ray_cluster(address: str | None) -> Any:
+def _ray_cluster(address: str | None, leaving: Leaving) -> Any:
     from largebatch.studies.engine.ray_cluster import ray_cluster
 
-    return ray_cluster(address)
+    return ray_cluster(address, leaving)
 
 
 def _refuse_another_recipe(planned: PlannedTraining) -> None:

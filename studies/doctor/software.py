@@ -14,6 +14,8 @@ IMPORT_SECONDS = 120.0
 """On a shared file system that many nodes read, torch has taken more than a minute to import."""
 _OLDEST_DRIVER = {11: 450, 12: 525, 13: 580}
 """By the major version of CUDA. Reference: NVIDIA, CUDA Compatibility, Minor Version Compatibility, table 1."""
+_TORCH_FOR_CUDA_12 = "torch>=2.6,<2.11"
+"""The releases on PyPI that are built for it, by what their metadata require."""
 _TORCH = """
 import json, torch
 found = {"version": torch.__version__, "cuda": torch.version.cuda, "hip": torch.version.hip, "nccl": None}
@@ -139,11 +141,9 @@ def driver() -> Finding:
         return ok("GPU driver", measured)
     least, has = _OLDEST_DRIVER.get(int(cuda.split(".")[0]), 0), int(version.split(".")[0])
     if has < least:
-        fits = max((major for major, oldest in _OLDEST_DRIVER.items() if oldest <= has), default=11)
-        build = "cu126" if fits == 12 else f"cu{fits}8"
-        return problem(
-            "GPU driver",
-            f"{measured}; torch's CUDA {cuda} needs {least} or newer",
-            f"pip install --force-reinstall torch --index-url $TORCH_INDEX/{build}  # of its page Get started",
-        )
+        section = '"A driver older than torch\'s CUDA" in docs/environments.md'
+        mend = f"choose another build of torch: {section}"
+        if has >= _OLDEST_DRIVER[12]:
+            mend = f"pip install --force-reinstall '{_TORCH_FOR_CUDA_12}'   # or another build: {section}"
+        return problem("GPU driver", f"{measured}; torch's CUDA {cuda} needs {least} or newer", mend)
     return ok("GPU driver", f"{measured}; CUDA {cuda} needs {least}")

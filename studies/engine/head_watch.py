@@ -1,4 +1,8 @@
-"""Whether the head of the Ray cluster still answers. Without it Ray waits a minute and then ends this process."""
+"""Whether Ray still answers: its head, and its daemon on this node. Without either this process cannot go on.
+
+Ray itself would wait a minute for a lost head and then end this process; a lost daemon it would tell trial by trial, as
+if each had failed.
+"""
 
 import socket
 import threading
@@ -11,26 +15,28 @@ from largebatch.studies.engine.leaving import Leaving
 
 LOOK_SECONDS = 1.0
 MAX_REFUSALS = 3
-"""So many in a row, and the head is gone."""
+"""So many in a row, and it is gone."""
 
 
 @contextmanager
 def watched_head(leaving: Leaving) -> Iterator[None]:
-    """For the time of this ``with``, leave at once when the head is gone."""
-    address = ray.get_runtime_context().gcs_address
-    host, port = address.rsplit(":", 1)
+    """For the time of this ``with``, leave at once when Ray's head or this node's daemon is gone."""
+    context = ray.get_runtime_context()
+    node = next(node for node in ray.nodes() if node["NodeID"] == context.get_node_id())
+    watched = {
+        "the head of the Ray cluster": context.gcs_address,
+        "Ray on this node": f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}",
+    }
+    refusals = dict.fromkeys(watched, 0)
     over = threading.Event()
 
     def look() -> None:
-        refusals = 0
-        while refusals < MAX_REFUSALS and not over.wait(LOOK_SECONDS):
-            try:
-                socket.create_connection((host.strip("[]"), int(port)), timeout=5 * LOOK_SECONDS).close()
-                refusals = 0
-            except OSError:
-                refusals += 1
-        if refusals == MAX_REFUSALS:
-            leaving.abandon(f"the head of the Ray cluster at {address} is gone")
+        while not over.wait(LOOK_SECONDS):
+            for name, address in watched.items():
+                refusals[name] = 0 if _answers(address) else refusals[name] + 1
+                if refusals[name] == MAX_REFUSALS:
+                    leaving.abandon(f"{name} ({address}) is gone")
+                    return
 
     thread = threading.Thread(target=look, daemon=True, name="head")
     thread.start()
@@ -38,3 +44,12 @@ def watched_head(leaving: Leaving) -> Iterator[None]:
         yield
     finally:
         over.set()
+
+
+def _answers(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5 * LOOK_SECONDS).close()
+    except OSError:
+        return False
+    return True

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
+from largebatch.schedulers.clusters.launcher.process_tree import end_children
 from largebatch.spaces.trial import Measurement
 from largebatch.spaces.user_mistake import UserMistake
 
@@ -110,6 +111,8 @@ class Leaving:
     def left(self) -> LeftEarly:
         """What to raise when a study has left: it says what was saved."""
         saved, running = len(self.saved), len(self.saved | self.running)
+        if not running:
+            return LeftEarly(self.why)
         said = f"saved {saved} running trial{'s' * (saved != 1)}"
         if saved < running:
             said = f"saved {saved} of {running} running trials, the others go on from their last checkpoints"
@@ -140,13 +143,15 @@ class Leaving:
         while not self._over.wait(POLL_SECONDS):
             if forced_at is not None and time.monotonic() - forced_at > STUCK_SECONDS:
                 print(f"{self.left()}; the same command goes on", file=sys.stderr, flush=True)
+                end_children()  # a Ray of our own, some of whose processes would stay
                 os._exit(EXIT_CODE)  # as kill -9 would: the record is whole at every moment
             if self.asked.is_set():
-                patience_seconds = 0.0 if self.abandoned else self.patience_seconds
-                if told_at is None and self._tell is not None:
+                if told_at is None and self._tell is not None and not self.abandoned:
                     told_at = time.monotonic()
                     threading.Thread(target=self._tell, daemon=True, name="telling").start()  # Ray may not answer
-                elif forced_at is None and told_at is not None and time.monotonic() - told_at > patience_seconds:
+                elif forced_at is None and (
+                    self.abandoned or (told_at is not None and time.monotonic() - told_at > self.patience_seconds)
+                ):
                     signal.pthread_kill(main, signal.SIGUSR1)
                     forced_at = time.monotonic()
             elif self._end_time is not None and time.time() > self._end_time - self.patience_seconds - ENDING_SECONDS:

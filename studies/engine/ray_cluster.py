@@ -11,10 +11,14 @@ import socket
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING
 
 from largebatch.schedulers.clusters.ray_settings import SETTINGS
 from largebatch.spaces.user_mistake import UserMistake
+
+if TYPE_CHECKING:
+    from largebatch.studies.engine.leaving import Leaving
 
 _ALONE = {
     # What Ray does by default on macOS: the node's own address is 127.0.0.1, and all its servers listen there alone.
@@ -26,8 +30,16 @@ _ALONE = {
 
 
 @contextmanager
-def ray_cluster(address: str | None) -> Iterator[None]:
-    """A cluster at ``address``, else a Ray of our own on this machine that ends with the ``with``."""
+def ray_cluster(address: str | None, leaving: "Leaving | None" = None) -> Iterator[None]:
+    """A cluster at ``address``, else a Ray of our own on this machine that ends with the ``with``.
+
+    Args:
+        address: HOST:PORT, or ``auto``.
+        leaving: Is told when this Ray is gone.
+
+    Raises:
+        UserMistake: if nothing answers at ``address``.
+    """
     if address is not None:
         from largebatch.studies.clusters.address import ray_address
 
@@ -47,8 +59,11 @@ def ray_cluster(address: str | None) -> Iterator[None]:
                 f"--address {address}: no Ray cluster answers ({error}); start one with `ray start --head`, and set "
                 f"RAY_AUTH_MODE to the same value for it and for largebatch"
             ) from error
+        from largebatch.studies.engine.head_watch import watched_head
+
         try:
-            yield
+            with nullcontext() if leaving is None else watched_head(leaving):
+                yield
         finally:
             ray.shutdown()
 

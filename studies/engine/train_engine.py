@@ -22,7 +22,6 @@ def train_with_ray(
     import ray
 
     from largebatch.studies.engine.devices import num_devices_at_hand, threads_per_worker
-    from largebatch.studies.engine.head_watch import watched_head
     from largebatch.studies.engine.tune_engine import storage_folder
     from largebatch.trainers.mailbox import Mailbox
     from largebatch.trainers.warm_group import WarmGroup, serve_trials
@@ -40,7 +39,7 @@ def train_with_ray(
         )
         ray.get(mailbox.submit.remote(job))
         ending = None
-        with leaving.training(mailbox.leave.remote), watched_head(leaving):
+        with leaving.training(mailbox.leave.remote):
             while ending is None:
                 news = mailbox.next_event.remote(job.number)
                 while not ray.wait([news], timeout=0.2)[0]:

@@ -28,7 +28,6 @@ from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.engine.coordinator import Coordinator
 from largebatch.studies.engine.devices import devices_left, devices_of, on_this_node, threads_per_worker
 from largebatch.studies.engine.groups import Groups
-from largebatch.studies.engine.head_watch import watched_head
 from largebatch.studies.engine.leaving import Leaving
 from largebatch.studies.engine.relay_trial import RelayTrial
 from largebatch.trainers.failure import failed
@@ -72,7 +71,7 @@ def run_trials(coordinator: Coordinator, leaving: Leaving) -> None:
             )
 
         groups = Groups(partial(devices_left, coordinator.study, devices), open_group, mailbox)
-        with leaving.training(mailbox.leave.remote), watched_head(leaving):
+        with leaving.training(mailbox.leave.remote):
             _run_tune(_Proposals(coordinator, groups, leaving), mailbox, storage)
             if not leaving.asked.is_set():  # else Ray's end is theirs
                 groups.close()

@@ -100,19 +100,23 @@ esac"""
 
 
 @pytest.mark.parametrize(
-    ("version", "cuda", "level", "said"),
+    ("version", "cuda", "level", "said", "mend"),
     [
-        ("535.104.05", "13.0", "problem", "torch's CUDA 13.0 needs 580"),
-        ("535.104.05", "12.6", "ok", "2 x NVIDIA A100; CUDA 12.6 needs 525"),
-        ("470.10", "12.6", "problem", "needs 525"),
+        ("535.104.05", "13.0", "problem", "torch's CUDA 13.0 needs 580", "--force-reinstall 'torch>=2.6,<2.11'   # or"),
+        ("535.104.05", "12.6", "ok", "2 x NVIDIA A100; CUDA 12.6 needs 525", ""),
+        ("470.10", "12.6", "problem", "needs 525", '"A driver older than torch\'s CUDA" in docs/environments.md'),
     ],
 )
 def test_the_driver(
-    version: str, cuda: str, level: str, said: str, path_first: Path, monkeypatch: pytest.MonkeyPatch
+    version: str, cuda: str, level: str, said: str, mend: str, path_first: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program(path_first, "nvidia-smi", SMI.format(version=version))
     monkeypatch.setattr(software, "from_child", lambda *code, seconds: cuda)
-    found(software.driver(), level, said, "" if level == "ok" else "$TORCH_INDEX/cu1")
+    found(software.driver(), level, said, mend)
+    section = "**A driver older than torch's CUDA.**"
+    assert section in (Path(__file__).parents[2] / "docs/environments.md").read_text(), (
+        "where the line sends its reader"
+    )
 
 
 def test_a_driver_that_does_not_answer(path_first: Path) -> None:
