@@ -4,29 +4,26 @@ It knows nothing of Ray. An engine asks it for trials and tells it of measuremen
 before it is answered.
 """
 
-import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from largebatch.schedulers.scheduler import GO_ON, Branch, Scheduler
-from largebatch.search.repeats import repeat_seed, wanted_repeats
 from largebatch.search.searcher import Searcher
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.step_seconds import StepSeconds
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Action, Ending, Measurement, Origin, Outcome, Trial
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.engine.proposing import Proposing
 from largebatch.studies.engine.steering import Steering
 from largebatch.studies.record.checkpoint_store import CheckpointStore
 from largebatch.studies.record.curves import read_curve, write_curve
 from largebatch.studies.record.ledger import Ledger
 from largebatch.studies.study import Study
 
-REPEATS_SHARE = 1 / 3
-"""Of the budget, the most that goes to repeats of finalists."""
 MAX_FAILURES = 3
 """So many failed trials in a row end a study: the task is broken, not the recipe."""
 BUDGET_SPENT = "the study's budget is spent"
@@ -66,6 +63,9 @@ class Coordinator:
         self._began = time.monotonic()
         self._elapsed_before = self.ledger.elapsed_seconds()
         self._failures_in_row = 0
+        self._proposing = Proposing(
+            study=self.study, searcher=self.searcher, steering=self.steering, seconds=self.seconds
+        )
 
     def trials(self) -> list[Trial]:
         """All trials so far."""
@@ -128,58 +128,12 @@ class Coordinator:
             return self._launch(trial, curve)
 
     def _new_trial(self) -> Trial | None:
-        """One that was asked for, else a repeat where it is time, else what the searcher proposes.
-
-        Branches of other trials are not the searcher's.
-        """
-        trials = [trial for trial in self.trials() if trial.origin is None]
-        limit = self.study.budget.trials
-        if limit is not None and len(trials) >= limit:
+        proposed = self._proposing.propose(self.trials(), self.elapsed_seconds)
+        if proposed is None:
             return None
-        self.steering.poll()
-        if (asked := self.steering.next_recipe()) is not None:
-            return self._create(self._seeded(asked.recipe, len(trials)), asked.why, request=asked.name)
-        repeats = wanted_repeats(trials, self.study.repeats, self.seconds)
-        if repeats and self._is_time_for(repeats, trials):
-            return self._repeat(repeats[0], trials)
-        proposal = self.searcher.ask(self.steering.space(self.study.space), trials, self.study.search.seed)
-        if proposal is None:
-            return self._repeat(repeats[0], trials) if repeats else None
-        return self._create(self._seeded(proposal.recipe, len(trials)), proposal.why)
-
-    def _seeded(self, recipe: Recipe, number: int) -> Recipe:
-        if "seed" in self.study.space.root or recipe.seed:  # searched, or somebody's own
-            return recipe
-        return recipe.model_copy(update={"seed": self.study.search.seed * 1_000_000 + number})
-
-    def _is_time_for(self, repeats: Sequence[Trial], trials: Sequence[Trial]) -> bool:
-        """Whether what is left of the budget should go to repeats: as much as they need, at most ``REPEATS_SHARE``."""
-        left, spent = self._left(trials), sum(trial.examples for trial in trials)
-        return left <= min(sum(trial.examples for trial in repeats), REPEATS_SHARE * (left + spent))
-
-    def _left(self, trials: Sequence[Trial]) -> float:
-        """About how many examples the budget leaves, running trials counted as if they took what others took."""
-        budget, ended = self.study.budget, [trial for trial in trials if trial.ending is not None]
-        spent = sum(trial.examples for trial in trials)
-        mean = spent / max(len(ended), 1)
-        left = math.inf
-        if budget.trials is not None:
-            left = min(left, mean * (budget.trials - len(trials)))
-        if budget.examples is not None:
-            left = min(left, budget.examples - spent)
-        if budget.minutes is not None:
-            left = min(left, spent * (60 * budget.minutes / max(self.elapsed_seconds, 1e-9) - 1))
-        return left
-
-    def _repeat(self, finalist: Trial, trials: Sequence[Trial]) -> Trial:
-        recipe = finalist.recipe.model_copy(update={"seed": repeat_seed(trials, finalist)})
-        why = f"trial {finalist.number} again with another seed: it is among the best of its batch size"
-        return self._create(recipe, why, repeat_of=finalist.number)
-
-    def _create(self, recipe: Recipe, why: str, repeat_of: int | None = None, request: str | None = None) -> Trial:
         return self.ledger.create(
-            self.study.space, recipe, num_devices=self.devices_for(recipe), owner=self.owner, why=why,
-            repeat_of=repeat_of, request=request,
+            self.study.space, proposed.recipe, num_devices=self.devices_for(proposed.recipe), owner=self.owner,
+            why=proposed.why, repeat_of=proposed.repeat_of, request=proposed.request,
         )  # fmt: skip
 
     def _launch(self, trial: Trial, curve: list[Measurement]) -> Trial:
