@@ -92,7 +92,11 @@ def _refuse_at_once(watch: LeaseWatch, study: Study, *, fresh: bool, wait: bool)
         wait_until_free(watch, wait=wait)
     directory = StudyDirectory(watch.directory)
     if directory.study_file.exists() and not fresh:
-        directory.refuse_change(study)
+        try:
+            directory.refuse_change(study)
+        except UserMistake:
+            _load(study)  # what differs may be a name that the task does not know, and then that is the mistake
+            raise
 
 
 def _ray_cluster(address: str | None, leaving: Leaving) -> AbstractContextManager[None]:

@@ -74,6 +74,15 @@ def parse_study(text: str, source: str) -> Study:
     return study
 
 
+def at_its_line(mistake: UserMistake, text: str, source: str) -> UserMistake:
+    """A mistake that only the task could tell, such as ``target.metric: ..``, with the line of that key in the file."""
+    key = str(mistake).partition(": ")[0]
+    for path, line in read_yaml(text).lines.items():
+        if ".".join(map(str, path)) == key:
+            return UserMistake(f"{source}:{line}: {mistake}")
+    return mistake
+
+
 def study_text(study: Study) -> str:
     """YAML that parses to ``study``."""
     text: str = yaml.dump(study.to_dict(), Dumper=Dumper, sort_keys=False, default_flow_style=None, width=120)

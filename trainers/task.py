@@ -139,7 +139,8 @@ def check_options(name: str, options: Iterable[str]) -> None:
         return
     for option in options:
         if option not in parameters:
-            raise UserMistake(f"space: {name} takes no option task.{option}{nearest(option, parameters)}")
+            known = nearest(option, parameters) if parameters else "; it takes none"
+            raise UserMistake(f"space.task.{option}: {name} takes no option {option!r}{known}")
 
 
 @lru_cache(maxsize=NUM_KEPT)

@@ -44,7 +44,7 @@ def run(
     go_to_cluster(address)
     from rich.console import Console
 
-    from largebatch.studies.study_file import find_study, parse_study
+    from largebatch.studies.study_file import at_its_line, find_study, parse_study
 
     name, text = find_study(study)
     question = parse_study(text, name)
@@ -75,6 +75,8 @@ def run(
     except LeftEarly as left:
         print(f"{left}; the same command goes on", file=sys.stderr)
         raise
+    except UserMistake as mistake:
+        raise at_its_line(mistake, text, name) from None
     from largebatch.studies.terminal.show import print_plan
 
     if answer.plan is not None and as_json:

@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from largebatch.spaces.target import Target
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.study_file import parse_study
+from largebatch.studies.record.directory import StudyDirectory
+from largebatch.studies.run import run_study
+from largebatch.studies.study_file import at_its_line, parse_study
 
 VALID = """\
 name: mine
@@ -258,3 +261,43 @@ def test_the_example_of_the_design_is_a_study() -> None:
     text = (Path(__file__).parent / "gw-small.yaml").read_text()
     study = parse_study(text, "study.yaml")
     assert (study.workers[-1], study.space.most_workers, study.repeats) == (64, 512, 3)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "search:",
+            "  task.wdith: {choices: [8]}\nsearch:",
+            "7: space.task.wdith: digits takes no option 'wdith'; it takes none",
+        ),
+        (
+            "workers:",
+            "target: {metric: val_acuracy, above: 0.9}\nworkers:",
+            "3: target.metric: unknown metric",
+        ),
+        ("task: digits", "task: digist", "2: task: unknown task 'digist'; did you mean 'digits'?"),
+    ],
+)
+def test_what_only_the_task_can_tell_has_its_line_and_is_told_before_the_difference_to_the_record(
+    old: str, new: str, expected: str, tmp_path: Path
+) -> None:
+    known = parse_study(VALID, "study.yaml")
+    StudyDirectory(tmp_path / "out").path.mkdir()
+    StudyDirectory(tmp_path / "out").freeze(known, Target(metric="val_accuracy", above=0.9), "0")
+    text = VALID.replace(old, new)
+    with pytest.raises(UserMistake) as caught:
+        run_study(parse_study(text, "study.yaml"), tmp_path / "out", in_process=True)
+    assert str(at_its_line(caught.value, text, "study.yaml")).startswith(f"study.yaml:{expected}")
+    assert "holds another study" not in str(caught.value)
+
+
+def test_a_difference_that_the_task_knows_is_told_as_one(tmp_path: Path) -> None:
+    StudyDirectory(tmp_path / "out").path.mkdir()
+    StudyDirectory(tmp_path / "out").freeze(
+        parse_study(VALID, "study.yaml"), Target(metric="val_accuracy", above=0.9), "0"
+    )
+    other = parse_study(VALID.replace("trials: 5", "trials: 6"), "study.yaml")
+    with pytest.raises(UserMistake, match="holds another study") as caught:
+        run_study(other, tmp_path / "out", in_process=True)
+    assert at_its_line(caught.value, VALID, "study.yaml") is caught.value

@@ -144,7 +144,7 @@ def test_options_are_keyword_arguments_of_the_task(monkeypatch: pytest.MonkeyPat
     recipe = Recipe.model_validate({"global_batch_size": 1, "learning_rate": 1, "task.limit": 30, "task.noisy": True})
     assert load_task("own:task", {}).max_examples == 10
     assert load_task("own:task", recipe.task_options).max_examples == 60
-    with pytest.raises(UserMistake, match=r"own:task takes no option task.noise; did you mean 'noisy'\?"):
+    with pytest.raises(UserMistake, match=r"own:task takes no option 'noise'; did you mean 'noisy'\?"):
         load_task("own:task", {"noise": 1.0})
     assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
     with pytest.raises(ValueError, match="unknown hyper-parameter 'noisy'"):
