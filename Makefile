@@ -7,7 +7,7 @@ HAS_GPU := $(shell nvidia-smi -L 2>/dev/null)
 CONSTRAINTS := $(if $(HAS_GPU),,-c docs/constraints-cpu.txt)
 SOURCES := $(shell find schedulers search spaces studies trainers -name '*.py' -o -name '*.yaml')
 
-.PHONY: quickstart test docs constraints clean
+.PHONY: quickstart test docs constraints lower-bounds clean
 
 quickstart: .venv/package
 	$(BIN)/largebatch run quickstart --out runs/quickstart
@@ -28,6 +28,19 @@ docs: .venv/package .venv/dev
 constraints: .venv/dev
 	$(BIN)/pip freeze -q --exclude largebatch | sed -n 's/^\([^ @]*==[^+]*\).*/\1/p' > docs/environments/constraints.txt
 
+# The lowest versions that pyproject.toml allows, all at once, and the tests that need no browser and no cluster. Without
+# a CPU build of that torch this loads some 3 GB. Muon is torch's own, of 2.9.
+LOWEST := .venv-lowest/bin
+EXTRAS := dashboard,figures,galaxies,gw,huggingface,images,lightning,mlflow,tensorboard
+lower-bounds:
+	$(PYTHON) -m venv --clear .venv-lowest
+	$(PYTHON) docs/environments/lowest.py > .venv-lowest/constraints.txt
+	$(LOWEST)/pip install -q uv
+	rm -rf build && $(LOWEST)/uv pip install -q --python $(LOWEST)/python -c .venv-lowest/constraints.txt '.[$(EXTRAS)]' \
+	  hypothesis pytest pytest-xdist
+	$(LOWEST)/python -m pytest -n 2 --dist loadgroup -k 'not muon' -m 'not slow' $(addprefix tests/,$(LOWEST_TESTS))
+	$(LOWEST)/python -m pytest tests/engine/test_groups.py  # on Ray
+
 .venv/dependencies: pyproject.toml docs/constraints-cpu.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q $(CONSTRAINTS) .
@@ -45,4 +58,4 @@ constraints: .venv/dev
 	touch $@
 
 clean:
-	rm -rf .venv build
+	rm -rf .venv .venv-lowest build
