@@ -17,7 +17,7 @@ from largebatch.spaces.user_mistake import UserMistake
 from largebatch.spaces.whole_file import write_whole
 from largebatch.studies.record.curves import read_curve, read_curves
 from largebatch.studies.record.directory import StudyDirectory
-from largebatch.studies.record.ledger import Ledger
+from largebatch.studies.record.opening import read_ledger
 from largebatch.studies.report.figures.every import Drawn, report_figures
 from largebatch.studies.report.files.markdown import markdown_report
 from largebatch.studies.report.page import write_report
@@ -50,7 +50,7 @@ def read_answer(
     """Fit the laws to the record and make the plan, for other worker counts than the study's if given."""
     study = directory.study()
     target = directory.target()
-    ledger = Ledger(directory.ledger, study.name, create=False)
+    ledger = read_ledger(directory, study)
     trials = ledger.trials()
     profile = directory.profile()
     laws, plan, problem = None, None, None

@@ -18,11 +18,10 @@ from largebatch.studies.engine.steering import Steering
 from largebatch.studies.makers import make_scheduler, make_searcher, make_step_seconds, needs_step_seconds
 from largebatch.studies.record.checkpoint_store import CheckpointStore
 from largebatch.studies.record.directory import StudyDirectory, fingerprint, set_aside
-from largebatch.studies.record.fenced_journal import take_over
 from largebatch.studies.record.lease import Lease, wait_until_free
 from largebatch.studies.record.lease_watch import FOLDER as LEASES
 from largebatch.studies.record.lease_watch import LeaseWatch
-from largebatch.studies.record.ledger import Ledger
+from largebatch.studies.record.opening import own_ledger, record_storage, refuse_storage
 from largebatch.studies.study import Study
 
 if TYPE_CHECKING:
@@ -44,6 +43,7 @@ def run_study(
     fresh: bool = False,
     budget_trials: int | None = None,
     wait: bool = False,
+    storage: str | None = None,
 ) -> Answer:
     """Run or resume a study in the directory ``out``, time steps, fit the laws, write plan and report.
 
@@ -56,13 +56,14 @@ def run_study(
         fresh: Set an earlier study in ``out`` aside and start anew.
         budget_trials: Overrides the study file's number of trials, to go on with a finished study.
         wait: Where another process owns the directory, wait until it does no more, then go on from its record.
+        storage: The URL of a database that keeps the ledger instead of a file; the directory remembers it.
 
     Raises:
         UserMistake: for all that the user can mend; nothing is written or lost then.
         LeftEarly: if TERM, USR1 or the end of the job made it leave; its trials are saved then.
     """
     leaving, lease_watch = Leaving(job_end_time(os.environ)), LeaseWatch(out)
-    _refuse_at_once(lease_watch, study, fresh=fresh, wait=wait)
+    _refuse_at_once(lease_watch, study, fresh=fresh, wait=wait, storage=storage)
     with leaving, ThreadPoolExecutor(max_workers=1) as pool:
         loading = pool.submit(_load, study)  # seconds of imports, while Ray starts
         with nullcontext() if in_process else _ray_cluster(address, leaving):
@@ -71,7 +72,7 @@ def run_study(
             directory = _own_directory(out, fresh=fresh)
             # What --fresh set aside was watched under this name; the new directory was not.
             with Lease(directory.path, wait=wait, watch=None if fresh else lease_watch) as lease:
-                _open(directory, study, task, target)
+                _open(directory, study, task, target, storage)
                 if budget_trials is not None:
                     budget = study.budget.model_copy(update={"trials": budget_trials})
                     study = study.model_copy(update={"budget": budget})
@@ -84,7 +85,7 @@ def run_study(
                 return write_answer(directory)
 
 
-def _refuse_at_once(watch: LeaseWatch, study: Study, *, fresh: bool, wait: bool) -> None:
+def _refuse_at_once(watch: LeaseWatch, study: Study, *, fresh: bool, wait: bool, storage: str | None) -> None:
     """Refuse a directory in use, and another study's, before Ray starts: a second Ray may disturb the first."""
     if wait and fresh:
         raise UserMistake("--wait goes on from the record of another job, --fresh sets it aside; give one of them")
@@ -97,6 +98,7 @@ def _refuse_at_once(watch: LeaseWatch, study: Study, *, fresh: bool, wait: bool)
         except UserMistake:
             _load(study)  # what differs may be a name that the task does not know, and then that is the mistake
             raise
+    refuse_storage(directory, storage, fresh=fresh)
 
 
 def _ray_cluster(address: str | None, leaving: Leaving) -> AbstractContextManager[None]:
@@ -117,7 +119,7 @@ def _load(study: Study) -> tuple["Task", Target]:
     return task, target
 
 
-def _open(directory: StudyDirectory, study: Study, task: "Task", target: Target) -> None:
+def _open(directory: StudyDirectory, study: Study, task: "Task", target: Target, storage: str | None) -> None:
     """Begin the record of the study, or make sure that it is this one's and whole."""
     data = fingerprint(task.train_data)
     if directory.study_file.exists():
@@ -125,7 +127,7 @@ def _open(directory: StudyDirectory, study: Study, task: "Task", target: Target)
         directory.refuse_other_data(data)
     else:
         directory.freeze(study, target, data)
-    take_over(directory.ledger)
+    record_storage(directory, study, storage)
 
 
 def _coordinator(
@@ -133,7 +135,7 @@ def _coordinator(
 ) -> Coordinator:
     max_examples = study.budget.examples_per_trial or task.max_examples
     seconds = make_step_seconds(study, directory.profile() if needs_step_seconds(study) else None)
-    ledger = Ledger(directory.ledger, study.name, create=True, refuse_if_taken_over=lease.refuse_if_taken_over)
+    ledger = own_ledger(directory, study, lease)
     return Coordinator(
         study=study,
         target=target,

@@ -60,11 +60,11 @@ def narrow(
 
 def _read(directory: Path) -> tuple["StudyDirectory", "Study", list["Trial"]]:
     from largebatch.studies.record.directory import StudyDirectory
-    from largebatch.studies.record.ledger import Ledger
+    from largebatch.studies.record.opening import read_ledger
 
     existing = StudyDirectory.existing(directory)
     study = existing.study()
-    return existing, study, Ledger(existing.ledger, study.name, create=False).trials()
+    return existing, study, read_ledger(existing, study).trials()
 
 
 def _tell(requests: Sequence["Enqueue | Stop | Narrow"], *, as_json: bool) -> None:

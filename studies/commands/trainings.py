@@ -32,6 +32,10 @@ def run(
         bool,
         typer.Option("--wait", help="Where another job owns the study, wait until it ends, then go on from there."),
     ] = False,
+    storage: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Keep the ledger in this database: sqlite:///FILE or postgresql://HOST/NAME."),
+    ] = None,
     tensorboard: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also write TensorBoard event files there, while it runs.")
     ] = None,
@@ -67,6 +71,7 @@ def run(
             fresh=fresh,
             budget_trials=budget_trials,
             wait=wait,
+            storage=storage,
         )
     except KeyboardInterrupt:
         again = f"largebatch run {study} --out {directory}"

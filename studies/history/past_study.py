@@ -13,7 +13,7 @@ from largebatch.spaces.trial import Trial
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.directory import StudyDirectory
 from largebatch.studies.record.lease_watch import EXPIRY_SECONDS, LeaseWatch, lease_path
-from largebatch.studies.record.ledger_reader import LedgerReader
+from largebatch.studies.record.opening import follow_ledger
 from largebatch.studies.study import Study
 
 
@@ -95,7 +95,7 @@ def read_past_study(path: Path) -> PastStudy:
 
 
 def _trials(directory: StudyDirectory, study: Study) -> list[Trial]:
-    reader = LedgerReader(directory.ledger, study.name)
+    reader = follow_ledger(directory, study)
     for _ in reader.read():
         pass
     return reader.trials()

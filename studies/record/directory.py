@@ -15,7 +15,6 @@ from largebatch.spaces.step_time_profile import StepTimeProfile
 from largebatch.spaces.target import Target
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.spaces.whole_file import write_whole
-from largebatch.studies.record.ledger import FILE_NAME as LEDGER
 from largebatch.studies.study import Study
 from largebatch.studies.study_file import fingerprint as study_fingerprint
 from largebatch.studies.study_file import parse_study, study_diff, study_text
@@ -32,7 +31,8 @@ class StudyDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.study_file = path / "study.yaml"
-        self.ledger = path / LEDGER
+        self.ledger = path / "ledger.log"
+        self.storage_file = path / "storage.json"
         self.curves = path / "curves"
         self.checkpoints = path / "checkpoints"
         self.requests = path / "requests"
@@ -48,9 +48,17 @@ class StudyDirectory:
             UserMistake: if there is no study in it.
         """
         directory = cls(path)
-        if not directory.study_file.exists() or not directory.ledger.exists():
+        if not directory.study_file.exists() or not directory.begun:
             raise UserMistake(f"{path} holds no study (no study.yaml and ledger.log); give the --out of a `run`")
         return directory
+
+    @property
+    def begun(self) -> int:
+        """Not 0 once there is a ledger; another number when another one is in its place."""
+        for path in (self.storage_file, self.ledger):
+            if path.exists():
+                return path.stat().st_ino
+        return 0
 
     def study(self) -> Study:
         """The frozen study.
@@ -158,7 +166,7 @@ def read_text(path: Path) -> str:
 def is_study(path: Path) -> bool:
     """Whether a folder holds a study or what is left of one; a study file of a user's own is none."""
     directory = StudyDirectory(path)
-    if directory.ledger.exists():
+    if directory.begun:
         return True
     try:
         return _PROVENANCE in directory.study_file.read_text()

@@ -1,9 +1,13 @@
 """The journal file of Optuna for one writer that may lose its right to write without being told.
 
 No check before a write can help a process that is stopped between the two. So an owner begins by putting a copy of the
-ledger in its place (``take_over``) and then writes to that file alone, through a descriptor that it keeps: what an
-earlier owner still writes goes to the file that it knows, which is no longer the ledger. This holds on NFS, where
-neither locks nor listings of a folder can be relied on.
+ledger in its place and then writes to that file alone, through a descriptor that it has had since before: what an
+earlier owner still writes goes to the file that it knows, which is no longer the ledger.
+
+Nor can a check help an owner that is stopped before it puts its copy there, which would take the place of a newer
+owner's. So a copy has a name by its fence, in ``leases/``, and a new owner makes the names of all earlier ones
+impossible before it reads the ledger: to put such a copy in the place of the ledger fails then. This holds on NFS,
+where neither locks nor listings of a folder can be relied on.
 """
 
 import json
@@ -16,18 +20,23 @@ from typing import Any
 
 from optuna.storages.journal import BaseJournalBackend, JournalFileSymlinkLock
 
-from largebatch.spaces.whole_file import whole_file
+from largebatch.studies.record.lease_watch import FOLDER as LEASES
 
 
 class FencedJournal(BaseJournalBackend):
-    """Reads and appends to the file that ``path`` named in the beginning.
+    """Takes over the file at ``path``, made if it is not there; then reads and appends to it.
 
     ``refuse`` raises where this process may not write any more.
     """
 
-    def __init__(self, path: Path, refuse: Callable[[], None]) -> None:
-        self._path, self._refuse = path, refuse
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    def __init__(self, path: Path, fence: int, refuse: Callable[[], None]) -> None:
+        """Take it over.
+
+        Raises:
+            UserMistake: if an owner with a higher fence has done so.
+        """
+        self._refuse = refuse
+        self._descriptor = _take_over(path, fence, refuse)
         weakref.finalize(self, os.close, self._descriptor)
         self._lock = JournalFileSymlinkLock(str(path))  # for optuna-dashboard, which writes notes into a study
         self._begins = [0]  # where each line begins, and the next one will
@@ -54,7 +63,9 @@ class FencedJournal(BaseJournalBackend):
                 lines = lines[os.write(self._descriptor, lines) :]
             os.fsync(self._descriptor)
         except OSError:
-            os.ftruncate(self._descriptor, end)  # half a line would spoil the next one
+            with suppress(OSError):
+                os.ftruncate(self._descriptor, end)  # half a line would spoil the next one
+            self._refuse()  # NFS forgets a file whose place another has taken
             raise
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
@@ -72,15 +83,57 @@ class FencedJournal(BaseJournalBackend):
                     yield json.loads(line)
 
 
-def take_over(path: Path) -> None:
-    """Put a copy in the place of a journal, for the holder of the lease; earlier owners write to the old file.
+def _take_over(path: Path, fence: int, refuse: Callable[[], None]) -> int:
+    """Put a copy in the place of a journal and return its descriptor.
 
     What a killed writer left is mended: a half-written last line, and its lock. Optuna would append to the half line
     and then refuse the whole file.
     """
+    (path.parent / LEASES).mkdir(exist_ok=True)
+    for earlier in range(1, fence):
+        _forbid(_copy_of(path, earlier))
     for lock in path.parent.glob(f"{path.name}.lock*"):
         lock.unlink(missing_ok=True)
-    if path.exists():
-        content = path.read_bytes()
-        with whole_file(path) as copy:
-            copy.write(content[: content.rfind(b"\n") + 1])
+    content = path.read_bytes() if path.exists() else b""
+    copy = _copy_of(path, fence)
+    try:
+        descriptor = os.open(copy, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    except FileExistsError:
+        refuse()
+        raise
+    try:
+        with open(descriptor, "ab", closefd=False) as file:
+            file.write(content[: content.rfind(b"\n") + 1])
+        os.fsync(descriptor)
+        _put(copy, path, descriptor)
+    except OSError as error:
+        os.close(descriptor)
+        refuse()
+        with suppress(OSError):
+            copy.unlink()
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    return descriptor
+
+
+def _copy_of(path: Path, fence: int) -> Path:
+    return path.parent / LEASES / f"{fence:06d}.ledger"
+
+
+def _forbid(copy: Path) -> None:
+    """Put a folder where an earlier owner would make its copy, which it does once, and would rename it from."""
+    while True:
+        try:
+            copy.mkdir()
+        except FileExistsError:
+            if copy.is_dir():
+                return
+            with suppress(IsADirectoryError):
+                copy.unlink(missing_ok=True)
+
+
+def _put(copy: Path, path: Path, descriptor: int) -> None:
+    try:
+        copy.rename(path)
+    except FileNotFoundError:  # NFS may do it, lose the answer, be asked again, and say this
+        if not os.path.samestat(os.fstat(descriptor), path.stat()):
+            raise

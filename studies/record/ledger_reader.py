@@ -13,9 +13,9 @@ from typing import Any
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Ending, Origin, Outcome, Trial
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.record.ledger import REQUEST
 
 CHUNK_BYTES = 2_000_000
-_REQUEST = "request "
 
 # Operations of Optuna's journal: optuna/storages/journal/_storage.py, JournalOperation.
 _CREATE_STUDY, _STUDY_ATTRIBUTE, _CREATE_TRIAL, _STATE, _VALUE, _TRIAL_ATTRIBUTE = 0, 2, 4, 6, 7, 8
@@ -46,18 +46,14 @@ class LedgerReader:
         self._trials: list[Trial] = []
         self._changed: set[int] = set()
 
-    @property
-    def read_bytes(self) -> int:
-        """How far the ledger was read: it grows with every change."""
-        return self._read_bytes
-
-    def read(self) -> Iterator[int]:
-        """Read what is new, a chunk at a time, and yield how far that went; a half-written last line waits.
+    def read(self) -> Iterator[float]:
+        """Read what is new, a chunk at a time, and yield which fraction is read; a half-written last line waits.
 
         Raises:
             UserMistake: if it is no journal, or another one than before.
         """
-        if self._path.stat().st_size < self._read_bytes:
+        size_bytes = self._path.stat().st_size
+        if size_bytes < self._read_bytes:
             raise UserMistake(f"{self._path} has become shorter: it is not the ledger that was opened; open it again")
         with self._path.open("rb") as file:
             file.seek(self._read_bytes)
@@ -67,7 +63,7 @@ class LedgerReader:
                 if end:
                     self._take(whole)
                     self._read_bytes += len(whole) + 1
-                    yield self._read_bytes
+                    yield min(1.0, self._read_bytes / size_bytes)
 
     def trials(self) -> list[Trial]:
         """All trials in the order of their numbers; unchanged ones are the same objects as before."""
@@ -84,7 +80,7 @@ class LedgerReader:
 
     def requests(self) -> list[dict[str, Any]]:
         """All that was asked, in the order of asking."""
-        return [self._attributes[name] for name in sorted(self._attributes) if name.startswith(_REQUEST)]
+        return [self._attributes[name] for name in sorted(self._attributes) if name.startswith(REQUEST)]
 
     def elapsed_seconds(self) -> float:
         """How long the study has run, all its sessions together, as far as trials have ended."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.directory import StudyDirectory
-from largebatch.studies.record.fenced_journal import take_over
+from largebatch.studies.record.fenced_journal import FencedJournal
 from largebatch.studies.record.ledger import Ledger
 
 from .mangled import mangled_value
@@ -46,11 +46,10 @@ def test_cut_at_every_byte_it_is_repaired_and_nothing_that_was_whole_is_lost(
             path.write_bytes(lines)
             wanted, before = finished(path), lines
         path.write_bytes(whole[:length])
-        take_over(path)
+        FencedJournal(path, 1, lambda: None)
         assert path.read_bytes() == lines
     assert len(wanted) == 5
     path.write_bytes(whole[:-9])
-    take_over(path)
     ledger = Ledger(path, "small", create=True)
     ledger.pause(5, 64)
     assert [trial for trial in Ledger(path, "small", create=False).trials() if trial.ending is not None] == wanted

@@ -1,15 +1,13 @@
-"""The ledger: what was written is read back, by us and by Optuna; half a line is mended."""
+"""The ledger's file, where half a line is mended; curves; what a trial says."""
 
 from pathlib import Path
 
-import optuna
 import pytest
 
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.space import Space
 from largebatch.spaces.trial import Ending, Measurement, Outcome, Trial
 from largebatch.studies.record.curves import read_curve, write_curve
-from largebatch.studies.record.fenced_journal import take_over
 from largebatch.studies.record.ledger import Ledger
 
 SPACE = Space.model_validate(
@@ -38,27 +36,6 @@ def record(path: Path) -> Ledger:
     return ledger
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.log"
-    written = record(path).trials()
-    read = Ledger(path, "study", create=False).trials()
-    assert read == written
-    assert [trial.ending.outcome for trial in read[:-1] if trial.ending] == list(Outcome)
-    assert read[0].steps_to_target == 7.5
-    assert read[0].examples_to_target == 240
-    assert read[0].intermediate == {128: 0.8}
-    assert (read[-1].running, read[-1].ending, read[-1].num_devices) == (True, None, 2)
-    assert all(trial.recipe == RECIPE for trial in read)
-
-
-def test_optuna_opens_it(tmp_path: Path) -> None:
-    record(tmp_path / "ledger.log")
-    backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / "ledger.log"))
-    study = optuna.load_study(study_name=None, storage=optuna.storages.JournalStorage(backend))
-    assert study.best_trial.params == {"global_batch_size": 32, "learning_rate": 0.1, "optimizer": "sgd"}
-    assert study.best_value == 240
-
-
 def test_a_ledger_cut_anywhere_is_mended(tmp_path: Path) -> None:
     """Whatever byte a killed writer got to, whole lines are kept and new ones can follow."""
     whole = tmp_path / "whole.log"
@@ -69,26 +46,12 @@ def test_a_ledger_cut_anywhere_is_mended(tmp_path: Path) -> None:
         path = tmp_path / "cut.log"
         path.write_bytes(content[:length])
         (tmp_path / "cut.log.lock").touch()
-        take_over(path)
         ledger = Ledger(path, "study", create=True)
         kept = ledger.trials()
         assert len(kept) <= len(written)
         assert [trial for trial in kept if trial.ending] == written[: sum(trial.ending is not None for trial in kept)]
         added = ledger.create(SPACE, RECIPE, num_devices=1, owner="next")
         assert Ledger(path, "study", create=False).trials()[added.number].running
-
-
-def test_a_trial_is_never_recorded_twice(tmp_path: Path) -> None:
-    ledger = record(tmp_path / "ledger.log")
-    with pytest.raises(Exception, match=r"already finished|cannot be updated"):
-        ledger.end(0, ending(Outcome.STOPPED))
-
-
-def test_elapsed_seconds(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "ledger.log", "study", create=True)
-    assert ledger.elapsed_seconds() == 0
-    ledger.set_elapsed_seconds(12.5)
-    assert Ledger(tmp_path / "ledger.log", "study", create=False).elapsed_seconds() == 12.5
 
 
 def test_curves_round_trip(tmp_path: Path) -> None:

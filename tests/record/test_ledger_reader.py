@@ -1,4 +1,4 @@
-"""The reader that follows a ledger says what the ledger says, whenever it looks."""
+"""The reader that follows a ledger's file, where it is half written or another one; and the reader of curves."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.space import Space
-from largebatch.spaces.trial import Ending, Measurement, Origin, Outcome
+from largebatch.spaces.trial import Measurement
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.curve_reader import CurveReader
 from largebatch.studies.record.curves import write_curve
@@ -25,37 +25,6 @@ def measurement(step: int) -> Measurement:
 
 def read(reader: LedgerReader) -> int:
     return sum(1 for _ in reader.read())
-
-
-def test_the_reader_says_what_the_ledger_says_after_every_change(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.log"
-    ledger, other = Ledger(path, "other", create=True), Ledger(path, "mine", create=True)
-    reader = LedgerReader(path, "mine")
-    ending = Ending(outcome=Outcome.REACHED, step=9, examples=576, seconds=0.9, steps_to_target=8.5)
-    failed = Ending(outcome=Outcome.FAILED, step=0, examples=0, seconds=0.0, reason="no <b>such</b> file")
-    changes = [
-        lambda: other.create(SPACE, RECIPE, num_devices=1, owner="me", why="first"),
-        lambda: ledger.create(SPACE, RECIPE, num_devices=1, owner="me", why="another study's"),
-        lambda: other.measure(0, measurement(0), "loss"),
-        lambda: other.measure(0, measurement(5), "loss"),
-        lambda: other.create(SPACE, RECIPE, num_devices=2, owner="me", repeat_of=0, request="r"),
-        lambda: other.end(0, ending),
-        lambda: other.pause(1, 320),
-        lambda: other.start_again(1, "you"),
-        lambda: other.create(
-            SPACE, RECIPE, num_devices=1, owner="me", origin=Origin(parent=1, examples=320, replaces=1)
-        ),
-        lambda: other.end(1, failed),
-        lambda: other.record_request("a", {"kind": "stop", "trial": 1}),
-        lambda: other.set_elapsed_seconds(12.5),
-    ]
-    for change in changes:
-        change()
-        read(reader)
-        assert reader.trials() == other.trials()
-    assert reader.requests() == list(other.requests().values())
-    assert reader.elapsed_seconds() == 12.5
-    assert read(reader) == 0
 
 
 def test_a_half_written_line_waits_for_its_end(tmp_path: Path) -> None:

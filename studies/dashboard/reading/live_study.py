@@ -17,9 +17,11 @@ from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.answer import measured_noise_scales
 from largebatch.studies.dashboard.reading.snapshot import Fit, Snapshot, State
 from largebatch.studies.record.curve_reader import CurveReader, Series
+from largebatch.studies.record.database.database_reader import DatabaseReader
 from largebatch.studies.record.directory import StudyDirectory
 from largebatch.studies.record.lease_watch import LeaseWatch
 from largebatch.studies.record.ledger_reader import LedgerReader
+from largebatch.studies.record.opening import follow_ledger
 
 FIT_PATIENCE_SECONDS = 3.0
 """How long a page waits for laws that were never fitted; later ones replace the known ones when they are there."""
@@ -33,7 +35,7 @@ class LiveStudy:
     def __init__(self, path: Path, key: str, executor: Executor) -> None:
         self.directory = StudyDirectory(path)
         self._executor = executor
-        self._reader: LedgerReader | None = None
+        self._reader: LedgerReader | DatabaseReader | None = None
         self._lease = LeaseWatch(path)
         self._curves, self._curves_lock = CurveReader(self.directory.curves), threading.Lock()
         self._fits: dict[Network, Fit] = {}
@@ -61,23 +63,21 @@ class LiveStudy:
 
         The ledger is read anew where a coordinator has put a copy in its place, for that may lack a last line.
         """
-        ledger = self.directory.ledger.stat().st_ino if self.directory.ledger.exists() else 0
-        opened = (self.directory.study_file.stat().st_mtime_ns, ledger)
+        opened = (self.directory.study_file.stat().st_mtime_ns, self.directory.begun)
         if opened == self._opened:
             return
         study = self.directory.study()
         target = self.directory.target()
         self._show(Snapshot(key=self.snapshot.key, path=self.snapshot.path, study=study, target=target))
-        self._reader, self._fits, self._opened = LedgerReader(self.directory.ledger, study.name), {}, opened
+        self._reader, self._fits, self._opened = follow_ledger(self.directory, study), {}, opened
 
     def _read(self) -> None:
-        if self._reader is None or not self.directory.ledger.exists():  # not yet begun
+        if self._reader is None or not self.directory.begun:
             self._show(replace(self.snapshot, state=self._state(), problem=None))
             return
-        for done in self._reader.read():
-            whole = max(self.directory.ledger.stat().st_size, 1)
-            if done < whole:
-                self._show(replace(self.snapshot, read_fraction=done / whole))
+        for fraction in self._reader.read():
+            if fraction < 1:
+                self._show(replace(self.snapshot, read_fraction=fraction))
         self._show(
             replace(
                 self.snapshot, trials=self._reader.trials(), requests=self._reader.requests(),

@@ -1,0 +1,99 @@
+"""Where a study directory keeps its ledger, and the one way to open it: to own, to read, to follow.
+
+That is ``ledger.log``, or a database, which ``storage.json`` names with the study's name there. Studies of several
+directories may share a database and have one name: so the name there ends in a number drawn by chance.
+"""
+
+import json
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.whole_file import write_whole
+from largebatch.studies.record.database.database import Database
+from largebatch.studies.record.database.database_reader import DatabaseReader
+from largebatch.studies.record.directory import StudyDirectory, read_text
+from largebatch.studies.record.lease import Lease
+from largebatch.studies.record.ledger import Ledger
+from largebatch.studies.record.ledger_reader import LedgerReader
+from largebatch.studies.study import Study
+
+
+def read_ledger(directory: StudyDirectory, study: Study) -> Ledger:
+    """The ledger, to be read.
+
+    Raises:
+        UserMistake: if it is damaged, away or not begun.
+    """
+    place, name = _place(directory, study)
+    return Ledger(place, name, create=False)
+
+
+def own_ledger(directory: StudyDirectory, study: Study, lease: Lease) -> Ledger:
+    """The ledger, begun where it is not there, for the holder of the lease.
+
+    Raises:
+        UserMistake: if it is damaged or away, or a newer owner has it.
+    """
+    place, name = _place(directory, study)
+    refuse = lease.refuse_if_taken_over
+    return Ledger(place, name, create=True, fence=lease.fence, refuse_if_taken_over=refuse)
+
+
+def follow_ledger(directory: StudyDirectory, study: Study) -> LedgerReader | DatabaseReader:
+    """The ledger, to be read as it grows."""
+    place, name = _place(directory, study)
+    return LedgerReader(place, name) if isinstance(place, Path) else DatabaseReader(place, name)
+
+
+def refuse_storage(directory: StudyDirectory, url: str | None, *, fresh: bool) -> None:
+    """Refuse a database that cannot be used, or, unless ``fresh``, is not where the directory has its ledger.
+
+    Raises:
+        UserMistake: that says what to do.
+    """
+    recorded = None if fresh else _recorded(directory)
+    wanted = Database.named(url, Path.cwd()) if url is not None else None
+    if wanted is not None and recorded is not None and wanted != recorded[0]:
+        raise UserMistake(
+            f"{directory.path} keeps its ledger in {recorded[0]}, not in {wanted}; leave --storage away, or, if the "
+            f"database was moved there, write its URL into {directory.storage_file}"
+        )
+    if wanted is not None and not fresh and recorded is None and directory.ledger.exists():
+        raise UserMistake(
+            f"{directory.path} keeps its ledger in {directory.ledger}; leave --storage away, or choose another --out"
+        )
+    if (database := wanted or (recorded and recorded[0])) is not None:
+        with database.told():
+            database.check()
+
+
+def record_storage(directory: StudyDirectory, study: Study, url: str | None) -> None:
+    """Write down, once, in which database the directory keeps its ledger."""
+    if url is None or directory.storage_file.exists():
+        return
+    database = Database.named(url, Path.cwd())
+    facts = {"url": database.recorded(directory.path), "study": f"{study.name}-{secrets.token_hex(6)}"}
+    mine = directory.path / f".storage.{secrets.token_hex(4)}"
+    write_whole(mine, json.dumps(facts, indent=1) + "\n")
+    with suppress(FileExistsError):  # another owner's, which then counts
+        os.link(mine, directory.storage_file)
+    mine.unlink()
+
+
+def _place(directory: StudyDirectory, study: Study) -> tuple[Path | Database, str]:
+    return _recorded(directory) or (directory.ledger, study.name)
+
+
+def _recorded(directory: StudyDirectory) -> tuple[Database, str] | None:
+    if not directory.storage_file.exists():
+        return None
+    try:
+        facts = json.loads(read_text(directory.storage_file))
+        return Database.named(facts["url"], directory.path), str(facts["study"])
+    except UserMistake as mistake:
+        raise UserMistake(f"{directory.storage_file}: {str(mistake).removeprefix('--storage: ')}") from mistake
+    except (ValueError, LookupError, TypeError) as error:
+        raise UserMistake(f"{directory.storage_file} is damaged; put a copy of the file back") from error
