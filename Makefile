@@ -7,7 +7,7 @@ HAS_GPU := $(shell nvidia-smi -L 2>/dev/null)
 CONSTRAINTS := $(if $(HAS_GPU),,-c docs/constraints-cpu.txt)
 SOURCES := $(shell find schedulers search spaces studies trainers -name '*.py' -o -name '*.yaml')
 
-.PHONY: quickstart test docs constraints lower-bounds clean
+.PHONY: quickstart test docs audit constraints lower-bounds clean
 
 quickstart: .venv/package
 	$(BIN)/largebatch run quickstart --out runs/quickstart
@@ -24,6 +24,10 @@ docs: .venv/package .venv/dev
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
 	@echo docs/_build/index.html
 
+# A report: licences, and known vulnerabilities where the service can be asked. It fails nothing.
+audit: .venv/package .venv/dev
+	$(BIN)/python docs/environments/audit.py
+
 # The versions that the tests ran with, without the local part of a build (+cpu), for other machines.
 constraints: .venv/dev
 	$(BIN)/pip freeze -q --exclude largebatch | sed -n 's/^\([^ @]*==[^+]*\).*/\1/p' > docs/environments/constraints.txt
@@ -31,7 +35,9 @@ constraints: .venv/dev
 # The lowest versions that pyproject.toml allows, all at once, and the tests that need no browser and no cluster. Without
 # a CPU build of that torch this loads some 3 GB. Muon is torch's own, of 2.9.
 LOWEST := .venv-lowest/bin
-EXTRAS := dashboard,figures,galaxies,gw,huggingface,images,lightning,mlflow,tensorboard
+EXTRAS := dashboard,figures,galaxies,gw,huggingface,images,lightning,mlflow,postgresql,tensorboard
+LOWEST_TESTS := adapters history images laws own record report schedulers search sinks/test_sinks.py spaces study_file \
+  training
 lower-bounds:
 	$(PYTHON) -m venv --clear .venv-lowest
 	$(PYTHON) docs/environments/lowest.py > .venv-lowest/constraints.txt

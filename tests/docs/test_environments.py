@@ -1,9 +1,11 @@
 """The files of docs/environments say what pyproject.toml says, and name what is there."""
 
 import re
+import runpy
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -85,3 +87,60 @@ def test_an_image_is_of_a_python_that_is_supported() -> None:
         found = re.search(r"python:(\d+\.\d+)-", (ENVIRONMENTS / name).read_text())
         assert found is not None
         assert SpecifierSet(PROJECT["requires-python"]).contains(found[1])
+
+
+def script(name: str) -> dict[str, Any]:
+    return runpy.run_path(str(ENVIRONMENTS / name))
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("MIT", "permissive"),
+        ("GPL-3.0-or-later", "strong"),
+        ("GNU General Public License v3 (GPLv3)", "strong"),
+        ("GNU Affero General Public License v3", "strong"),
+        ("AGPL-3.0-only", "strong"),
+        ("LGPL-2.1-or-later", "weak"),
+        ("GNU Lesser General Public License v3 or later (LGPLv3+)", "weak"),
+        ("MPL-2.0 AND MIT", "weak"),
+        ("GPL-2.0-only OR MIT", "permissive"),
+        ("Public Domain, BSD, GNU General Public License (GPL)", "strong"),
+        ("not stated", "unknown"),
+    ],
+)
+def test_a_licence_that_does_not_go_with_ours_is_seen(text: str, kind: str) -> None:
+    assert script("audit.py")["kind"](text) == kind
+
+
+def test_what_we_require_is_found_with_who_asks_for_it() -> None:
+    asked_by, missing = script("audit.py")["brought"](("",))
+    assert missing == set()
+    assert {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]} <= asked_by.keys()
+    assert asked_by["torch"] == "largebatch"
+    assert asked_by["mpmath"] == "sympy", "required by what torch requires"
+
+
+def test_an_audit_says_what_it_found_and_what_it_could_not_ask() -> None:
+    flaw = {"id": "PYSEC-1", "fix_versions": ["2.0"], "aliases": [], "description": ""}
+    answer = [
+        {"name": "old", "version": "1.0", "vulns": [flaw]},
+        {"name": "new", "version": "1.0", "vulns": []},
+        {"name": "unknown", "skip_reason": "Dependency not found on PyPI"},
+        {"name": "largebatch", "skip_reason": "Dependency not found on PyPI"},
+    ]
+    assert list(script("audit.py")["vulnerabilities"](answer)) == [
+        "NOT AUDITED: 1 of 3 packages, of which the service said nothing (unknown)",
+        "VULNERABLE: old 1.0: PYSEC-1, mended in 2.0",
+        "vulnerabilities: 1 known in 2 packages that were audited",
+    ]
+
+
+def test_every_bound_has_a_lowest_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """`make lower-bounds` holds each package to it; a requirement without one, or with a cap, would escape."""
+    script("lowest.py")
+    pins = {Requirement(line).name: Requirement(line).specifier for line in capsys.readouterr().out.splitlines()}
+    tools = {Requirement(line).name for extra in ("docs", "dev") for line in PROJECT["optional-dependencies"][extra]}
+    for requirement in asked():
+        if requirement.name not in tools:
+            assert str(pins[requirement.name]).replace("==", ">=") == str(requirement.specifier), requirement
