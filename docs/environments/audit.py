@@ -53,8 +53,8 @@ def brought(extras: tuple[str, ...]) -> tuple[dict[str, str], set[str]]:
 def licence(name: str) -> str:
     """What a package says of its licence: its expression, else its classifiers, else the first line of its text."""
     metadata = importlib.metadata.metadata(name)
-    classifiers = [one.split(" :: ")[-1] for one in metadata.get_all("Classifier") or () if one.startswith("License ::")]
-    named = [SHORT.get(one, one) for one in classifiers if one != "OSI Approved"]
+    classifiers = [one.split(" :: ") for one in metadata.get_all("Classifier") or ()]
+    named = [SHORT.get(one[-1], one[-1]) for one in classifiers if one[0] == "License" and one[-1] != "OSI Approved"]
     first_line = (metadata.get("License") or "").strip().split("\n")[0]
     return metadata.get("License-Expression") or ", ".join(named) or first_line or "not stated"
 

@@ -160,7 +160,7 @@ def test_what_a_page_names_is_there(page: Path) -> None:
         there = page.parent / link
         made_here = there.name == "command-line.md"  # by the build of the site
         assert there.exists() or made_here, f"{page.name} links to {link}"
-    for target in re.findall(r"(?:^|`)make ([a-z]+)", text, flags=re.MULTILINE):
+    for target in re.findall(r"(?:^|`)make ([a-z-]+)", text, flags=re.MULTILINE):
         assert f"\n{target}:" in made, f"{page.name} names `make {target}`"
     for extra in re.findall(r"largebatch\[([\w,]+)\]", text):
         assert set(extra.split(",")) <= set(extras), f"{page.name} names the extra {extra}"
