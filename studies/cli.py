@@ -22,9 +22,6 @@ from largebatch.studies.commands import (
     trainings,
 )
 
-NOT_BUILT = ("export", "import")
-"""Commands of the design that this version refuses by name."""
-
 app = typer.Typer(
     help="Search batch size, learning rate and optimizer on the devices you have; predict the rest.",
     no_args_is_help=True,
@@ -58,10 +55,6 @@ def main() -> NoReturn:
 
 def command() -> int:
     """Run the command line; return 0, 2 for a user's mistake, 130 on Ctrl-C, 1 for anything else."""
-    if len(sys.argv) > 1 and sys.argv[1] in NOT_BUILT:
-        built = ", ".join(sorted(typer.main.get_group(app).commands))
-        print(f"largebatch: `{sys.argv[1]}` is not built yet; built: {built}", file=sys.stderr)
-        return 2
     try:
         app()
     except UserMistake as mistake:

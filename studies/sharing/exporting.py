@@ -1,0 +1,160 @@
+"""``export``: a study as an RO-Crate 1.1 (https://w3id.org/ro/crate/1.1), one zip with a description of all in it."""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from rocrate.model import ContextEntity, DataEntity, Person, SoftwareApplication
+from rocrate.rocrate import ROCrate
+
+from largebatch.spaces.trial import Trial
+from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.record.directory import StudyDirectory
+from largebatch.studies.record.lease import wait_until_free
+from largebatch.studies.record.lease_watch import LeaseWatch
+from largebatch.studies.record.ledger import Ledger
+from largebatch.studies.sharing.contents import Part, parts_of
+from largebatch.studies.sharing.credits import Author
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """What was written: ``unfinished`` trials are in the ledger without an ending, and there may be no plan."""
+
+    file: Path
+    num_files: int
+    num_trials: int
+    unfinished: int
+    has_plan: bool
+
+
+def export_study(path: Path, file: Path, authors: Sequence[Author], licence: str | None) -> Exported:
+    """Write the crate of the study in ``path`` to ``file``, whole or not at all.
+
+    Args:
+        path: A study directory; nobody may be writing it.
+        file: Where the zip goes; nothing may lie there.
+        authors: Of the study.
+        licence: SPDX name of what others may do with it; None says that nothing was said.
+
+    Raises:
+        UserMistake: if there is no study, it runs, it is damaged, or ``file`` cannot be written.
+    """
+    directory = StudyDirectory.existing(path)
+    if file.exists():
+        raise UserMistake(f"{file} is there already; remove it, or choose another -o")
+    wait_until_free(LeaseWatch(path), wait=False)
+    trials = Ledger(directory.ledger, directory.study().name, create=False).trials()
+    try:
+        with tempfile.TemporaryDirectory(dir=file.parent, prefix=".export-") as folder:
+            made = Path(folder)
+            parts = list(parts_of(directory, trials, made))
+            crate = _described(directory, trials, parts, authors, licence)
+            crate.write_zip(made / file.name)
+            (made / file.name).rename(file)
+    except OSError as error:
+        raise UserMistake(f"{file} cannot be written: {error.strerror or error}; choose another -o") from error
+    return Exported(
+        file=file,
+        num_files=len(parts),
+        num_trials=len(trials),
+        unfinished=sum(trial.ending is None for trial in trials),
+        has_plan=directory.plan_file.exists(),
+    )
+
+
+def _described(
+    directory: StudyDirectory, trials: Sequence[Trial], parts: Sequence[Part], authors: Sequence[Author],
+    licence: str | None,
+) -> ROCrate:  # fmt: skip
+    study, facts = directory.study(), directory.provenance()
+    crate = ROCrate(version="1.1")
+    crate.name = f"Study {study.name}: {study.task}, {directory.target()}"
+    crate.description = _description(directory, trials)
+    crate.license = _licence(crate, licence)
+    if any(trial.ending is None for trial in trials) or not directory.plan_file.exists():
+        crate.creativeWorkStatus = "unfinished"
+    people = [
+        crate.add(Person(crate, author.address, properties={"name": author.name, "identifier": author.address}))
+        for author in authors
+    ]
+    who = people[0] if len(people) == 1 else people  # the format wants one value to stand alone
+    if people:
+        crate.root_dataset["author"] = who
+    files = {part.name: _file(crate, part) for part in parts}
+    data = crate.add(
+        ContextEntity(
+            crate, "#data",
+            properties={
+                "@type": "CreativeWork", "name": f"training data of {study.task}",
+                "identifier": f"sha256:{facts.get('data_fingerprint')}",
+                "description": "Its fingerprint, the first hexadecimal digits of a SHA-256; the data are not in here.",
+            },
+        )
+    )  # fmt: skip
+    tool = crate.add(
+        SoftwareApplication(
+            crate, "#largebatch",
+            properties={
+                "name": "largebatch", "version": facts.get("largebatch", "unknown"),
+                "softwareVersion": facts.get("largebatch", "unknown"),
+                "softwareRequirements": json.dumps({name: facts.get(name) for name in ("python", "torch", "ray")}),
+            },
+        )
+    )  # fmt: skip
+    action = {
+        "@type": "CreateAction", "name": f"largebatch run {study.name}", "instrument": tool,
+        "object": [files["study.yaml"], data],
+        "result": [file for name, file in files.items() if name != "study.yaml" and not name.startswith("code/")],
+        **_start(facts.get("created")),
+    }  # fmt: skip
+    if people:
+        action["agent"] = who
+    crate.root_dataset["mentions"] = crate.add(ContextEntity(crate, "#run", properties=action))
+    return crate
+
+
+def _description(directory: StudyDirectory, trials: Sequence[Trial]) -> str:
+    study = directory.study()
+    reached = sum(trial.reached for trial in trials)
+    plan = "The answer is in plan.json." if directory.plan_file.exists() else "It has no plan yet."
+    return (
+        f"Which batch size, learning rate and optimizer the task {study.task} needs on "
+        f"{', '.join(map(str, study.workers))} workers to reach {directory.target()}, found with {len(trials)} trials, "
+        f"of which {reached} reached it. {plan} `largebatch import` opens it."
+    )
+
+
+def _licence(crate: ROCrate, name: str | None) -> ContextEntity:
+    if name is None:
+        facts = {"name": "No licence was given", "description": "Ask the authors before you use it."}
+        return crate.add(ContextEntity(crate, "#no-licence", properties={"@type": "CreativeWork", **facts}))
+    facts = {"name": name, "description": f"The licence {name} of the SPDX list."}
+    address = f"https://spdx.org/licenses/{name}"
+    return crate.add(ContextEntity(crate, address, properties={"@type": "CreativeWork", **facts}))
+
+
+def _file(crate: ROCrate, part: Part) -> DataEntity:
+    with part.source.open("rb") as source:
+        digest = hashlib.file_digest(source, "sha256").hexdigest()
+    properties = {
+        "name": part.name, "description": part.what, "encodingFormat": part.media_type,
+        "contentSize": str(part.source.stat().st_size), "sha256": digest,
+    }  # fmt: skip
+    if part.media_type == "text/x-python":
+        properties["@type"] = ["File", "SoftwareSourceCode"]
+    if part.version is not None:
+        properties["version"] = part.version
+    return crate.add_file(part.source, part.name, properties=properties)
+
+
+def _start(created: str | None) -> dict[str, str]:
+    """When the study was begun, as ISO 8601 has it, where its record can tell."""
+    try:
+        return {"startTime": datetime.strptime(created or "", "%Y-%m-%d %H:%M:%S %z").isoformat()}
+    except ValueError:
+        return {}

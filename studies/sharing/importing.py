@@ -1,0 +1,206 @@
+"""``import``: the study of a crate that somebody else made. Nothing in it is run, and nothing is taken on trust.
+
+The zip is unpacked here, file by file: those that the crate describes and a study has (``contents.belongs``), with the
+size and the SHA-256 that it says. No name can lead out of the folder, and no file of them is a pickle. The report holds
+scripts, so it is made anew from the record, and so is the plan, to compare.
+"""
+
+import hashlib
+import json
+import shutil
+import stat
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from largebatch.spaces.problems import first_problem
+from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.answer import read_answer, write_answer_report
+from largebatch.studies.record.directory import StudyDirectory
+from largebatch.studies.sharing.contents import METADATA, REPORT, belongs
+
+MOST_METADATA_BYTES = 100_000_000
+MOST_EXPANSION = 200
+"""A crate of a study, most of it numbers, grows a few times when it is unpacked, never as much as this."""
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """A study that was imported, what its crate says of it, and how far its plan is from the one made of its record."""
+
+    directory: Path
+    name: str
+    task: str
+    authors: tuple[str, ...]
+    licence: str
+    code: tuple[str, ...]
+    """The author's own code, which was not run."""
+    num_files: int
+    plan_differs: float | None
+    """The largest difference of a time to the target, as a share; None where one of the two has no plan."""
+
+
+class _Entity(BaseModel):
+    """What of an entity of a crate is read here."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    id: str = Field(alias="@id")
+    type: str | list[str] = Field(alias="@type")
+    name: str = ""
+    contentSize: int | None = None
+    sha256: str = ""
+    license: Any = None
+
+    def is_a(self, kind: str) -> bool:
+        return kind == self.type or (kind in self.type and not isinstance(self.type, str))
+
+
+class _Crate(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    graph: list[_Entity] = Field(alias="@graph")
+
+
+def import_study(file: Path, out: Path | None) -> Imported:
+    """Unpack the study of a crate into the directory ``out``, ``runs/NAME`` if not given, whole or not at all.
+
+    Raises:
+        UserMistake: if it is no crate of a study, or not what it says it is, or ``out`` is there.
+    """
+    if out is not None:
+        _refuse_there(out)
+    parent = out.parent if out is not None else Path("runs")
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=parent, prefix=".import-") as folder:
+            inside = Path(folder) / "study"
+            crate = _unpack(file, inside)
+            directory = StudyDirectory.existing(inside)
+            study = directory.study()
+            differs = _plan_again(directory)
+            out = out or parent / study.name
+            _refuse_there(out)
+            inside.rename(out)
+    except OSError as error:
+        raise UserMistake(f"{file} cannot be unpacked: {error.strerror or error} ({error.filename})") from error
+    entities = {entity.id: entity for entity in crate.graph}
+    root = entities.get("./")
+    licence = root.license if root is not None else None
+    said = entities.get(licence.get("@id", "")) if isinstance(licence, dict) else None
+    return Imported(
+        directory=out,
+        name=study.name,
+        task=study.task,
+        authors=tuple(f"{entity.name} <{entity.id}>" for entity in crate.graph if entity.is_a("Person")),
+        licence=said.name if said is not None else "No licence was given",
+        code=tuple(sorted(str(path) for path in (out / "code").glob("*.py"))),
+        num_files=sum(entity.is_a("File") for entity in crate.graph),
+        plan_differs=differs,
+    )
+
+
+def _refuse_there(out: Path) -> None:
+    if out.exists():
+        raise UserMistake(f"{out} is there already, and nothing is overwritten; choose another --out")
+
+
+def _unpack(file: Path, inside: Path) -> _Crate:
+    """Write the files of the crate into the new folder ``inside``, and return its description."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = _members(file, archive, inside.parent)
+            if METADATA not in members:
+                raise UserMistake(f"{file} is no RO-Crate: it has no {METADATA}")
+            if members[METADATA].file_size > MOST_METADATA_BYTES:
+                raise UserMistake(f"{file}: {METADATA} is larger than {MOST_METADATA_BYTES:,} bytes")
+            text = archive.read(METADATA)
+            crate = _parse(file, text)
+            described = {entity.id.removeprefix("./"): entity for entity in crate.graph if entity.is_a("File")}
+            strangers = sorted(set(members) - set(described) - {METADATA})
+            missing = sorted(set(described) - set(members))
+            if strangers or missing:
+                what = f"it holds {strangers[0]}, of which" if strangers else f"it lacks {missing[0]}, of which"
+                raise UserMistake(f"{file}: {what} {METADATA} says {'nothing' if strangers else 'that it is there'}")
+            for name, entity in described.items():
+                _write(file, archive, members[name], entity, inside / name)
+            (inside / METADATA).write_bytes(text)
+            (inside / REPORT).unlink(missing_ok=True)
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError) as error:
+        raise UserMistake(f"{file} is no whole zip ({error}); get it again") from error
+    except RuntimeError as error:  # a password
+        raise UserMistake(f"{file} cannot be unpacked: {error}") from error
+    return crate
+
+
+def _members(file: Path, archive: zipfile.ZipFile, folder: Path) -> Mapping[str, zipfile.ZipInfo]:
+    """The files of a zip by name: only what a study has, and what the disk of ``folder`` has room for."""
+    members: dict[str, zipfile.ZipInfo] = {}
+    for member in archive.infolist():
+        if member.is_dir():
+            continue
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise UserMistake(f"{file}: {member.filename} is a link, which no crate of a study has; nothing was taken")
+        if not belongs(member.filename):
+            raise UserMistake(
+                f"{file}: {member.filename!r:.200} is no file of a study (`largebatch export` writes none of that "
+                f"name); nothing was taken"
+            )
+        if member.filename in members:
+            raise UserMistake(f"{file}: {member.filename} is there twice; nothing was taken")
+        members[member.filename] = member
+    total, packed = sum(member.file_size for member in members.values()), file.stat().st_size
+    free = shutil.disk_usage(folder).free
+    if total > MOST_EXPANSION * packed:
+        raise UserMistake(f"{file}: {packed:,} bytes would become {total:,}; that is no study, and nothing was taken")
+    if total > free:
+        raise UserMistake(f"{file} needs {total:,} bytes, and the disk has {free:,} left; make room")
+    return members
+
+
+def _parse(file: Path, text: bytes) -> _Crate:
+    try:
+        return _Crate.model_validate(json.loads(text))
+    except ValidationError as error:
+        raise UserMistake(f"{file}: {METADATA}: {first_problem(error)}") from error
+    except (ValueError, RecursionError) as error:
+        raise UserMistake(f"{file}: {METADATA} is no JSON: {error}") from error
+
+
+def _write(file: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, entity: _Entity, path: Path) -> None:
+    """Unpack one file, and make sure that it is the one that the crate describes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    digest, size = hashlib.sha256(), 0
+    with archive.open(member) as source, path.open("xb") as target:
+        while chunk := source.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            size += len(chunk)
+            target.write(chunk)
+    if size != entity.contentSize or digest.hexdigest() != entity.sha256:
+        raise UserMistake(
+            f"{file}: {member.filename} is not the file that {METADATA} describes ({size:,} bytes, SHA-256 "
+            f"{digest.hexdigest()[:16]}...; it says {entity.contentSize}, {entity.sha256[:16]}...); nothing was taken"
+        )
+
+
+def _plan_again(directory: StudyDirectory) -> float | None:
+    """Make plan and report from the record, and compare the plan's times with those of the shared plan."""
+    answer = read_answer(directory)
+    write_answer_report(directory, answer, directory.report_file)
+    if answer.plan is None or not directory.plan_file.exists():
+        return None
+    try:
+        shared = {row["num_workers"]: row for row in json.loads(directory.plan_file.read_text())["rows"]}
+        made = {row["num_workers"]: row for row in answer.plan.to_json()["rows"]}
+        times = [(shared[count]["seconds_to_target"], made[count]["seconds_to_target"]) for count in made]
+        return max(abs(now / then - 1) for then, now in times)
+    except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+        raise UserMistake(
+            f"{directory.plan_file.name} of the crate is damaged ({error!r}); nothing was taken"
+        ) from error
