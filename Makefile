@@ -61,6 +61,7 @@ lower-bounds:
 .venv/dev: .venv/dependencies
 	$(BIN)/pip install -q $(CONSTRAINTS) '.[dev]'
 	$(BIN)/pip install -q --no-deps timm  # it wants torchvision, of which there is no build for every torch
+	$(BIN)/pip install -q --no-deps roc-validator  # it wants an older rich; tests/sharing runs it with ours
 	touch $@
 
 clean:

@@ -76,7 +76,7 @@ def export(
 
 @app.command("import", epilog="Example: largebatch import quickstart.zip --out runs/theirs")
 def import_(
-    file: Annotated[Path, typer.Argument(help="What `export` wrote.", exists=True, dir_okay=False)],
+    file: Annotated[Path, typer.Argument(help="What `export` wrote.")],
     out: Annotated[Path | None, typer.Option(help="The study directory to make; runs/NAME if not given.")] = None,
     as_json: JsonOption = False,
 ) -> None:

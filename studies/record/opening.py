@@ -10,6 +10,10 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.spaces.whole_file import write_whole
 from largebatch.studies.record.database.database import Database
@@ -46,6 +50,27 @@ def follow_ledger(directory: StudyDirectory, study: Study) -> LedgerReader | Dat
     """The ledger, to be read as it grows."""
     place, name = _place(directory, study)
     return LedgerReader(place, name) if isinstance(place, Path) else DatabaseReader(place, name)
+
+
+def ledger_file(directory: StudyDirectory, study: Study, made: Path) -> Path:
+    """The ledger as a journal file: where it is in a database, a copy, made in the folder ``made``.
+
+    Raises:
+        UserMistake: if the database is away.
+    """
+    place, name = _place(directory, study)
+    if isinstance(place, Path):
+        return place
+    copy = made / directory.ledger.name
+    with place.told():
+        journal = JournalStorage(JournalFileBackend(str(copy)))
+        optuna.copy_study(
+            from_study_name=name,
+            from_storage=place.open(create=False),
+            to_storage=journal,
+            to_study_name=study.name,
+        )
+    return copy
 
 
 def refuse_storage(directory: StudyDirectory, url: str | None, *, fresh: bool) -> None:

@@ -17,6 +17,7 @@ from largebatch.spaces.whole_file import write_whole
 from largebatch.studies.record.checkpoint_store import CheckpointStore
 from largebatch.studies.record.curves import curve_path
 from largebatch.studies.record.directory import StudyDirectory
+from largebatch.studies.record.opening import ledger_file
 from largebatch.studies.report.trial_words import best_trials
 from largebatch.trainers.checkpoint_path import best_path
 
@@ -51,7 +52,12 @@ def parts_of(directory: StudyDirectory, trials: Sequence[Trial], made: Path) -> 
     yield _part(
         "study.yaml", directory.study_file, "the question, and the versions that it was asked with", "text/yaml"
     )
-    yield _part("ledger.log", directory.ledger, "every trial: recipe, measurements, ending (an Optuna journal)", _LINES)
+    yield _part(
+        "ledger.log",
+        ledger_file(directory, directory.study(), made),
+        "every trial: recipe, measurements, ending (an Optuna journal)",
+        _LINES,
+    )
     for path, what, media_type in (
         (directory.plan_file, "the answer: a recipe and a time for each number of workers", _JSON),
         (directory.profile_file, "measured seconds of a step", _JSON),

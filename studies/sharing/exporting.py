@@ -16,7 +16,7 @@ from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.directory import StudyDirectory
 from largebatch.studies.record.lease import wait_until_free
 from largebatch.studies.record.lease_watch import LeaseWatch
-from largebatch.studies.record.ledger import Ledger
+from largebatch.studies.record.opening import read_ledger
 from largebatch.studies.sharing.contents import Part, parts_of
 from largebatch.studies.sharing.credits import Author
 
@@ -48,7 +48,7 @@ def export_study(path: Path, file: Path, authors: Sequence[Author], licence: str
     if file.exists():
         raise UserMistake(f"{file} is there already; remove it, or choose another -o")
     wait_until_free(LeaseWatch(path), wait=False)
-    trials = Ledger(directory.ledger, directory.study().name, create=False).trials()
+    trials = read_ledger(directory, directory.study()).trials()
     try:
         with tempfile.TemporaryDirectory(dir=file.parent, prefix=".export-") as folder:
             made = Path(folder)

@@ -74,6 +74,8 @@ def import_study(file: Path, out: Path | None) -> Imported:
     Raises:
         UserMistake: if it is no crate of a study, or not what it says it is, or ``out`` is there.
     """
+    if not file.is_file():
+        raise UserMistake(f"{file} is no file; give the zip that `largebatch export` wrote")
     if out is not None:
         _refuse_there(out)
     parent = out.parent if out is not None else Path("runs")

@@ -13,11 +13,25 @@ from safetensors.torch import load_file
 
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.cli import command
+from largebatch.studies.record.directory import StudyDirectory
 from largebatch.studies.record.lease import Lease
+from largebatch.studies.record.opening import read_ledger
+from largebatch.studies.run import run_study
 from largebatch.studies.sharing.credits import parse_author
 from largebatch.studies.sharing.exporting import export_study
 from largebatch.studies.sharing.importing import import_study
+from largebatch.studies.study_file import parse_study
 
+STUDY = """\
+name: kept
+task: digits
+target: {metric: val_accuracy, above: 0.8}
+workers: [1, 2]
+space: {global_batch_size: {choices: [32, 64, 128]}, learning_rate: 0.5, norm_batch_size: 16}
+search: {name: grid}
+scheduler: {name: none}
+budget: {trials: 2, examples_per_trial: 4000}
+"""
 ADA = "Ada Lovelace <0000-0002-1825-0097>"
 VALIDATE = """\
 import sys
@@ -128,6 +142,7 @@ def test_commands(
     code, out = largebatch("import", "small.zip", "--json")
     assert code == 2
     assert "is there already, and nothing is overwritten" in out
+    assert largebatch("import", "nothing.zip")[1].startswith("largebatch: nothing.zip is no file; give the zip that")
     code, out = largebatch("history", "runs", "--json")
     assert json.loads(out)["studies"][0]["state"] == "finished"
     code, out = largebatch("export", str(finished), "-o", "nowhere/small.zip")
@@ -142,13 +157,26 @@ def test_a_study_that_runs_is_refused_and_an_unfinished_one_says_so(finished: Pa
         export_study(study, tmp_path / "a.zip", [], None)
     (study / "plan.json").unlink()
     lines = (study / "ledger.log").read_bytes().splitlines(keepends=True)
-    (study / "ledger.log").write_bytes(b"".join(lines[:-8]))
+    last = max(number for number, line in enumerate(lines) if b'"ending"' in line)
+    (study / "ledger.log").write_bytes(b"".join(lines[:last]))
     done = export_study(study, tmp_path / "a.zip", [], None)
     assert (done.has_plan, done.unfinished) == (False, 1)
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         graph = json.loads(archive.read("ro-crate-metadata.json"))["@graph"]
     assert next(entity for entity in graph if entity["@id"] == "./")["creativeWorkStatus"] == "unfinished"
     assert import_study(tmp_path / "a.zip", tmp_path / "theirs").plan_differs is None
+
+
+def test_a_ledger_in_a_database_travels_as_a_file(tmp_path: Path) -> None:
+    study = parse_study(STUDY, "study.yaml")
+    run_study(study, tmp_path / "study", in_process=True, storage=f"sqlite:///{tmp_path / 'studies.db'}")
+    assert not (tmp_path / "study" / "ledger.log").exists()
+    export_study(tmp_path / "study", tmp_path / "a.zip", [], None)
+    import_study(tmp_path / "a.zip", tmp_path / "theirs")
+    mine, theirs = (StudyDirectory(tmp_path / name) for name in ("study", "theirs"))
+    assert read_ledger(theirs, study).trials() == read_ledger(mine, study).trials()
+    assert (tmp_path / "theirs" / "ledger.log").exists()
+    assert not (tmp_path / "theirs" / "storage.json").exists()
 
 
 def test_a_task_of_ones_own_travels_and_is_not_run(
