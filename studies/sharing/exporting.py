@@ -141,7 +141,7 @@ def _licence(crate: ROCrate, name: str | None) -> ContextEntity:
 def _file(crate: ROCrate, part: Part) -> DataEntity:
     with part.source.open("rb") as source:
         digest = hashlib.file_digest(source, "sha256").hexdigest()
-    properties = {
+    properties: dict[str, str | list[str]] = {
         "name": part.name, "description": part.what, "encodingFormat": part.media_type,
         "contentSize": str(part.source.stat().st_size), "sha256": digest,
     }  # fmt: skip

@@ -197,11 +197,11 @@ def _plan_again(directory: StudyDirectory) -> float | None:
     write_answer_report(directory, answer, directory.report_file)
     if answer.plan is None or not directory.plan_file.exists():
         return None
+    made = {row.num_workers: row.seconds_to_target for row in answer.plan.rows}
     try:
-        shared = {row["num_workers"]: row for row in json.loads(directory.plan_file.read_text())["rows"]}
-        made = {row["num_workers"]: row for row in answer.plan.to_json()["rows"]}
-        times = [(shared[count]["seconds_to_target"], made[count]["seconds_to_target"]) for count in made]
-        return max(abs(now / then - 1) for then, now in times)
+        rows = json.loads(directory.plan_file.read_text())["rows"]
+        shared = {int(row["num_workers"]): float(row["seconds_to_target"]) for row in rows}
+        return max((abs(made[count] / shared[count] - 1) for count in made.keys() & shared.keys()), default=None)
     except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
         raise UserMistake(
             f"{directory.plan_file.name} of the crate is damaged ({error!r}); nothing was taken"
