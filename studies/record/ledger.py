@@ -233,6 +233,21 @@ def _found(storage: BaseStorage, name: str) -> int | None:
         return None
 
 
+def copy_ledger(database: Database, name: str, file: Path, name_there: str) -> None:
+    """Copy a study from a database into a new journal.
+
+    Raises:
+        UserMistake: if the database is away.
+    """
+    with database.told():
+        optuna.copy_study(
+            from_study_name=name,
+            from_storage=database.open(create=False),
+            to_storage=JournalStorage(JournalFileBackend(str(file))),
+            to_study_name=name_there,
+        )
+
+
 def _distribution(domain: Domain, value: Any) -> BaseDistribution:
     """What Optuna is told of a domain: wide enough for a value beyond it, for a searcher may move a range."""
     if isinstance(domain, Choice):

@@ -10,17 +10,13 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-import optuna
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
-
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.spaces.whole_file import write_whole
 from largebatch.studies.record.database.database import Database
 from largebatch.studies.record.database.database_reader import DatabaseReader
 from largebatch.studies.record.directory import StudyDirectory, read_text
 from largebatch.studies.record.lease import Lease
-from largebatch.studies.record.ledger import Ledger
+from largebatch.studies.record.ledger import Ledger, copy_ledger
 from largebatch.studies.record.ledger_reader import LedgerReader
 from largebatch.studies.study import Study
 
@@ -62,14 +58,7 @@ def ledger_file(directory: StudyDirectory, study: Study, made: Path) -> Path:
     if isinstance(place, Path):
         return place
     copy = made / directory.ledger.name
-    with place.told():
-        journal = JournalStorage(JournalFileBackend(str(copy)))
-        optuna.copy_study(
-            from_study_name=name,
-            from_storage=place.open(create=False),
-            to_storage=journal,
-            to_study_name=study.name,
-        )
+    copy_ledger(place, name, copy, study.name)
     return copy
 
 

@@ -107,15 +107,11 @@ def _weights(checkpoint: Path, name: str, what: str, made: Path) -> Iterator[Par
     """The weights of a checkpoint where there is one, in a format that runs no code."""
     if not checkpoint.exists():
         return
-    import torch
-    from safetensors.torch import save_file
+    from largebatch.trainers.safe_weights import write_safetensors
 
-    from largebatch.trainers.checkpoint import load_checkpoint
-
-    weights = load_checkpoint(checkpoint, torch.device("cpu"))["weights"]
     path = made / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({key: tensor.contiguous().clone() for key, tensor in weights.items()}, path)  # tied weights are copied
+    write_safetensors(checkpoint, path)
     yield _part(name, path, what, _SAFETENSORS)
 
 
