@@ -112,7 +112,7 @@ class Trial:
     @property
     def own_examples(self) -> int:
         """Examples that it trained itself."""
-        return self.examples - self.first_examples
+        return max(self.examples - self.first_examples, 0)  # a failed one says 0
 
     @property
     def step_seconds(self) -> float:

@@ -38,3 +38,9 @@ def write_whole(path: Path, text: str) -> None:
     """
     with whole_file(path) as file:
         file.write(text.encode())
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed writers left half-written in ``folder``; for its only writer."""
+    for left in folder.glob(".*.tmp"):
+        left.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.whole_file import remove_leftovers
 from largebatch.studies.answer import Answer, write_answer
 from largebatch.studies.engine.coordinator import Coordinator
 from largebatch.studies.engine.leaving import Leaving, LeftEarly, job_end_time
@@ -23,6 +24,7 @@ from largebatch.studies.record.lease_watch import FOLDER as LEASES
 from largebatch.studies.record.lease_watch import LeaseWatch
 from largebatch.studies.record.opening import own_ledger, record_storage, refuse_storage
 from largebatch.studies.study import Study
+from largebatch.trainers.failure import failed
 
 if TYPE_CHECKING:
     from largebatch.trainers.task import Task
@@ -128,6 +130,8 @@ def _open(directory: StudyDirectory, study: Study, task: "Task", target: Target,
     else:
         directory.freeze(study, target, data)
     record_storage(directory, study, storage)
+    for folder in (directory.curves, directory.checkpoints):
+        remove_leftovers(folder)
 
 
 def _coordinator(
@@ -136,6 +140,9 @@ def _coordinator(
     max_examples = study.budget.examples_per_trial or task.max_examples
     seconds = make_step_seconds(study, directory.profile() if needs_step_seconds(study) else None)
     ledger = own_ledger(directory, study, lease)
+    checkpoints = CheckpointStore(directory.checkpoints, study.resources.checkpoint_bytes)
+    for number, why in checkpoints.begin(ledger.trials()).items():
+        ledger.end(number, failed(why))
     return Coordinator(
         study=study,
         target=target,
@@ -147,7 +154,7 @@ def _coordinator(
             first=[study.space.completed(values) for values in study.first_trials],
         ),
         curves=directory.curves,
-        checkpoints=CheckpointStore(directory.checkpoints, study.resources.checkpoint_bytes),
+        checkpoints=checkpoints,
         checkpoint_bytes=_checkpoint_bytes(task, study),
         searcher=make_searcher(study, target, max_examples, seconds),
         scheduler=make_scheduler(study, target, max_examples, seconds),

@@ -17,7 +17,7 @@ from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Ending, Measurement, Outcome
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.spaces.whole_file import write_whole
+from largebatch.spaces.whole_file import remove_leftovers, write_whole
 from largebatch.studies.answer import read_answer
 from largebatch.studies.engine.leaving import Leaving, LeftEarly, job_end_time
 from largebatch.studies.record.curves import read_curve, write_curve
@@ -111,7 +111,9 @@ def train(
         set_aside(planned.folder)
     planned.folder.mkdir(parents=True, exist_ok=True)
     with Lease(planned.folder) as lease:
+        remove_leftovers(planned.folder)
         _refuse_another_recipe(planned)
+        _refuse_unusable(planned)
         job = Job(
             number=planned.recipe.num_workers,
             recipe=planned.recipe.model_dump(),
@@ -179,6 +181,21 @@ def _refuse_another_recipe(planned: PlannedTraining) -> None:
                 f"{planned.folder} holds a training of another recipe ({values}); use --fresh to set it aside"
             )
     write_whole(path, planned.recipe.model_dump_json(indent=1))
+
+
+def _refuse_unusable(planned: PlannedTraining) -> None:
+    """A long training is not thrown away without a word."""
+    import torch
+
+    from largebatch.trainers.checkpoint import UnusableCheckpoint, load_checkpoint
+
+    if planned.checkpoint.exists():
+        try:
+            load_checkpoint(planned.checkpoint, torch.device("cpu"), planned.recipe, mapped=True)
+        except UnusableCheckpoint as error:
+            raise UserMistake(
+                f"{error}; put a copy of it back, or use --fresh to set this training aside and begin anew"
+            ) from error
 
 
 def _result(planned: PlannedTraining, ending: Ending, curve: Sequence[Measurement], num_devices: int) -> dict[str, Any]:

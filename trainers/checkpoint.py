@@ -1,20 +1,24 @@
 """Checkpoints: written whole or not at all, while training goes on, and read without running code.
 
-A training has two: ``last``, all that going on needs, and ``best``, the weights of the best evaluation so far.
+A training has two: ``last``, all that going on needs, and ``best``, the weights of the best evaluation so far. The
+first carries its recipe: no other may go on from it.
 """
 
 import logging
-import os
 import threading
 import time
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from largebatch.spaces.recipe import Recipe
+from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.whole_file import whole_file
 
 _OPTIMIZER_COPIES = {"sgd": 1, "nesterov": 1, "adam": 2, "adamw": 2, "lars": 1, "lamb": 2, "muon": 2}
 """Tensors of the weights' size that an optimizer keeps, at most."""
@@ -51,9 +55,51 @@ class CheckpointWriter:
             self._thread = None
 
 
-def load_checkpoint(path: Path, device: torch.device) -> Any:
-    """A state as it was saved, on ``device``; never unpickles code."""
-    return torch.load(path, map_location=device, weights_only=True)
+class UnusableCheckpoint(UserMistake):
+    """It cannot be read as it was written, or another recipe's training wrote it."""
+
+
+def load_checkpoint(path: Path, device: torch.device, recipe: Recipe | None = None, *, mapped: bool = False) -> Any:
+    """A state as it was saved, on ``device``; never unpickles code.
+
+    ``mapped`` leaves its tensors in the file until they are used, for who wants the rest alone.
+
+    Raises:
+        UnusableCheckpoint: if it is damaged, or with ``recipe`` if it is not that recipe's.
+        FileNotFoundError: if there is none.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:  # torch itself takes a tensor with wrong bits for the true one
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise zipfile.BadZipFile(f"the checksum of {damaged} is wrong")
+        state = torch.load(path, map_location=device, weights_only=True, mmap=mapped)
+    except (FileNotFoundError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # zip, pickle and torch each have their own
+        why = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        raise UnusableCheckpoint(f"{path} is damaged ({why})") from error
+    if recipe is not None and _recipe_of(state) != recipe:
+        raise UnusableCheckpoint(f"{path} is of another recipe")
+    return state
+
+
+def branch_checkpoint(source: Path, target: Path, recipe: Recipe) -> None:
+    """Write to ``target`` what ``source`` holds, for a training with ``recipe`` to go on from.
+
+    Raises:
+        UnusableCheckpoint: if ``source`` is damaged.
+        OSError: if it cannot be written.
+    """
+    state = load_checkpoint(source, torch.device("cpu"))
+    _write(target, {**state, "recipe": recipe.model_dump()})
+
+
+def _recipe_of(state: Any) -> Recipe | None:
+    try:
+        return Recipe.model_validate(state["recipe"])
+    except (ValidationError, KeyError, TypeError):
+        return None
 
 
 def checkpoint_bytes(model: nn.Module, recipe: Recipe) -> int:
@@ -80,14 +126,16 @@ def copied(state: Any) -> Any:
 
 def _write_all(copies: list[tuple[Path, Any]]) -> None:
     for path, state in copies:
-        temporary = path.with_suffix(".tmp")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
-                torch.save(state, file)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
+            _write(path, state)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
             logging.getLogger(__name__).warning("%s was not written: %s; the one before stays", path, error)
+
+
+def _write(path: Path, state: Any) -> None:
+    with whole_file(path) as file:
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:  # what torch makes of a file that cannot be written
+            raise error.__context__ if isinstance(error.__context__, OSError) else error from None

@@ -4,6 +4,7 @@ Every process of a group calls ``run_to_target`` and all leave after the same st
 stop, and tells the others; that a process was told to leave is summed with each step's gradients.
 """
 
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ import torch.distributed as dist
 
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import ACTIONS, Action, Ending, Measurement, Outcome
-from largebatch.trainers.checkpoint import CheckpointWriter, copied, load_checkpoint
+from largebatch.trainers.checkpoint import CheckpointWriter, UnusableCheckpoint, copied, load_checkpoint
 from largebatch.trainers.checkpoint_path import best_path
 from largebatch.trainers.training import Training
 
@@ -48,7 +49,7 @@ def run_to_target(
 ) -> Ending:
     """Train until the target, divergence, the limit of examples, or until ``on_measurement`` says to stop or pause.
 
-    With ``checkpoint``, training goes on from that file if it exists; rank 0 writes it again whenever
+    With ``checkpoint``, training goes on from that file if it exists and can be used; rank 0 writes it again whenever
     ``checkpoint_seconds`` have passed and when the training is told to pause or leave, and keeps the best weights
     beside it. ``past_target`` trains on to the limit.
     """
@@ -118,14 +119,26 @@ class _Run:
     def _begin(self) -> Ending | None:
         """Go on from the checkpoint, or measure the untrained model."""
         training = self._training
-        if self._source is not None and self._source.exists():
-            state = load_checkpoint(self._source, training.device)
+        if (state := self._saved_state()) is not None:
             training.load_state(state["training"])
             previous = Measurement(**state["progress"].pop("previous"))
             self._progress = _Progress(previous=previous, **state["progress"])
             return None
         self._progress = _Progress(previous=Measurement(step=0, examples=0, seconds=0.0, values={}))
         return self._ending(Outcome.STOPPED) if self._measure(math.nan) == "stop" else None
+
+    def _saved_state(self) -> Any:
+        """What to go on from, None where not all processes can read it."""
+        if self._source is None:
+            return None
+        state = None
+        try:
+            state = load_checkpoint(self._source, self._training.device, self._training.recipe)
+        except FileNotFoundError:
+            pass
+        except UnusableCheckpoint as error:
+            logging.getLogger(__name__).warning("%s; the training begins anew", error)
+        return state if _all(self._training, state is not None) else None
 
     def _measure(self, train_loss: float) -> Action:
         """Evaluate, tell, and return what to do."""
@@ -159,7 +172,8 @@ class _Run:
 
     def _save(self) -> None:
         if self._checkpoint is not None:
-            state = {"training": self._training.state(), "progress": asdict(self._progress)}
+            recipe = self._training.recipe.model_dump()
+            state = {"recipe": recipe, "training": self._training.state(), "progress": asdict(self._progress)}
             self.writer.save({self._checkpoint: state, **self._best()})
             self._saved = time.monotonic()
 
@@ -206,3 +220,12 @@ def _agree(training: Training, action: Action) -> Action:
     flag = torch.tensor([float(ACTIONS.index(action))], device=training.device)
     dist.broadcast(flag, src=0)
     return ACTIONS[int(flag.item())]
+
+
+def _all(training: Training, true: bool) -> bool:
+    """Whether it is true on every rank."""
+    if training.num_devices == 1:
+        return true
+    flag = torch.tensor([float(true)], device=training.device)
+    dist.all_reduce(flag, op=dist.ReduceOp.MIN)
+    return bool(flag.item())

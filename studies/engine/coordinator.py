@@ -239,7 +239,7 @@ class Coordinator:
         if begun:
             child = begun[0]
         else:
-            self.checkpoints.branch(parent.number, len(trials))
+            self.checkpoints.branch(parent.number, len(trials), branch.recipe)
             origin = Origin(parent=parent.number, examples=parent.paused_at, replaces=trial.number)
             child = self.ledger.create(
                 self.study.space, branch.recipe, num_devices=self.devices_for(branch.recipe), owner=self.owner,

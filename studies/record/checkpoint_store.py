@@ -1,12 +1,17 @@
 """The checkpoints of a study and their one budget of bytes."""
 
+import logging
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Trial
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.trainers.checkpoint_path import best_path
+
+_OURS = re.compile(r"trial-\d{6,}(\.best)?\.pt")
 
 
 class CheckpointStore:
@@ -28,11 +33,47 @@ class CheckpointStore:
         """The best weights of trial ``number``."""
         return best_path(self.last(number))
 
-    def branch(self, parent: int, number: int) -> None:
-        """Let trial ``number`` begin from the state that ``parent`` saved."""
-        temporary = self.last(number).with_suffix(".tmp")
-        shutil.copyfile(self.last(parent), temporary)
-        temporary.replace(self.last(number))
+    def branch(self, parent: int, number: int, recipe: Recipe) -> None:
+        """Let trial ``number``, of ``recipe``, begin from the state that ``parent`` saved.
+
+        Raises:
+            UnusableCheckpoint: if that is damaged.
+        """
+        from largebatch.trainers.checkpoint import branch_checkpoint
+
+        branch_checkpoint(self.last(parent), self.last(number), recipe)
+
+    def begin(self, trials: Sequence[Trial]) -> dict[int, str]:
+        """Remove what no trial may go on from, for a driver that begins; return which branches are lost, and why.
+
+        That is left by a driver that was killed, or belongs to trials after those that a shortened or older ledger
+        has. A trial whose state is damaged begins anew, to the same end; a branch would begin untrained, and cannot.
+        """
+        import torch
+
+        from largebatch.trainers.checkpoint import UnusableCheckpoint, load_checkpoint
+
+        unfinished = [trial for trial in trials if trial.ending is None]
+        known = {self.last(trial.number) for trial in unfinished} | {self.best(trial.number) for trial in trials}
+        for path in self._folder.glob("trial-*.pt"):
+            if _OURS.fullmatch(path.name) and path not in known:
+                path.unlink(missing_ok=True)
+        lost = {}
+        for trial in unfinished:
+            try:
+                load_checkpoint(self.last(trial.number), torch.device("cpu"), trial.recipe, mapped=True)
+            except FileNotFoundError:
+                why = f"{self.last(trial.number)} is missing"
+            except UnusableCheckpoint as error:
+                self.last(trial.number).unlink()
+                why = str(error)
+                if trial.origin is None:
+                    logging.getLogger(__name__).warning("%s; trial %d begins anew", error, trial.number)
+            else:
+                continue
+            if trial.origin is not None:
+                lost[trial.number] = f"{why}, and what it branched from is gone"
+        return lost
 
     def refuse_what_cannot_fit(self, *, bytes_a_trial: int, num_running: int) -> None:
         """Refuse a study whose running trials alone would not fit.

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from largebatch.spaces.trial import Measurement
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.whole_file import whole_file
 
 SCHEMA = pa.schema(
     [
@@ -29,10 +30,8 @@ def write_curve(folder: Path, number: int, measurements: Sequence[Measurement]) 
     columns = list(zip(*rows, strict=True)) or [()] * len(SCHEMA)
     table = pa.table([list(column) for column in columns], schema=SCHEMA)
     folder.mkdir(parents=True, exist_ok=True)
-    path = curve_path(folder, number)
-    temporary = path.with_suffix(".tmp")
-    pq.write_table(table, temporary)
-    temporary.replace(path)
+    with whole_file(curve_path(folder, number)) as file:
+        pq.write_table(table, file)
 
 
 def read_curve(folder: Path, number: int) -> list[Measurement]:
