@@ -185,13 +185,11 @@ def _refuse_another_recipe(planned: PlannedTraining) -> None:
 
 def _refuse_unusable(planned: PlannedTraining) -> None:
     """A long training is not thrown away without a word."""
-    import torch
-
-    from largebatch.trainers.checkpoint import UnusableCheckpoint, load_checkpoint
+    from largebatch.trainers.checkpoint import UnusableCheckpoint, refuse_unusable
 
     if planned.checkpoint.exists():
         try:
-            load_checkpoint(planned.checkpoint, torch.device("cpu"), planned.recipe, mapped=True)
+            refuse_unusable(planned.checkpoint, planned.recipe)
         except UnusableCheckpoint as error:
             raise UserMistake(
                 f"{error}; put a copy of it back, or use --fresh to set this training aside and begin anew"

@@ -59,15 +59,22 @@ class UnusableCheckpoint(UserMistake):
     """It cannot be read as it was written, or another recipe's training wrote it."""
 
 
-def load_checkpoint(path: Path, device: torch.device, recipe: Recipe | None = None, *, mapped: bool = False) -> Any:
+def load_checkpoint(path: Path, device: torch.device, recipe: Recipe | None = None) -> Any:
     """A state as it was saved, on ``device``; never unpickles code.
-
-    ``mapped`` leaves its tensors in the file until they are used, for who wants the rest alone.
 
     Raises:
         UnusableCheckpoint: if it is damaged, or with ``recipe`` if it is not that recipe's.
         FileNotFoundError: if there is none.
     """
+    return _checked(path, device, recipe, mapped=False)
+
+
+def refuse_unusable(path: Path, recipe: Recipe) -> None:
+    """Raise what ``load_checkpoint`` would, without its memory: the tensors stay in the file."""
+    _checked(path, torch.device("cpu"), recipe, mapped=True)
+
+
+def _checked(path: Path, device: torch.device, recipe: Recipe | None, *, mapped: bool) -> Any:
     try:
         with zipfile.ZipFile(path) as archive:  # torch itself takes a tensor with wrong bits for the true one
             damaged = archive.testzip()

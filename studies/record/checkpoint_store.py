@@ -49,9 +49,7 @@ class CheckpointStore:
         That is left by a driver that was killed, or belongs to trials after those that a shortened or older ledger
         has. A trial whose state is damaged begins anew, to the same end; a branch would begin untrained, and cannot.
         """
-        import torch
-
-        from largebatch.trainers.checkpoint import UnusableCheckpoint, load_checkpoint
+        from largebatch.trainers.checkpoint import UnusableCheckpoint, refuse_unusable
 
         unfinished = [trial for trial in trials if trial.ending is None]
         known = {self.last(trial.number) for trial in unfinished} | {self.best(trial.number) for trial in trials}
@@ -61,7 +59,7 @@ class CheckpointStore:
         lost = {}
         for trial in unfinished:
             try:
-                load_checkpoint(self.last(trial.number), torch.device("cpu"), trial.recipe, mapped=True)
+                refuse_unusable(self.last(trial.number), trial.recipe)
             except FileNotFoundError:
                 why = f"{self.last(trial.number)} is missing"
             except UnusableCheckpoint as error:
