@@ -1,6 +1,7 @@
 """`check` passes a sound task and names what is wrong with others, with a way out."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -202,3 +203,18 @@ def test_every_skeleton_is_sound(kind: str, tmp_path: Path, monkeypatch: pytest.
     checked = check_study(study_to_check(str(study_file)))
     assert [finding for finding in checked.findings if not finding.passed] == []
     assert checked.notes
+
+
+@pytest.mark.parametrize("kind", ["lightning", "huggingface", "train-step"])
+def test_what_new_wrote_is_run_as_its_first_lines_say(kind: str, tmp_path: Path) -> None:
+    for package in {"lightning": ["lightning"], "huggingface": ["transformers", "datasets"]}.get(kind, []):
+        pytest.importorskip(package, reason=f"{package} is not installed", exc_type=ImportError)
+    command("new", "--name", "mine", "--kind", kind, "--workers", "16", "--minutes", "3", cwd=tmp_path)
+    head = (tmp_path / "mine.yaml").read_text().splitlines()[:2]
+    told = [re.split(r"  +", line.removeprefix("# largebatch "))[0].split() for line in head]
+    assert told == [["check", "mine.yaml"], ["run", "mine.yaml"]]
+    ran = command(*told[1], "--in-process", "--budget-trials", "3", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    plan = json.loads((tmp_path / "runs" / "mine" / "plan.json").read_text())
+    assert [row["num_workers"] for row in plan["rows"]] == [1, 2, 4, 8, 16]
+    assert (tmp_path / "runs" / "mine" / "report.html").is_file()
