@@ -17,6 +17,8 @@ from largebatch.spaces.step_time_profile import AllReduceTime, ComputeTime, Step
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.report.answer import answer_sentence, plan_notes
 
+from .conftest import trial
+
 LOCAL = (16, 32, 64, 128, 256, 512, 1024)
 
 
@@ -204,6 +206,16 @@ def test_one_batch_size_and_one_row_tell_nothing_of_more_workers(make_trials) ->
         "No row for 2, 4, 8 workers: there is no law of steps, and no batch size that reached the target (16) is dealt "
         "to them in whole groups of 16 examples."
     )
+
+
+def test_one_rate_alone_is_planned_at_the_steps_it_took() -> None:
+    """Five seeds of one recipe: nothing tells how the steps depend on the rate, and nothing needs it."""
+    steps = (168.0, 186.0, 190.0, 197.0, 335.0)
+    trials = [trial(number, 512, 0.42, taken, 1000) for number, taken in enumerate(steps)]
+    (row,) = plan(trials, profile(), (1,)).rows
+    assert 168 < row.steps < 250
+    assert row.steps_low < row.steps < row.steps_high < 335
+    assert row.recipe["learning_rate"] == pytest.approx(0.42)
 
 
 def test_counts_too_close_to_compare_tell_nothing_either(make_trials) -> None:  # type: ignore[no-untyped-def]

@@ -27,6 +27,8 @@ WINDOW = 2.0
 TREND_WIDTH = 0.7
 FLOOR_WIDTH = 0.5
 """Prior of a floor: round the fewest steps that were seen at its batch size."""
+ONE_RATE = 0.01
+"""Rates of a study that differ by less, in log, are one rate."""
 EDGE_CHANCE = 0.25
 """Chance that the best rate lies beyond those that were tried from which it is said to lie on their edge."""
 SLOPE, SLOPE_SPREAD, SLOPE_TREND_SPREAD = 0.9, 0.5, 0.1
@@ -96,6 +98,8 @@ def fit_valley(
     floor_DG = np.full((num_draws, len(log_batch_G)), np.nan)
     place_DG = floor_DG.copy()
     floor_DG[:, groups], place_DG[:, groups] = fit.lowest(draws)
+    if x_T.max() - x_T.min() < ONE_RATE:  # then no place is known, and what lies beyond the one rate is never needed
+        floor_DG[:, groups] = fit.heights(draws, best, noise)
     floor_G, place_G = np.full(len(log_batch_G), np.nan), np.full(len(log_batch_G), np.nan)
     floors, places = fit.lowest(best[None])
     floor_G[groups], place_G[groups] = floors[0], places[0]
@@ -171,6 +175,12 @@ class _Fit:
         lean_DG = np.exp(parameters_DP[:, 2:3] + parameters_DP[:, 3:4] * self.log_batch_G)
         rise = slope_DG * linex(inside - place_DG, lean_DG)
         return np.asarray(floor_DG + np.minimum(rise, 3.0)), np.asarray(inside)
+
+    def heights(self, parameters_DP: Array, best: Array, noise: float) -> Array:
+        """log(steps) at the one rate of all trials: to first order, for the places of draws lie anywhere."""
+        first = [int(np.flatnonzero((self.group_T == g) & self.known_T)[0]) for g in range(self.num)]
+        slopes_GP = self._slopes(best, noise)[first] * noise
+        return np.asarray(self._predict(best)[first] + (parameters_DP - best) @ slopes_GP.T)
 
     def _floors(self, p: Array) -> Array:
         return p[self.FIRST : self.FIRST + self.num]

@@ -23,7 +23,7 @@ from largebatch.studies.record.lease_watch import LeaseWatch
 from largebatch.studies.record.ledger_reader import LedgerReader
 from largebatch.studies.record.opening import follow_ledger
 
-FIT_PATIENCE_SECONDS = 3.0
+FIT_PATIENCE_SECONDS = 1.0
 """How long a page waits for laws that were never fitted; later ones replace the known ones when they are there."""
 _BROKEN = (OSError, ValueError, KeyError, TypeError, yaml.YAMLError)
 """What reading a directory that somebody wrote by hand, or that is half removed, may raise."""
