@@ -61,7 +61,7 @@ def test_imports_go_one_way(path: Path) -> None:
         ("sqlalchemy", {"studies/record/database"}),
         ("deephyper", {"search/samplers/deephyper_cbo.py"}),
         ("cmaes", {"search/samplers/cma_es.py"}),
-        ("torch", {"trainers", "studies/engine/in_process.py", "studies/run.py"}),
+        ("torch", {"trainers", "studies/engine/in_process.py", "studies/loading.py"}),
     ],
 )
 def test_each_engine_is_known_to_few_files(engine: str, allowed: set[str]) -> None:

@@ -28,9 +28,9 @@ def run(
     budget_trials: Annotated[int | None, typer.Option(min=1, help="Overrides the study's number of trials.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set an earlier study in --out aside and start anew.")] = False,
     in_process: Annotated[bool, typer.Option("--in-process", help="Without Ray, one trial at a time.")] = False,
-    wait: Annotated[
+    join: Annotated[
         bool,
-        typer.Option("--wait", help="Where another job owns the study, wait until it ends, then go on from there."),
+        typer.Option("--join", help="Where another job runs the study, train for it; go on in its place if it ends."),
     ] = False,
     storage: Annotated[
         str | None,
@@ -70,7 +70,7 @@ def run(
             in_process=in_process,
             fresh=fresh,
             budget_trials=budget_trials,
-            wait=wait,
+            join=join,
             storage=storage,
         )
     except KeyboardInterrupt:

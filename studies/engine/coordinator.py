@@ -51,9 +51,13 @@ class Coordinator:
     devices_for: Callable[[Recipe], int]
     checkpoint_bytes: int
     owner: str
+    owns: bool = True
+    jobs: int = 1
     _requeued: list[Trial] = field(default_factory=list)
     _live: dict[int, list[Measurement]] = field(default_factory=dict)
     _stopped: dict[int, str] = field(default_factory=dict)
+    _at_once: dict[str, int] = field(default_factory=dict)
+    _problem: Exception | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
@@ -77,15 +81,31 @@ class Coordinator:
         """Trials that an earlier driver left running and that wait to go on."""
         return len(self._requeued)
 
-    def refuse_what_cannot_fit(self, num_running: int) -> None:
+    def refuse_what_cannot_fit(self, num_running: int, job: str = "") -> None:
         """Refuse so many trials at once where the disk or the budget has no room for their checkpoints.
+
+        Those of other jobs, by the name of each, are counted with them.
 
         Raises:
             UserMistake: with both figures.
         """
-        if self.study.scheduler.name == "pbt":  # its trials pause, and keep their checkpoints meanwhile
-            num_running = max(num_running, self.study.budget.trials or 0)
-        self.checkpoints.refuse_what_cannot_fit(bytes_a_trial=self.checkpoint_bytes, num_running=num_running)
+        with self._lock:
+            at_once = self._at_once | {job: num_running}
+            num_running = sum(at_once.values())
+            if self.study.scheduler.name == "pbt":  # its trials pause, and keep their checkpoints meanwhile
+                num_running = max(num_running, self.study.budget.trials or 0)
+            self.checkpoints.refuse_what_cannot_fit(bytes_a_trial=self.checkpoint_bytes, num_running=num_running)
+            self._at_once = at_once
+
+    def give_up(self, problem: Exception) -> None:
+        """Let the next call of this job's engine raise what another job's trials have met."""
+        with self._lock:
+            self._problem = self._problem or problem
+
+    def _refuse_to_go_on(self) -> None:
+        self.ledger.refuse_if_taken_over()
+        if self._problem is not None:
+            raise self._problem
 
     @property
     def elapsed_seconds(self) -> float:
@@ -104,35 +124,46 @@ class Coordinator:
     @property
     def waits(self) -> bool:
         """Whether there may be a next trial once one of the running ones has ended or paused."""
-        return bool(self._live) and not self.budget_spent
-
-    def next_trial(self) -> Trial | None:
-        """The trial to launch now: one that was left, else a new one, else a paused one; None where there is none."""
         with self._lock:
-            self.ledger.refuse_if_taken_over()
+            return bool(self._live or self._requeued) and not self.budget_spent
+
+    @property
+    def trains(self) -> bool:
+        """Whether a trial runs, here or in another job."""
+        with self._lock:
+            self._refuse_to_go_on()
+            return bool(self._live)
+
+    def next_trial(self, job: str | None = None) -> Trial | None:
+        """The trial to launch now: one that was left, else a new one, else a paused one; None where there is none.
+
+        ``job`` is to have it, this one if not given.
+        """
+        with self._lock:
+            self._refuse_to_go_on()
             if self.budget_spent:
                 for paused in self.trials():
                     if paused.paused_at is not None:
                         self._stop_paused(paused.number, BUDGET_SPENT)
                 return None
-            if not self._requeued and (new := self._new_trial()) is not None:
+            if not self._requeued and (new := self._new_trial(job or self.owner)) is not None:
                 return self._launch(new, [])
             if not self._requeued:
                 self._requeued = self._unpaused()
             if not self._requeued:
                 return None
             trial = self._requeued.pop(0)
-            self.ledger.start_again(trial.number, self.owner)
+            self.ledger.start_again(trial.number, job or self.owner)
             resumes = self.checkpoints.last(trial.number).exists()
             curve = read_curve(self.curves, trial.number) if resumes else []
             return self._launch(trial, curve)
 
-    def _new_trial(self) -> Trial | None:
+    def _new_trial(self, owner: str) -> Trial | None:
         proposed = self._proposing.propose(self.trials(), self.elapsed_seconds)
         if proposed is None:
             return None
         return self.ledger.create(
-            self.study.space, proposed.recipe, num_devices=self.devices_for(proposed.recipe), owner=self.owner,
+            self.study.space, proposed.recipe, num_devices=self.devices_for(proposed.recipe), owner=owner,
             why=proposed.why, repeat_of=proposed.repeat_of, request=proposed.request,
         )  # fmt: skip
 
@@ -147,7 +178,7 @@ class Coordinator:
             UserMistake: if the target is met before the first step.
         """
         with self._lock:
-            self.ledger.refuse_if_taken_over()
+            self._refuse_to_go_on()
             value = measurement.values[self.target.metric]
             if measurement.step == 0 and self.target.reached(value):
                 raise UserMistake(
@@ -199,6 +230,15 @@ class Coordinator:
             self._failures_in_row = self._failures_in_row + 1 if ending.outcome is Outcome.FAILED else 0
             if self._failures_in_row >= MAX_FAILURES:
                 raise UserMistake(f"{MAX_FAILURES} trials in a row failed; the last: {ending.reason}")
+
+    def take_back(self, number: int, job: str) -> None:
+        """Let a trial go on elsewhere, for the job that had it is gone; that is no failure of the trial."""
+        with self._lock:
+            self._at_once.pop(job, None)
+            if number in self._stopped:
+                self.stop(number)
+            elif self._live.pop(number, None) is not None:
+                self._requeued.append(self.trials()[number])
 
     def stop(self, number: int) -> None:
         """Record that a trial whose stop was decided has left."""

@@ -8,16 +8,18 @@ from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.step_time_profile import StepTimeProfile
 from largebatch.spaces.trial import Action, Ending, Measurement, Outcome, Trial
-from largebatch.studies.engine.coordinator import Coordinator
 from largebatch.studies.engine.leaving import Leaving
+from largebatch.studies.lending.decider import Decider
 from largebatch.trainers.attempt import attempt, attempt_job
 from largebatch.trainers.failure import describe, failed
 from largebatch.trainers.mailbox import Job
 from largebatch.trainers.task import load_task
 from largebatch.trainers.timing.step_timing import profile_steps
 
+POLL_SECONDS = 0.5
 
-def run_in_process(coordinator: Coordinator, leaving: Leaving) -> None:
+
+def run_in_process(coordinator: Decider, leaving: Leaving) -> None:
     """Run trials until the coordinator has no more; an error inside a training ends that trial as failed.
 
     Asked to leave, the trial that runs is saved and stays unfinished.
@@ -25,7 +27,14 @@ def run_in_process(coordinator: Coordinator, leaving: Leaving) -> None:
     device = device_here()
     coordinator.refuse_what_cannot_fit(1)
     with leaving.training():
-        while not leaving.asked.is_set() and (trial := coordinator.next_trial()) is not None:
+        while not leaving.asked.is_set():
+            trial = coordinator.next_trial()
+            if trial is None and coordinator.waits:  # for the trials of other jobs
+                leaving.check()
+                leaving.asked.wait(POLL_SECONDS)
+                continue
+            if trial is None:
+                return
             leaving.running.add(trial.number)
             ending, paused = _train(coordinator, trial, device, leaving)
             leaving.running.discard(trial.number)
@@ -62,7 +71,7 @@ def device_here() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _train(coordinator: Coordinator, trial: Trial, device: torch.device, leaving: Leaving) -> tuple[Ending, bool]:
+def _train(coordinator: Decider, trial: Trial, device: torch.device, leaving: Leaving) -> tuple[Ending, bool]:
     """How a trial ended, and whether the coordinator told it to pause."""
     problems: list[Exception] = []
     action: Action = "go on"

@@ -55,6 +55,8 @@ class Leaving:
         self.why = ""
         self.interrupted = False
         """Whether it was Ctrl-C that asked."""
+        self.signalled = False
+        """Whether a signal, or the end of the job, asked."""
         self.abandoned = False
         """Whether there is nobody left who could save."""
         self.running: set[int] = set()
@@ -64,6 +66,7 @@ class Leaving:
         self._tell: Callable[[], object] | None = None
         self._raised: BaseException | None = None
         self._reason: str | None = None
+        self._forced = False
         self._before: dict[int, Measurement] = {}
         self._longest_seconds = 0.0
         self._over = threading.Event()
@@ -103,6 +106,12 @@ class Leaving:
         if self._raised is not None:
             raise self._raised
 
+    def ask(self, why: str) -> None:
+        """Let what trains be saved, from any thread; the process need not end then."""
+        if not self.asked.is_set():
+            self.why = why
+            self.asked.set()
+
     def abandon(self, why: str) -> None:
         """Leave at once, from any thread: nothing can be saved, and Ray may not answer."""
         self.why, self.abandoned = why, True
@@ -128,6 +137,7 @@ class Leaving:
     def _signalled(self, number: int, frame: FrameType | None) -> None:
         del frame
         interrupts = number == signal.SIGINT
+        self.signalled = self.signalled or not self._forced
         reason, self._reason = self._reason or f"{signal.Signals(number).name} came", None
         if self._tell is not None and not self.asked.is_set() and (self._saves_on_interrupt or not interrupts):
             self.why, self.interrupted = reason, interrupts
@@ -152,6 +162,7 @@ class Leaving:
                 elif forced_at is None and (
                     self.abandoned or (told_at is not None and time.monotonic() - told_at > self.patience_seconds)
                 ):
+                    self._forced = True
                     signal.pthread_kill(main, signal.SIGUSR1)
                     forced_at = time.monotonic()
             elif self._end_time is not None and time.time() > self._end_time - self.patience_seconds - ENDING_SECONDS:

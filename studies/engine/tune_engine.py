@@ -25,11 +25,11 @@ from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import ACTIONS, Action, Ending, Outcome, Trial
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.engine.coordinator import Coordinator
 from largebatch.studies.engine.devices import devices_left, devices_of, on_this_node, threads_per_worker
 from largebatch.studies.engine.groups import Groups
 from largebatch.studies.engine.leaving import Leaving
 from largebatch.studies.engine.relay_trial import RelayTrial
+from largebatch.studies.lending.decider import Decider
 from largebatch.trainers.failure import failed
 from largebatch.trainers.mailbox import Event, Job, Mailbox
 from largebatch.trainers.timing.step_timing import serve_profile
@@ -42,7 +42,7 @@ _NEXT_TO_NOTHING = {"memory": 1}
 """Tune insists on a resource; a byte of memory is on every node and keeps the CPUs for the groups."""
 
 
-def run_trials(coordinator: Coordinator, leaving: Leaving) -> None:
+def run_trials(coordinator: Decider, leaving: Leaving) -> None:
     """Run trials on warm groups until the coordinator has no more, or until those that run were saved, to leave.
 
     Must be called inside ``ray_cluster``.
@@ -161,7 +161,7 @@ class _Watch(_Unsaved, tune.Callback):  # type: ignore[misc]
 class _Proposals(_Unsaved, TuneSearcher):  # type: ignore[misc]
     """Tune's searcher: hands on the coordinator's next trial, once it has a seat on the devices."""
 
-    def __init__(self, coordinator: Coordinator, groups: Groups, leaving: Leaving) -> None:
+    def __init__(self, coordinator: Decider, groups: Groups, leaving: Leaving) -> None:
         super().__init__()
         self.coordinator, self.groups, self.leaving = coordinator, groups, leaving
         self._next: Trial | None = None  # the one that waits for a seat, or for Tune
@@ -179,6 +179,7 @@ class _Proposals(_Unsaved, TuneSearcher):  # type: ignore[misc]
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next job, or that there is none; one alone until it has begun, so that nothing slows its start."""
+        self.leaving.check()  # for Tune may wait here for the trials of other jobs
         if self.over or self.leaving.asked.is_set():
             return str(TuneSearcher.FINISHED)
         if self.numbers and not self.begun:

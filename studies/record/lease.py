@@ -2,27 +2,33 @@
 
 Every owner makes the next file in ``leases/``: 000001, 000002, ... The newest is the lease, its number the fence. Of
 several contenders ``O_EXCL`` lets one make a file, on NFS as well, and no file is ever removed, so that no number is
-given twice. An owner writes into its own file alone: who it is, and a count that grows every ``RENEWAL_SECONDS``. One
-that was taken over therefore never disturbs the next, however long it was stopped; it finds the newer file before it
-writes to the record (``fenced_journal.py`` says what else keeps it from there).
+given twice. An owner writes into its own file alone, in which it shows that it lives (``presence.py``). One that was
+taken over therefore never disturbs the next, however long it was stopped; it finds the newer file before it writes to
+the record (``fenced_journal.py`` says what else keeps it from there).
 """
 
-import fcntl
-import json
+import importlib.metadata
 import os
 import socket
 import sys
-import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.record.lease_watch import FOLDER, LeaseWatch, lease_path, machine
+from largebatch.studies.record.lease_watch import FOLDER, LeaseWatch, lease_path
+from largebatch.studies.record.presence import Presence
 
-RENEWAL_SECONDS = 5.0
 POLL_SECONDS = 0.5
+
+
+def versions() -> dict[str, str]:
+    """Of the packages of which all jobs that serve a study must have the same."""
+    return {name: importlib.metadata.version(name) for name in ("largebatch", "torch")}
+
+
+class InUse(UserMistake):
+    """Another process is known to hold the lease."""
 
 
 class TakenOver(UserMistake):
@@ -30,50 +36,39 @@ class TakenOver(UserMistake):
 
 
 class Lease:
-    """Held for the time of a ``with``; with ``wait``, as soon as nobody else holds it.
+    """Held for the time of a ``with``.
 
     ``watch`` is one that has watched this directory before, and need not begin anew.
     """
 
-    def __init__(self, directory: Path, *, wait: bool = False, watch: LeaseWatch | None = None) -> None:
-        self._directory, self._wait = directory, wait
+    def __init__(self, directory: Path, *, watch: LeaseWatch | None = None) -> None:
+        self._directory = directory
         self._watch = LeaseWatch(directory) if watch is None else watch
-        self._over = threading.Event()
-        self._renewals = 0
 
     def __enter__(self) -> "Lease":
         """Take the lease.
 
         Raises:
-            UserMistake: if another process holds it, naming that process.
+            InUse: if another process holds it, naming that process.
         """
         (self._directory / FOLDER).mkdir(exist_ok=True)
         while True:
-            self.fence = wait_until_free(self._watch, wait=self._wait) + 1
+            self.fence = wait_until_free(self._watch) + 1
             try:
-                path = lease_path(self._directory, self.fence)
-                self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-                break
+                self._presence = Presence(lease_path(self._directory, self.fence), versions=versions())
+                return self
             except FileExistsError:
                 time.sleep(POLL_SECONDS)  # another was quicker
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)  # an observer may hold it for a moment
-            self._locked = True
-        except OSError:  # a file system without locks: its observers go by the count
-            self._locked = False
-        self._write()
-        self._thread = threading.Thread(target=self._renew, daemon=True, name="lease")
-        self._thread.start()
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over.set()
-        self._thread.join()
-        with suppress(OSError):  # then the closed lock tells, or the count that stands still
-            self._write(over=True)
-        os.close(self._descriptor)
+        problem = str(error) if isinstance(error, UserMistake) else ""
+        self._presence.end(finished=kind is None, problem=problem)
+
+    def tell_jobs(self, jobs: int) -> None:
+        """Let it be known how many jobs serve what this one owns."""
+        self._presence.tell(jobs=jobs)
 
     @property
     def owner(self) -> str:
@@ -95,39 +90,24 @@ class Lease:
                 f"other's now"
             )
 
-    def _write(self, *, over: bool = False) -> None:
-        facts = {
-            "host": socket.gethostname(), "machine": machine(), "pid": os.getpid(), "locked": self._locked,
-            "renewals": self._renewals, "over": over,
-        }  # fmt: skip
-        os.pwrite(self._descriptor, json.dumps(facts).encode() + b"\n", 0)
-        os.fsync(self._descriptor)
 
-    def _renew(self) -> None:
-        while not self._over.wait(RENEWAL_SECONDS):
-            self._renewals += 1
-            with suppress(OSError):  # a file system that is away may come back in time
-                self._write()
-
-
-def wait_until_free(watch: LeaseWatch, *, wait: bool) -> int:
+def wait_until_free(watch: LeaseWatch) -> int:
     """Return the newest fence once nobody holds it.
 
     A process on another machine is watched until it is known to live or its lease to be over.
 
     Raises:
-        UserMistake: if another process is known to hold it, unless ``wait``.
+        InUse: if another process is known to hold it.
     """
     directory, told = watch.directory, -1
     while (holder := watch.look()) is not None:
-        if not wait and holder.lives:
-            raise UserMistake(
-                f"{directory} is in use by {holder}: let it end, stop it, wait for it (run --wait), or choose another "
-                f"--out"
+        if holder.lives:
+            raise InUse(
+                f"{directory} is in use by {holder}: let it end, stop it, lend it this job's devices (run --join), or "
+                f"choose another --out"
             )
         if holder.fence != told:
             told = holder.fence
-            until = "its lease ends" if wait else "it is known to live"
-            print(f"{directory} is in use by {holder}: waiting until {until}", file=sys.stderr, flush=True)
+            print(f"{directory} is in use by {holder}: waiting until it is known to live", file=sys.stderr, flush=True)
         time.sleep(POLL_SECONDS)
     return watch.fence

@@ -1,8 +1,8 @@
-"""Watches who holds a lease, without a wish to hold it.
+"""Watches who holds a lease, without a wish to hold it; and any process that shows in a file that it lives.
 
-A lease is over when its owner wrote so; when the owner's lock on its file is gone, which its own machine sees at once;
-or when its count has stood still for ``EXPIRY_SECONDS`` of the observer's own steady clock. Clocks of two machines are
-never compared, and what the clocks on the wall do changes nothing.
+Such a process is there no longer when it wrote so; when its lock on its file is gone, which its own machine sees at
+once; or when its count has stood still for ``EXPIRY_SECONDS`` of the observer's own steady clock. Clocks of two
+machines are never compared, and what the clocks on the wall do changes nothing.
 """
 
 import fcntl
@@ -10,7 +10,8 @@ import json
 import os
 import socket
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,48 +22,91 @@ EXPIRY_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """The process that holds a lease; ``lives`` where that was seen, by its lock or by a renewal."""
+    """The process that holds a lease; ``lives`` where that was seen, by its lock or by a renewal.
+
+    ``jobs`` are how many serve what it owns, itself among them; ``versions`` of the packages that it runs.
+    """
 
     fence: int
     host: str
     pid: int
     lives: bool
+    jobs: int = 1
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}" if self.pid else "another process"
 
 
+class PresenceWatch:
+    """Of one file. Each ``look`` may learn more: what stands still has to be watched for a while."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.facts: Mapping[str, Any] = {}
+        """What its process told at the last look."""
+        self.lives = False
+        """Whether that was seen."""
+        self.died = False
+        """Whether its process is no more and did not say so."""
+        self._text = b""
+        self._since = time.monotonic()
+        self._renewed = False
+
+    def look(self) -> bool:
+        """Whether its process may be there still."""
+        text = _content(self._path)
+        if text != self._text:
+            self._renewed = bool(self._text)
+            self._text, self._since = text, time.monotonic()
+        self.facts = facts = _facts(text)
+        over = bool(facts.get("over"))
+        locked = _is_locked(self._path) if facts.get("locked") and facts.get("machine") == machine() else None
+        self.died = not over and (locked is False or time.monotonic() - self._since >= EXPIRY_SECONDS)
+        self.lives = bool(locked) or self._renewed
+        return not over and not self.died
+
+
 class LeaseWatch:
-    """Each ``look`` may learn more: what stands still has to be watched for a while."""
+    """Of the newest lease of a directory."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.fence = 0
         """The newest that was seen, 0 where there was none."""
-        self.died = False
+        self._newest = PresenceWatch(directory / FOLDER)
+
+    @property
+    def died(self) -> bool:
         """Whether its owner is no more and did not say so."""
-        self._text = b""
-        self._since = 0.0
-        self._renewed = False
+        return self._newest.died
+
+    @property
+    def finished(self) -> bool:
+        """Whether its owner did all that there was to do, and is no more."""
+        return bool(self._newest.facts.get("over") and self._newest.facts.get("finished"))
+
+    @property
+    def problem(self) -> str:
+        """The mistake at which its owner ended, if it was one that every other would meet, too."""
+        return str(self._newest.facts.get("problem") or "")
 
     def look(self) -> Holder | None:
         """Who holds the lease now, None where nobody does."""
         fence = newest_fence(self.directory, self.fence)
         if fence == 0:
             return None
-        path = lease_path(self.directory, fence)
-        text = path.read_bytes()
-        if (fence, text) != (self.fence, self._text):
-            self._renewed = fence == self.fence and bool(self._text)
-            self.fence, self._text, self._since = fence, text, time.monotonic()
-        facts = _facts(text)
-        locked = _is_locked(path) if facts.get("locked") and facts.get("machine") == machine() else None
-        self.died = not facts.get("over") and (locked is False or time.monotonic() - self._since >= EXPIRY_SECONDS)
-        if self.died or facts.get("over"):
+        if fence != self.fence:
+            self.fence, self._newest = fence, PresenceWatch(lease_path(self.directory, fence))
+        if not self._newest.look():
             return None
+        facts, lives = self._newest.facts, self._newest.lives
+        host, pid, jobs = str(facts.get("host", "")), facts.get("pid", 0), facts.get("jobs", 1)
+        versions = facts.get("versions")
         return Holder(
-            fence=fence, host=facts.get("host", ""), pid=facts.get("pid", 0), lives=bool(locked) or self._renewed
-        )
+            fence=fence, host=host, pid=pid if isinstance(pid, int) else 0, lives=lives,
+            jobs=jobs if isinstance(jobs, int) else 1, versions=versions if isinstance(versions, dict) else {},
+        )  # fmt: skip
 
 
 def lease_path(directory: Path, fence: int) -> Path:
@@ -88,16 +132,26 @@ def machine() -> str:
         return socket.gethostname()
 
 
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:  # about to be made, or removed
+        return b""
+
+
 def _facts(text: bytes) -> dict[str, Any]:
     try:
         facts = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}  # its owner is about to write it, or was killed before it did
     return facts if isinstance(facts, dict) else {}
 
 
 def _is_locked(path: Path) -> bool:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from largebatch.studies.engine.coordinator import Coordinator
+from largebatch.studies.lending.decider import Decider
 from largebatch.studies.record.curves import read_curve
 from largebatch.studies.run import Watch
 from largebatch.studies.sinks.follow import Sink, follow
@@ -34,15 +34,15 @@ def chosen_sinks(study: Study, directory: Path, tensorboard: Path | None, mlflow
 
 
 def watched(watch: Watch, sinks: Mapping[str, Sink]) -> Watch:
-    """``watch``, with the sinks kept up to date meanwhile."""
+    """``watch``, with the sinks kept up to date meanwhile, by the job that owns the record alone."""
 
     @contextmanager
-    def both(coordinator: Coordinator) -> Iterator[None]:
+    def both(coordinator: Decider) -> Iterator[None]:
         def tell(words: str) -> None:
             print(f"largebatch: {words}", file=sys.stderr)
 
-        curves = coordinator.curves
-        with watch(coordinator), follow(sinks, coordinator.trials, lambda number: read_curve(curves, number), tell):
+        curves, mine = coordinator.curves, sinks if coordinator.owns else {}
+        with watch(coordinator), follow(mine, coordinator.trials, lambda number: read_curve(curves, number), tell):
             yield
 
     return both

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from largebatch.spaces.trial import Trial
-from largebatch.studies.engine.coordinator import Coordinator
+from largebatch.studies.lending.decider import Decider
 from largebatch.studies.report.answer import format_seconds
 from largebatch.studies.terminal.narrow import fitting_columns, is_live, table_that_fits
 
@@ -20,11 +20,11 @@ LINE_SECONDS = 10.0
 
 
 @contextmanager
-def watch(coordinator: Coordinator, console: Console) -> Iterator[None]:
+def watch(coordinator: Decider, console: Console) -> Iterator[None]:
     """Show the progress of ``coordinator`` for the time of a ``with``."""
     progress = _Progress(coordinator)
     ended = sum(trial.ending is not None for trial in coordinator.trials())
-    if ended or coordinator.num_requeued:
+    if coordinator.owns and (ended or coordinator.num_requeued):
         console.print(
             f"Resuming: {ended} trials have ended, {coordinator.num_requeued} that were running go on", soft_wrap=True
         )
@@ -52,7 +52,7 @@ def watch(coordinator: Coordinator, console: Console) -> Iterator[None]:
 
 
 class _Progress:
-    def __init__(self, coordinator: Coordinator) -> None:
+    def __init__(self, coordinator: Decider) -> None:
         self._coordinator = coordinator
         self._began = time.monotonic()
         before = coordinator.trials()
@@ -73,6 +73,7 @@ class _Progress:
             f"{sum(trial.running for trial in trials)} running",
             f"{reached} reached the target",
             f"{rate:,.0f} examples/s",
+            f"{self._coordinator.jobs} jobs" if self._coordinator.jobs > 1 else "",
             self._time_left(done, seconds),
         ]
         return Text("  ".join(part for part in parts if part))

@@ -1,0 +1,64 @@
+"""The task of a study and its target, loaded and checked before anything is trained."""
+
+from typing import TYPE_CHECKING
+
+from largebatch.spaces.recipe import Recipe
+from largebatch.spaces.target import Target
+from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.record.directory import StudyDirectory
+from largebatch.studies.study import Study
+
+if TYPE_CHECKING:
+    from largebatch.trainers.task import Task
+
+CHECKED_EXAMPLES, CHECKED_NUMBERS = (64, 512), 2**22
+"""On how many validation examples an untrained model is tried: in between, as many as hold so many numbers."""
+
+
+def load_question(study: Study) -> tuple["Task", Target]:
+    """The study's task and target, checked."""
+    from largebatch.trainers.task import check_options, load_task
+
+    check_options(study.task, study.space.task_options)
+    task = load_task(study.task, study.space.typical().task_options)
+    target = study.target or task.target
+    task.check_target(target)
+    _check_start(task, study, target)
+    return task, target
+
+
+def refuse_another_study(directory: StudyDirectory, study: Study) -> None:
+    """Compare with the frozen study of a directory.
+
+    Raises:
+        UserMistake: with the difference, or, where that is a name that the task does not know, with that name.
+    """
+    try:
+        directory.refuse_change(study)
+    except UserMistake:
+        load_question(study)
+        raise
+
+
+def _check_start(task: "Task", study: Study, target: Target) -> None:
+    """Refuse a target that the untrained model meets, on a few validation examples."""
+    import torch
+
+    from largebatch.trainers.batches.batch_tree import collated, tensors
+    from largebatch.trainers.failure import describe
+    from largebatch.trainers.training import Training
+
+    recipe = Recipe(global_batch_size=study.space.batch_sizes[0], learning_rate=1.0)
+    try:
+        training = Training(task, recipe, max_examples=1, device=torch.device("cpu"))
+        size = sum(tensor.numel() for tensor in tensors(collated([task.validation_data[0]])[0]))
+        fewest, most = CHECKED_EXAMPLES
+        limit = min(max(CHECKED_NUMBERS // max(1, size), fewest), most)  # for this runs on the processor
+        value = training.evaluate(limit=limit)[target.metric]
+    except Exception as error:
+        raise UserMistake(f"task: {study.task} cannot be evaluated: {describe(error)}") from error
+    if target.reached(value):
+        raise UserMistake(
+            f"target: {target} is met before training (an untrained model has {target.metric} {value:.4g}); "
+            f"choose a harder target"
+        )

@@ -1,0 +1,69 @@
+"""A file in which a process shows that it lives: who it is, and a count that grows every ``RENEWAL_SECONDS``.
+
+It is locked as long as the process has it open, where the file system has locks. ``lease_watch.py`` watches it.
+"""
+
+import fcntl
+import json
+import os
+import socket
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from largebatch.studies.record.lease_watch import machine
+
+RENEWAL_SECONDS = 5.0
+
+
+class Presence:
+    """Made at ``path``, which must not be there, and renewed until ``end``; ``facts`` are told with it.
+
+    Raises:
+        FileExistsError: if it is there.
+    """
+
+    def __init__(self, path: Path, **facts: Any) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)  # an observer may hold it for a moment
+            locked = True
+        except OSError:  # a file system without locks: its observers go by the count
+            locked = False
+        self._facts = {
+            "host": socket.gethostname(), "machine": machine(), "pid": os.getpid(), "locked": locked, "renewals": 0,
+            "over": False, **facts,
+        }  # fmt: skip
+        self._over, self._lock = threading.Event(), threading.Lock()
+        self._length = 0
+        self._write({})
+        self._thread = threading.Thread(target=self._renew, daemon=True, name="presence")
+        self._thread.start()
+
+    def tell(self, **facts: Any) -> None:
+        """Write down what else is so from now on."""
+        with suppress(OSError):  # the next renewal tells it
+            self._write(facts)
+
+    def end(self, **facts: Any) -> None:
+        """Write down that the process is here no longer."""
+        self._over.set()
+        self._thread.join()
+        with suppress(OSError):  # then the closed lock tells, or the count that stands still
+            self._write({"over": True, **facts})
+        os.close(self._descriptor)
+
+    def _write(self, facts: dict[str, Any]) -> None:
+        with self._lock:
+            self._facts |= facts
+            # Never shorter than before, so that nothing of an earlier text is left behind it.
+            text = json.dumps(self._facts).encode().ljust(self._length) + b"\n"
+            self._length = len(text) - 1
+            os.pwrite(self._descriptor, text, 0)
+            os.fsync(self._descriptor)
+
+    def _renew(self) -> None:
+        while not self._over.wait(RENEWAL_SECONDS):
+            with suppress(OSError):  # a file system that is away may come back in time
+                self._write({"renewals": self._facts["renewals"] + 1})
