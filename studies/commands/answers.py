@@ -32,15 +32,19 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show trials, the best recipe for each batch size, the laws, and what is running."""
+    from largebatch.studies.record.lease_watch import LeaseWatch
     from largebatch.studies.terminal.show import print_study, print_trial, study_json
 
     answer = _read(directory)
+    owner = LeaseWatch(directory).look()
     if trial is not None:
         print_trial(answer, trial, as_json=as_json)
     elif as_json:
-        print(json.dumps(study_json(answer), indent=1))
+        print(json.dumps({**study_json(answer), "jobs": owner.jobs if owner is not None else 0}, indent=1))
     else:
         print_study(answer)
+        if owner is not None:
+            print(f"In use by {owner}; {owner.jobs} job{'s serve' if owner.jobs > 1 else ' serves'} it.")
 
 
 @app.command(epilog="Example: largebatch plan runs/quickstart --workers 1,8,64 --json")
