@@ -35,6 +35,9 @@ def trial(number: int, size: int) -> Trial:
 class Coordinator:
     """What progress asks of a running study."""
 
+    owns = True
+    jobs = 3
+
     def __init__(self, trials: Sequence[Trial]) -> None:
         self._trials = list(trials)
         self.num_requeued = 0
