@@ -47,7 +47,7 @@ def export_study(path: Path, file: Path, authors: Sequence[Author], licence: str
     directory = StudyDirectory.existing(path)
     if file.exists():
         raise UserMistake(f"{file} is there already; remove it, or choose another -o")
-    wait_until_free(LeaseWatch(path), wait=False)
+    wait_until_free(LeaseWatch(path))
     trials = read_ledger(directory, directory.study()).trials()
     try:
         with tempfile.TemporaryDirectory(dir=file.parent, prefix=".export-") as folder:
