@@ -1,5 +1,6 @@
 """The ``largebatch`` command. Each command imports what it needs when it runs, so that ``--help`` is quick."""
 
+import errno
 import io
 import os
 import sys
@@ -39,6 +40,8 @@ app.add_typer(prepare.app)
 app.add_typer(cluster.app)
 app.add_typer(doctor.app)
 
+_DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
 
 def main() -> NoReturn:
     """Run the command line and end the process."""
@@ -64,7 +67,15 @@ def command() -> int:
         return 130
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _DISK_FAULTS:
+            where = f"{error.filename}: " if error.filename else ""
+            print(
+                f"largebatch: {where}{error.strerror}; what was recorded is whole: make room, or let it be written, "
+                f"and the same command goes on",
+                file=sys.stderr,
+            )
+            return 2
         traceback.print_exc()
         return 1
     return 0

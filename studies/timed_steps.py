@@ -1,8 +1,10 @@
 """The step times of a study: measured once, after its trials or before those that need them."""
 
 from largebatch.spaces.recipe import Recipe
+from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.directory import StudyDirectory
 from largebatch.studies.study import Study
+from largebatch.trainers.failure import describe
 
 
 def time_steps(study: Study, directory: StudyDirectory, *, in_process: bool) -> None:
@@ -14,7 +16,13 @@ def time_steps(study: Study, directory: StudyDirectory, *, in_process: bool) -> 
         from largebatch.spaces.whole_file import write_whole
         from largebatch.studies.engine.in_process import profile_in_process
 
-        profile = profile_in_process(study.task, recipe, sizes, study.execution)
+        try:
+            profile = profile_in_process(study.task, recipe, sizes, study.execution)
+        except Exception as error:
+            raise UserMistake(
+                f"task: steps of {study.task} could not be timed ({describe(error)}); every trial is recorded, and the "
+                f"same command times them again"
+            ) from error
         write_whole(directory.profile_file, profile.model_dump_json(indent=1))
         return
     from largebatch.studies.engine.devices import devices_of, threads_per_worker

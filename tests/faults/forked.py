@@ -6,21 +6,31 @@ in a tenth of a second, and a hundred of them can be killed in the time in which
 
 import json
 import os
+import random
+import resource
 import select
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
+import dateutil.parser  # noqa: F401
 import optuna.storages.journal  # noqa: F401
+import pandas  # noqa: F401
 import plotly.graph_objects  # noqa: F401
+import pyarrow.dataset
 import pyarrow.parquet  # noqa: F401
-import scipy.optimize  # noqa: F401
-import torch.optim  # noqa: F401
+import rich.live  # noqa: F401
+import scipy.optimize
+import scipy.stats  # noqa: F401
 
+import largebatch.search.samplers.halton
 import largebatch.studies.engine.in_process
 import largebatch.studies.report.page
 import largebatch.studies.run
+import largebatch.studies.terminal.progress
+import largebatch.studies.terminal.show
 import largebatch.trainers.tasks.digits  # noqa: F401
 from largebatch.studies.cli import command
 
@@ -56,14 +66,24 @@ class Changes:
         return self._write(descriptor, content)
 
 
-def typed(words: list[str], out: str, errors: str, kill_at_change: int | None) -> None:
+def typed(asked: dict[str, Any]) -> None:
+    errors = asked["errors"]
     for stream in (1, 2):
         os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
-    changes = Changes(out, kill_at_change)
-    sys.argv = ["largebatch", *words]
+    if asked["spare_bytes"] is not None:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + asked["spare_bytes"]
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    if asked["clock_jumps"]:
+        now, jumps = time.time, random.Random(0)
+        time.time = lambda: now() + jumps.choice((-400, -1, 0, 1, 400)) * 86_400
+    changes = Changes(asked["out"], asked["kill_at_change"])
+    sys.argv = ["largebatch", *asked["words"]]
     code = command()
     with open(errors + ".changes", "w") as file:
         file.write(str(changes.count))
+    sys.stdout.flush()
+    sys.stderr.flush()
     os._exit(code)
 
 
@@ -71,7 +91,7 @@ for line in sys.stdin:
     asked = json.loads(line)
     began = time.monotonic()
     if not (child := os.fork()):
-        typed(asked["words"], asked["out"], asked["errors"], asked["kill_at_change"])
+        typed(asked)
     ended = os.pidfd_open(child)
     if not select.select([ended], [], [], asked["kill_after_seconds"])[0]:
         signal.pidfd_send_signal(ended, signal.SIGKILL)

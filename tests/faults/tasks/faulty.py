@@ -69,11 +69,6 @@ def prints() -> Task:
     return _faulty(fault)
 
 
-def kills() -> Task:
-    """Its process dies, as by the kernel when memory runs out."""
-    return _faulty(lambda: os.kill(os.getpid(), 9))
-
-
 def _metric(late: Any) -> Task:
     evaluations = 0
 
