@@ -28,6 +28,7 @@ from largebatch.studies.lending.settling import settle
 from largebatch.studies.loading import load_question, refuse_another_study
 from largebatch.studies.makers import make_scheduler, make_searcher, make_step_seconds, needs_step_seconds
 from largebatch.studies.record.checkpoint_store import CheckpointStore
+from largebatch.studies.record.database.fenced_storage import DatabaseAway
 from largebatch.studies.record.directory import StudyDirectory, fingerprint, set_aside
 from largebatch.studies.record.lease import POLL_SECONDS, InUse, Lease, wait_until_free
 from largebatch.studies.record.lease_watch import FOLDER as LEASES
@@ -257,14 +258,17 @@ def _own_directory(out: Path, *, fresh: bool) -> StudyDirectory:
 
 
 def _run(coordinator: Coordinator, job: _Job, leaving: Leaving) -> None:
-    with job.watch(coordinator), suppress(LeftEarly):
-        _train(coordinator, leaving, in_process=job.in_process)
-        while coordinator.trains and not leaving.asked.is_set():  # in other jobs
-            leaving.check()
-            leaving.asked.wait(POLL_SECONDS)
-    if leaving.asked.is_set():
-        coordinator.ledger.set_elapsed_seconds(coordinator.elapsed_seconds)
-        raise leaving.left()
+    try:
+        with job.watch(coordinator), suppress(LeftEarly):
+            _train(coordinator, leaving, in_process=job.in_process)
+            while coordinator.trains and not leaving.asked.is_set():  # in other jobs
+                leaving.check()
+                leaving.asked.wait(POLL_SECONDS)
+        if leaving.asked.is_set():
+            coordinator.ledger.set_elapsed_seconds(coordinator.elapsed_seconds)
+            raise leaving.left()
+    except DatabaseAway as away:
+        raise LeftEarly(str(away)) from away
     leaving.check()
 
 

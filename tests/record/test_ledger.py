@@ -7,6 +7,7 @@ import pytest
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.space import Space
 from largebatch.spaces.trial import Ending, Measurement, Outcome, Trial
+from largebatch.studies.record import fenced_journal
 from largebatch.studies.record.curves import read_curve, write_curve
 from largebatch.studies.record.ledger import Ledger
 
@@ -70,3 +71,24 @@ def test_unreached_trials_are_censored() -> None:
     assert trial.steps_to_target is None
     assert trial.examples_to_target is None
     assert trial.step_seconds == pytest.approx(0.15)
+
+
+def test_a_copy_whose_owner_was_stopped_does_not_take_the_place_of_a_newer_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped at the worst moment: its copy is written, and is about to be put in the place of the ledger."""
+    path, put = tmp_path / "ledger.log", fenced_journal._put
+    record(path)
+    newer: list[Ledger] = []
+
+    def stopped(copy: Path, ledger: Path, descriptor: int) -> None:
+        monkeypatch.setattr(fenced_journal, "_put", put)
+        newer.append(Ledger(path, "study", create=True, fence=3))
+        newer[0].create(SPACE, RECIPE, num_devices=1, owner="newer")
+        put(copy, ledger, descriptor)
+
+    monkeypatch.setattr(fenced_journal, "_put", stopped)
+    with pytest.raises(OSError, match=r"ledger\.log"):
+        Ledger(path, "study", create=True, fence=2)
+    newer[0].create(SPACE, RECIPE, num_devices=1, owner="newer")
+    assert Ledger(path, "study", create=False).trials() == newer[0].trials()

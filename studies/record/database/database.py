@@ -128,19 +128,23 @@ class Database:
         for pause_seconds in (0.2, 1.0, 3.0):  # studies that begin at once may make the same table twice
             try:
                 return self._opened(create=True)
-            except (IntegrityError, ProgrammingError, DBAPIError, StorageInternalError) as error:
-                if "exist" not in reason(error) and "unique" not in reason(error).lower():
+            except (DBAPIError, StorageInternalError) as error:
+                if "already exists" not in str(error) and "unique" not in reason(error).lower():
                     raise
                 time.sleep(pause_seconds)
         return self._opened(create=True)
 
     def _opened(self, *, create: bool) -> RDBStorage:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        text = str(self.url).replace("{", "{{").replace("}", "}}")  # Optuna takes it for a template
-        storage = RDBStorage(text, engine_kwargs=self._engine_options(), skip_table_creation=not create)
+        engine = sqlalchemy.create_engine(self.url, **self._engine_options())
         if self.file is None:
-            sqlalchemy.event.listen(storage.engine, "connect", _set_up_postgresql)
-            storage.engine.dispose()
+            sqlalchemy.event.listen(engine, "connect", _set_up_postgresql)
+        text = str(self.url).replace("{", "{{").replace("}", "}}")  # Optuna takes it for a template
+        try:
+            storage = RDBStorage(text, engine_kwargs={"pool": engine.pool}, skip_table_creation=not create)
+        except BaseException:
+            engine.dispose()  # its pool, which is the storage's, too
+            raise
         weakref.finalize(storage, storage.engine.dispose)
         return storage
 

@@ -45,6 +45,10 @@ _TRIALS = sqlalchemy.table("trials", sqlalchemy.column("study_id", sqlalchemy.In
 """Of Optuna's tables: optuna/storages/_rdb/models.py."""
 
 
+class DatabaseAway(UserMistake):
+    """The database did not come back; the study ends, and the same command goes on."""
+
+
 class _DoneBefore(Exception):
     """The trial is there: the connection was lost after it had been created, before that was known."""
 
@@ -73,7 +77,8 @@ class FencedStorage(InMemoryStorage):
         self._row = self._rdb.get_study_id_from_name(study_name)
         self._mine = json.dumps({"fence": fence, "token": secrets.token_hex(8)})
         self._claim(fence)
-        self._num_trials: int | None = None
+        self._num_trials: int | None = None  # with the one that is being created
+        self._away = False
         sqlalchemy.event.listen(self._rdb.scoped_session, "before_commit", self._check)
         self._study = super().create_new_study([StudyDirection.MINIMIZE], study_name)
         for name, value in self._rdb.get_study_user_attrs(self._row).items():
@@ -117,23 +122,31 @@ class FencedStorage(InMemoryStorage):
                 raise _DoneBefore
 
     def _lasting(self, act: Callable[[], _T]) -> _T:
-        """What ``act`` returns; again and again where the database is away, for ``RECONNECT_SECONDS``.
+        """What ``act`` returns; tried again while the database is away, for ``RECONNECT_SECONDS``.
 
         Raises:
-            UserMistake: if it does not come back.
+            DatabaseAway: if it does not come back.
+            UserMistake: if it refuses what is written.
         """
-        until = 0.0
+        until = None
         while True:
             try:
                 return act()
             except (SQLAlchemyError, StorageInternalError) as error:
-                if not may_pass(error) or 0 < until < time.monotonic():
+                if not may_pass(error):
                     with self._database.told():
                         raise
-                if not until:
-                    until = time.monotonic() + RECONNECT_SECONDS
+                now = time.monotonic()
+                if until is None:
+                    until = now + (0 if self._away else RECONNECT_SECONDS)
                     words = f"{self._database} does not answer ({reason(error)}): waiting for it"
                     print(words, file=sys.stderr, flush=True)
+                if now >= until:
+                    self._away = True
+                    raise DatabaseAway(
+                        f"{self._database} did not answer for {RECONNECT_SECONDS:.0f} s ({reason(error)}); what was "
+                        f"recorded is safe"
+                    ) from error
                 time.sleep(RETRY_SECONDS)
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
