@@ -45,7 +45,7 @@ lower-bounds:
 	rm -rf build && $(LOWEST)/uv pip install -q --python $(LOWEST)/python -c .venv-lowest/constraints.txt '.[$(EXTRAS)]' \
 	  hypothesis pytest pytest-xdist
 	$(LOWEST)/python -m pytest -n 2 --dist loadgroup -k 'not muon' -m 'not slow' $(addprefix tests/,$(LOWEST_TESTS))
-	$(LOWEST)/python -m pytest tests/engine/test_groups.py  # on Ray
+	$(LOWEST)/largebatch run quickstart --budget-trials 4 --out .venv-lowest/quickstart  # on Ray
 
 .venv/dependencies: pyproject.toml docs/constraints-cpu.txt
 	$(PYTHON) -m venv .venv
