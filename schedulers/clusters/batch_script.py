@@ -83,6 +83,16 @@ def wait_and_pass_on(allocation: Allocation, work: Work, start: list[str]) -> li
     ]
 
 
+def refuse_too_many(allocation: Allocation) -> list[str]:
+    """Say so where the command would go on and the job is not put back: it may never get any further."""
+    return [
+        f'if [ "$code" = {REQUEUE_CODE} ] && [ "$LARGEBATCH_RESTARTS" -ge {allocation.requeues} ]; then',
+        '  echo "largebatch: unfinished, and not put back: it was $LARGEBATCH_RESTARTS times, and requeues is'
+        f' {allocation.requeues}; what it saved is there, submit it again to go on"',
+        "fi",
+    ]
+
+
 def warn_before_the_end(allocation: Allocation) -> list[str]:
     """When the time is over, and USR1 before it, for a system that does neither."""
     if allocation.time is None:

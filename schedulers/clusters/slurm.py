@@ -9,6 +9,7 @@ from largebatch.schedulers.clusters.batch_script import (
     clock,
     launcher,
     prologue,
+    refuse_too_many,
     text,
     wait_and_pass_on,
 )
@@ -34,6 +35,7 @@ def script(allocation: Allocation, work: Work) -> str:
         *_end_time(allocation),
         "export LARGEBATCH_RESTARTS=${SLURM_RESTART_COUNT:-0}",
         *wait_and_pass_on(allocation, work, _start(allocation, work)),
+        *refuse_too_many(allocation),
         f'if [ "$code" = {REQUEUE_CODE} ] && [ "$LARGEBATCH_RESTARTS" -lt {allocation.requeues} ] &&',
         '  [ "$(timeout 60 squeue --noheader --jobs="$SLURM_JOB_ID" --format=%T)" = RUNNING ]; then  # not cancelled',
         '  echo "largebatch: saved; back into the queue"',

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .virtual_cluster import LARGEBATCH, STUDY, VirtualCluster, missing, result
+from .virtual_cluster import LARGEBATCH, SETTINGS, STUDY, TASK, VirtualCluster, missing, result
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +27,8 @@ def cluster() -> Iterator[VirtualCluster]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the user works, on the shared file system."""
     made = tmp_path_factory.mktemp("work")
-    (made / "small.yaml").write_text(STUDY)
+    for name, text in {"small.yaml": STUDY, "paced.py": TASK, "largebatch.toml": SETTINGS}.items():
+        (made / name).write_text(text)
     return made
 
 

@@ -1,5 +1,6 @@
 """The launcher without a batch system: its processes are started by hand, as one ``srun`` would, on this machine."""
 
+import importlib.util
 import json
 import os
 import secrets
@@ -14,6 +15,7 @@ import pytest
 
 from largebatch.schedulers.clusters.launcher.control import Control, Message, ToHead
 
+RAYLET = Path(importlib.util.find_spec("ray").origin or "").with_name("core") / "src/ray/raylet/raylet"  # type: ignore[union-attr]
 LAUNCHER = [sys.executable, "-m", "largebatch.schedulers.clusters.launcher"]
 LISTENS = """\
 import os, pathlib, signal, sys, time
@@ -61,11 +63,11 @@ def is_alive(process: int) -> bool:
         return False
 
 
-def start(folder: Path, work: Path, *words: str) -> "subprocess.Popen[str]":
+def start(folder: Path, work: Path, *words: str, inside: tuple[str, ...] = ()) -> "subprocess.Popen[str]":
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "LARGEBATCH_"))}
     environment["SLURM_JOB_ID"] = "1"
     return subprocess.Popen(
-        [*LAUNCHER, "node", "--folder", folder, "--nodes", "2", "--cpus", "1", *words],
+        [*inside, *LAUNCHER, "node", "--folder", folder, "--nodes", "2", "--cpus", "1", *words],
         cwd=work, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
 
@@ -123,6 +125,31 @@ def test_a_job_starts_with_the_nodes_that_came_or_says_how_many(tmp_path: Path) 
     assert said["short"][1] == 1
     assert "1 of 2 nodes joined within 1 s" in said["short"][0]
     assert "--min-nodes 1" in said["short"][0]
+
+
+@pytest.mark.slow
+def test_a_node_that_cannot_join_is_not_waited_for(tmp_path: Path) -> None:
+    """Neither where the node says why, nor where its Ray hangs: Ray gives that up after 30 s, and the head does not."""
+    (tmp_path / "raylet").write_text("#!/bin/sh\nexec sleep 600\n")
+    (tmp_path / "raylet").chmod(0o755)
+    hangs = ("unshare", "-m", "sh", "-c", f'mount --bind {tmp_path / "raylet"} {RAYLET} && exec "$@"', "sh")
+    brings = {"fails": ((), ("--interface", "none0")), "hangs": (hangs, ())}
+    if subprocess.run([*hangs, "true"], capture_output=True, check=False).returncode:
+        del brings["hangs"]  # it needs root, and a machine that lets it mount
+    heads, others = {}, {}
+    for name, (inside, words) in brings.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        heads[name] = start(folder, tmp_path, "--min-nodes", "1", "--", "sh", "-c", "exit 3")
+        wait_for((folder / "head").exists, heads[name])
+        others[name] = start(folder, tmp_path, *words, inside=inside)
+    for name, head in heads.items():
+        said = end(head)
+        assert head.returncode == 3, said
+        assert "1 of 2 nodes are ready" in said
+        assert "cannot join: " in said
+        end(others[name])
+        assert others[name].returncode == 1
 
 
 def test_who_does_not_have_the_token_is_not_heard() -> None:

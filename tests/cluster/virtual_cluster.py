@@ -23,7 +23,8 @@ LARGEBATCH = str(Path(sys.executable).with_name("largebatch"))
 
 STUDY = """\
 name: small
-task: digits
+task: paced:task
+target: {metric: val_accuracy, above: 0.9}
 workers: [1, 2]
 space:
   global_batch_size: {choices: [32, 64]}
@@ -31,8 +32,30 @@ space:
   norm_batch_size: 16
 search: {name: halton, seed: 1}
 scheduler: {name: none}
-budget: {trials: 4, examples_per_trial: 80000}
+budget: {trials: 4, examples_per_trial: 8000}
 resources: {checkpoint_seconds: 0.5}
+"""
+TASK = """\
+import dataclasses, os, time, torch
+from torch.nn.functional import cross_entropy
+from largebatch.trainers.tasks.digits import digits
+
+
+def loss(logits, targets):
+    if torch.is_grad_enabled() and os.path.exists(os.environ.get("BRAKE", "")):
+        time.sleep(0.25)
+    return cross_entropy(logits, targets)
+
+
+def task():
+    return dataclasses.replace(digits(), loss=loss)
+"""
+"""Digits, and slow while the file that its job names in BRAKE is there: so a test can meet a study in its middle,
+however fast the machine, and several studies at once do not want its cores."""
+SETTINGS = """\
+[cluster]
+warning_seconds = 59
+requeues = 5
 """
 
 
@@ -49,7 +72,7 @@ def missing() -> str | None:
 
 
 class VirtualCluster:
-    """The login node is ``ctl``, the others are ``n1`` and ``n2``, with two CPUs each."""
+    """The login node is ``ctl``, the others are ``n1`` and ``n2``, with four CPUs each on paper."""
 
     def __init__(self) -> None:
         self.base = Path(tempfile.mkdtemp(prefix="vslurm-"))
@@ -82,20 +105,40 @@ class VirtualCluster:
             assert found.returncode == 0, f"{command}: {found.returncode}\n{found.stdout}{found.stderr}"
         return found
 
-    def submit(self, cwd: Path, *command: str, options: tuple[str, ...] = ()) -> "Job":
-        """``largebatch cluster slurm`` on both nodes, one CPU each; without a command, hold."""
+    def submit(self, cwd: Path, *command: str, options: tuple[str, ...] = (), slow: bool = False) -> "Job":
+        """``largebatch cluster slurm`` on both nodes, one CPU each; without a command, hold; ``slow``: braked."""
+        brake = Path(tempfile.mkstemp(prefix="brake-", dir=self.base)[1])
+        if not slow:
+            brake.unlink()
         asked = ["--nodes", "2", "--cpus-per-node", "1", "--time", "0:10:00", *options]
         tail = ["--", *command] if command else ["--hold"]
-        said = self.run(LARGEBATCH, "cluster", "slurm", *asked, *tail, cwd=cwd).stdout
+        said = self.run("env", f"BRAKE={brake}", LARGEBATCH, "cluster", "slurm", *asked, *tail, cwd=cwd).stdout
         number = next(line.split()[1] for line in said.splitlines() if line.startswith("Job "))
         log = next(line.split(maxsplit=1)[1] for line in said.splitlines() if line.startswith("Log: "))
-        return Job(self, number, Path(log))
+        return Job(self, number, Path(log), brake)
 
     def processes(self, node: str) -> list[str]:
         """What runs on a node, but for its own daemons."""
         lines = self.run("ps", "-eo", "args", node=node).stdout.splitlines()[1:]
         own = ("bash ", "slurmd", "slurmctld", "slurmstepd", "ps -eo", "sleep", "[")
         return [line for line in lines if not line.startswith(own)]
+
+    def kill(self, program: str, node: str) -> None:
+        """Kill -9 the one process on a node that has this name."""
+        (number,) = self.run("ps", "-C", program, "-o", "pid=", node=node).stdout.split()
+        self.run("kill", "-9", number, node=node)
+
+    def take_nodes(self) -> None:
+        """An urgent job takes both nodes for a moment from all jobs that may be preempted."""
+        asked = (
+            "--partition=high",
+            "--nodes=2",
+            "--ntasks-per-node=1",
+            "--cpus-per-task=4",
+            "--mem=1",
+            "--output=none",
+        )
+        self.run("sbatch", *asked, "--wrap=sleep 1", cwd=self.base)
 
     def _script(
         self, *arguments: str, timeout: float, cwd: Path | None = None, check: bool = False
@@ -109,8 +152,8 @@ class VirtualCluster:
 class Job:
     """A job that was submitted."""
 
-    def __init__(self, cluster: VirtualCluster, number: str, log: Path) -> None:
-        self._cluster, self.number, self._log = cluster, number, log
+    def __init__(self, cluster: VirtualCluster, number: str, log: Path, brake: Path) -> None:
+        self._cluster, self.number, self._log, self._brake = cluster, number, log, brake
 
     @property
     def log(self) -> str:
@@ -121,6 +164,17 @@ class Job:
     def folder(self) -> Path:
         """Where its files are."""
         return self._log.parent
+
+    def limit(self, *, minutes: int | None = None) -> None:
+        """Give it another time limit; without a number one that ends in 30 to 90 s, however slow its start was."""
+        if minutes is None:
+            used = self._cluster.run("squeue", "-h", "-j", self.number, "-o", "%M").stdout.strip().split(":")
+            minutes = (60 * int(used[-2]) + int(used[-1]) + 30) // 60 + 1
+        self._cluster.run("scontrol", "update", f"JobId={self.number}", f"TimeLimit={minutes}")
+
+    def go(self) -> None:
+        """At full speed from now on."""
+        self._brake.unlink()
 
     def state(self) -> str:
         """Slurm's word for it; nothing once it has ended."""

@@ -62,7 +62,8 @@ up)
   munged --force --key-file=$BASE/munge/key --socket=$BASE/munge/sock --pid-file=$BASE/munge/pid \
     --log-file=$BASE/munge/log --seed-file=$BASE/munge/seed
   # cred_expire is also how long a requeued job waits: 120 s by default, at least 5. Nodes need not be what they say
-  # they are (config_overrides). A lost node is given up after SlurmdTimeout.
+  # they are (config_overrides). A lost node is given up after SlurmdTimeout. Jobs of `high` take the nodes of those in
+  # `graced`, who are told GraceTime before, and in `sudden`, who have KillWait between TERM and KILL.
   cat > $BASE/slurm.conf <<CONF
 ClusterName=vslurm
 SlurmctldHost=ctl($NET.1)
@@ -94,9 +95,15 @@ SlurmdParameters=config_overrides
 SlurmdTimeout=15
 KillWait=5
 JobRequeue=1
-NodeName=DEFAULT CPUs=2 RealMemory=7000 State=UNKNOWN
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+NodeName=DEFAULT CPUs=4 RealMemory=9000 State=UNKNOWN
 $(for i in $(seq $count); do echo "NodeName=n$i NodeAddr=$NET.$((10+i))"; done)
-PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE DefMemPerCPU=2000 State=UP
+PartitionName=DEFAULT Nodes=ALL MaxTime=INFINITE DefMemPerCPU=2000 State=UP PreemptMode=OFF
+PartitionName=all Default=YES PriorityTier=1
+PartitionName=graced PriorityTier=1 PreemptMode=REQUEUE GraceTime=30
+PartitionName=sudden PriorityTier=1 PreemptMode=REQUEUE GraceTime=0
+PartitionName=high PriorityTier=10
 CONF
   # slurmd 22.05 loads a cgroup plugin even without need; finding out which fails where /sys/fs/cgroup is not mounted
   echo "CgroupPlugin=cgroup/v1" > $BASE/cgroup.conf
@@ -104,7 +111,7 @@ CONF
   machine ctl $NET.1 slurmctld -D -i
   for i in $(seq $count); do mkdir -p $BASE/n$i/spool; machine n$i $NET.$((10+i)) slurmd -D; done
   for _ in $(seq 150); do
-    idle=$("$0" exec ctl timeout 10 sinfo -h -N -t idle 2>/dev/null | wc -l) || true
+    idle=$("$0" exec ctl timeout 10 sinfo -h -N -p all -t idle 2>/dev/null | wc -l) || true
     if [ "$idle" = "$count" ]; then exit 0; fi
     sleep 0.2
   done

@@ -36,6 +36,8 @@ class _Roll:
     def __init__(self) -> None:
         self._hosts: dict[int, str] = {}
         self.waiting: list[int] = []  # connections of nodes that wait for Ray's address
+        self._starting: set[int] = set()  # connections of nodes that have not joined
+        self.num_failed = 0
         self.changed = threading.Condition()
         self.leave = threading.Event()
         self.over = False
@@ -50,8 +52,10 @@ class _Roll:
                 self.leave.set()
             elif "waits" in message:
                 self.waiting.append(number)
+                self._starting.add(number)
             elif "joined" in message:
                 self._hosts[number] = message["joined"]
+                self._starting.discard(number)
                 _say(f"{message['joined']} joined, {message['cpus']} CPUs, {message['gpus']} GPUs")
             elif "failed" in message:
                 _say(f"{message['host']} cannot join: {message['failed']}")
@@ -59,6 +63,9 @@ class _Roll:
 
     def ended(self, number: int) -> None:
         with self.changed:
+            if number in self._starting:
+                self._starting.discard(number)
+                self.num_failed += 1
             host = self._hosts.pop(number, None)
             if host is not None and not self.over:
                 _say(f"{host} is gone")
@@ -140,6 +147,7 @@ def _all_joined(roll: _Roll, control: Control, ray_address: str, options: Option
         with roll.changed:
             waiting, roll.waiting = roll.waiting, []
             count = 1 + len(roll.hosts)
+            all_known = count + roll.num_failed >= options.nodes
         for number in waiting:
             control.tell(number, {"ray": ray_address})
         if signals.any or roll.leave.is_set():
@@ -148,11 +156,11 @@ def _all_joined(roll: _Roll, control: Control, ray_address: str, options: Option
         if count >= options.nodes:
             return True
         waited = time.monotonic() - started
-        if waited > min(LATE_NODES_SECONDS, options.start_seconds) and count >= fewest:
+        if (all_known or waited > min(LATE_NODES_SECONDS, options.start_seconds)) and count >= fewest:
             return True
-        if waited > options.start_seconds:
+        if all_known or waited > options.start_seconds:
             _say(
-                f"{count} of {options.nodes} nodes joined within {options.start_seconds:.0f} s; look above "
+                f"{count} of {options.nodes} nodes joined within {waited:.0f} s; look above "
                 f"for the others' reasons, or start with fewer: --min-nodes {count}"
             )
             return False

@@ -26,10 +26,17 @@ class RayNode:
     """Started by the constructor; ``head_address`` None makes it the head.
 
     Raises:
-        RayFailed: if it does not start.
+        RayFailed: if it does not start, or has not when ``give_up`` is set.
     """
 
-    def __init__(self, own_address: str, share: NodeShare, token_path: str, head_address: str | None = None) -> None:
+    def __init__(
+        self,
+        own_address: str,
+        share: NodeShare,
+        token_path: str,
+        head_address: str | None = None,
+        give_up: threading.Event | None = None,
+    ) -> None:
         self._temp = temp_folder()
         self.address = head_address or f"{own_address}:{free_port(own_address)}"
         self._last_lines: deque[str] = deque(maxlen=20)
@@ -48,8 +55,9 @@ class RayNode:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         threading.Thread(target=self._read, daemon=True).start()
-        self._started.wait()
-        if not self.alive:
+        while not self._started.wait(0.2) and not (give_up is not None and give_up.is_set()):
+            pass
+        if not self.alive or not self._started.is_set():
             shutil.rmtree(self._temp, ignore_errors=True)
             said = "\n".join(self._last_lines)
             raise RayFailed(f"Ray does not start at {self.address}; it printed:\n{said}")

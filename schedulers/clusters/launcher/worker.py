@@ -1,5 +1,6 @@
 """The other nodes: Ray joined to the head's, until the head ends."""
 
+import contextlib
 import signal
 import socket
 import threading
@@ -33,11 +34,13 @@ def run_worker(options: Options, job: BatchJob) -> int:
             return 0
         address = head.own_address if options.interface is None else own_address(options.interface, alone=False)
         share = node_share(options.cpus, options.gpus)
-        ray = RayNode(address, share, cluster.token, told["ray"])
+        over = _end_of(head)
+        ray = RayNode(address, share, cluster.token, told["ray"], give_up=over)
         head.tell({"joined": host, "cpus": share.cpus, "gpus": share.gpus})
-        return _until_the_end(head, ray)
+        return _until_the_end(over, ray)
     except (RayFailed, NoAddress, OSError) as error:
-        head.tell({"failed": str(error), "host": host})
+        with contextlib.suppress(OSError):  # the head may have ended
+            head.tell({"failed": str(error), "host": host})
         return 1
     finally:
         end_children()
@@ -59,7 +62,8 @@ def _connect(options: Options, job: BatchJob) -> tuple[ClusterFile, ToHead] | No
     return None
 
 
-def _until_the_end(head: ToHead, ray: RayNode) -> int:
+def _end_of(head: ToHead) -> threading.Event:
+    """Set once the head has ended."""
     over = threading.Event()
 
     def hear() -> None:
@@ -68,6 +72,10 @@ def _until_the_end(head: ToHead, ray: RayNode) -> int:
         over.set()
 
     threading.Thread(target=hear, daemon=True).start()
+    return over
+
+
+def _until_the_end(over: threading.Event, ray: RayNode) -> int:
     while not over.wait(0.2):
         if not ray.alive:
             print(f"largebatch: Ray ended on {socket.gethostname()}", flush=True)

@@ -30,6 +30,9 @@ wait "$nodes"; code=$?
 while kill -0 "$nodes" 2>/dev/null; do wait "$nodes"; code=$?; done  # a signal ends a wait, not the job
 if [ -s "$folder"/exit ]; then code=$(cat "$folder"/exit)
 elif [ "$code" = 0 ]; then code=75; fi  # the head was lost, and nothing failed
+if [ "$code" = 75 ] && [ "$LARGEBATCH_RESTARTS" -ge 20 ]; then
+  echo "largebatch: unfinished, and not put back: it was $LARGEBATCH_RESTARTS times, and requeues is 20; what it saved is there, submit it again to go on"
+fi
 if [ "$code" = 75 ] && [ "$LARGEBATCH_RESTARTS" -lt 20 ] &&
   [ "$(timeout 60 squeue --noheader --jobs="$SLURM_JOB_ID" --format=%T)" = RUNNING ]; then  # not cancelled
   echo "largebatch: saved; back into the queue"
