@@ -32,6 +32,15 @@ pathlib.Path("nodes").write_text(str(len(ray.nodes())))
 ray.shutdown()
 sys.exit(7)
 """
+LOSES_RAY = """\
+import os, pathlib, signal, sys, time
+for process in pathlib.Path("/proc").glob("[0-9]*"):
+    parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
+    if int(parent) == os.getppid() and b"ray.scripts" in (process / "cmdline").read_bytes():
+        os.kill(int(process.name), signal.SIGKILL)
+time.sleep(1)
+sys.exit(1)
+"""
 
 
 def wait_for(done: Callable[[], bool], *processes: "subprocess.Popen[str]") -> None:
@@ -115,13 +124,17 @@ def test_two_nodes_join_the_command_is_told_once_and_its_code_is_the_job_s(
 @pytest.mark.slow
 def test_a_job_starts_with_the_nodes_that_came_or_says_how_many(tmp_path: Path) -> None:
     said = {}
-    for name, words in {"enough": ["--min-nodes", "1"], "short": []}.items():
+    fails, loses_ray = ("sh", "-c", "exit 3"), (sys.executable, "-c", LOSES_RAY)
+    cases = {"enough": (["--min-nodes", "1"], fails), "lost": (["--min-nodes", "1"], loses_ray), "short": ([], fails)}
+    for name, (words, command) in cases.items():
         folder = tmp_path / name
         folder.mkdir()
-        node = start(folder, tmp_path, *words, "--start-seconds", "1", "--", "sh", "-c", "exit 3")
+        node = start(folder, tmp_path, *words, "--start-seconds", "1", "--", *command)
         said[name] = (end(node), node.returncode)
     assert said["enough"][1] == 3
     assert "1 of 2 nodes are ready" in said["enough"][0]
+    assert said["lost"][1] == 75, "it may go back into the queue"
+    assert "Ray ended before the command" in said["lost"][0]
     assert said["short"][1] == 1
     assert "1 of 2 nodes joined within 1 s" in said["short"][0]
     assert "--min-nodes 1" in said["short"][0]

@@ -20,8 +20,8 @@ from largebatch.schedulers.clusters.launcher.process_tree import end_children
 from largebatch.schedulers.clusters.launcher.ray_node import RayNode
 from largebatch.spaces.whole_file import write_whole
 
-LEFT_BEFORE_START = 75
-"""The exit code of a job that was told to leave before its command began: it may go back into the queue."""
+LEFT_EARLY = 75
+"""The exit code of a job that may go back into the queue, as one that was told to leave before its command began."""
 SAME_SIGNAL_SECONDS = 5.0
 """Signals that come so soon after each other are one that came on several ways."""
 CANARY_SECONDS = 0.3
@@ -91,7 +91,7 @@ def run_head(options: Options, job: BatchJob) -> int:
         cluster = cluster.changed(address=ray.address)
         _say(f"Ray is up on {cluster.head} ({ray.address}), {share.cpus} CPUs, {share.gpus} GPUs")
         if not _all_joined(roll, control, ray.address, options, signals):
-            code = LEFT_BEFORE_START if signals.any else 1
+            code = LEFT_EARLY if signals.any else 1
         else:
             cluster = cluster.changed(nodes=(cluster.head, *roll.hosts))
             cluster.write(options.folder)
@@ -201,6 +201,8 @@ def _run(options: Options, cluster: ClusterFile, roll: _Roll, signals: _Signals,
             lost = True
             _say("Ray ended before the command")
         time.sleep(0.05)
+    if code and not ray.alive:  # a process that loses its Ray may end with any code
+        return LEFT_EARLY
     return code if code >= 0 else 128 - code
 
 
