@@ -36,7 +36,7 @@ LOSES_RAY = """\
 import os, pathlib, signal, sys, time
 for process in pathlib.Path("/proc").glob("[0-9]*"):
     parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
-    if int(parent) == os.getppid() and b"ray.scripts" in (process / "cmdline").read_bytes():
+    if int(parent) == os.getppid() and b"ray." + b"scripts" in (process / "cmdline").read_bytes():
         os.kill(int(process.name), signal.SIGKILL)
 time.sleep(1)
 sys.exit(1)
