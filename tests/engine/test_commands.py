@@ -13,6 +13,8 @@ import pytest
 from largebatch.spaces.trial import Trial
 from largebatch.studies.record.ledger import Ledger
 
+NUM_TRIALS = 14  # of the study that is killed
+
 
 def command(*arguments: str | Path, cwd: Path | None = None, timeout: float = 600) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -158,8 +160,8 @@ def workers_of(process: subprocess.Popen[str]) -> list[int]:
 def test_killed_interrupted_and_bereaved_a_study_with_ray_loses_no_trial(tmp_path: Path, study_text: str) -> None:
     """kill -9 of the driver, then of a worker, then Ctrl-C, then the end: every trial once, finished ones unchanged."""
     study, out = tmp_path / "small.yaml", tmp_path / "out"
-    # So many that none of what is done to it comes after its end, however slow the machine is to do it.
-    study.write_text(study_text.replace("trials: 6", "trials: 40"))
+    # So many that none of what is done to it comes after its end: a slow machine slows the trials as well.
+    study.write_text(study_text.replace("trials: 6", f"trials: {NUM_TRIALS}"))
 
     process = start(study, out)
     wait_for(lambda: any(trial.ending for trial in trials(out)), process)
@@ -184,7 +186,7 @@ def test_killed_interrupted_and_bereaved_a_study_with_ray_loses_no_trial(tmp_pat
     result = command("run", study, "--out", out)
     assert result.returncode == 0, result.stdout + result.stderr
     last = trials(out)
-    assert [trial.number for trial in last] == list(range(40))
+    assert [trial.number for trial in last] == list(range(NUM_TRIALS))
     assert all(trial.ending is not None for trial in last)
     assert not any(trial.ending.reason for trial in last if trial.ending), "no trial failed"
     assert [trial for trial in last if trial.number in {one.number for one in finished}] == finished

@@ -17,7 +17,10 @@ Work = Callable[[int, int, Path], Any]
 
 def in_processes(work: Work, num_processes: int, folder: Path) -> list[Any]:
     """Call ``work(rank, num_processes, folder)`` in so many processes; return what each gave, by rank."""
-    context = mp.spawn(_process, args=(num_processes, str(folder), work), nprocs=num_processes, join=False)
+    mp.set_forkserver_preload(["largebatch.trainers.training"])  # torch once, not once a process
+    context = mp.start_processes(
+        _process, (num_processes, str(folder), work), num_processes, join=False, start_method="forkserver"
+    )
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not context.join(timeout=5):
         if time.monotonic() > deadline:
