@@ -26,7 +26,7 @@ exclude_patterns = ["_build"]
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!largebatch\.).*"),  # of other packages, whose pages are not here
-    (r"py:.*", r"largebatch\.studies\.engine\..*"),  # no part of what users call
+    (r"py:.*", r"largebatch\.studies\.(engine|lending)\..*"),  # no part of what users call
     (r"py:.*", r"largebatch\.spaces\.domain\.(Annotated|_kind)"),  # as pydantic spells the domains of a space
 ]
 default_role = "code"
