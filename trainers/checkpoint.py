@@ -74,6 +74,14 @@ def refuse_unusable(path: Path, recipe: Recipe) -> None:
     _checked(path, torch.device("cpu"), recipe, mapped=True)
 
 
+def saved_examples(path: Path) -> int | None:
+    """After how many examples a state was saved, None where there is none or it cannot be read."""
+    try:
+        return int(_checked(path, torch.device("cpu"), None, mapped=True)["training"]["examples"])
+    except (FileNotFoundError, UnusableCheckpoint, KeyError, TypeError):
+        return None
+
+
 def _checked(path: Path, device: torch.device, recipe: Recipe | None, *, mapped: bool) -> Any:
     try:
         with zipfile.ZipFile(path) as archive:  # torch itself takes a tensor with wrong bits for the true one

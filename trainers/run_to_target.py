@@ -80,7 +80,8 @@ class _Run:
             return ending
         progress = self._progress
         loss = torch.full((1,), progress.interval_loss, device=training.device)
-        while training.examples + training.batch_size <= training.max_examples:
+        # A checkpoint may lie between the last steps and their measurement.
+        while progress.interval_steps or training.examples + training.batch_size <= training.max_examples:
             goal = min((progress.previous.examples // interval + 1) * interval, training.max_examples)
             began = time.perf_counter()
             while training.examples < goal and training.examples + training.batch_size <= training.max_examples:

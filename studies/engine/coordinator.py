@@ -17,6 +17,7 @@ from largebatch.spaces.step_seconds import StepSeconds
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Action, Ending, Measurement, Origin, Outcome, Trial
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.engine.killed_pauses import killed_pauses
 from largebatch.studies.engine.proposing import Proposing
 from largebatch.studies.engine.steering import Steering
 from largebatch.studies.record.checkpoint_store import CheckpointStore
@@ -63,7 +64,10 @@ class Coordinator:
     def __post_init__(self) -> None:
         trials = self.trials()
         self.scheduler.rebuild(trials)
-        self._requeued = [trial for trial in trials if trial.running]
+        if self.study.scheduler.name == "pbt":  # with no other do trials pause
+            for trial in killed_pauses(trials, self.scheduler, self.checkpoints):
+                self.ledger.pause(trial.number, trial.examples)
+        self._requeued = [trial for trial in self.trials() if trial.running]
         self._began = time.monotonic()
         self._elapsed_before = self.ledger.elapsed_seconds()
         self._failures_in_row = 0

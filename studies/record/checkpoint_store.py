@@ -43,6 +43,12 @@ class CheckpointStore:
 
         branch_checkpoint(self.last(parent), self.last(number), recipe)
 
+    def saved_examples(self, number: int) -> int | None:
+        """After how many examples trial ``number`` saved its state, None where it has none."""
+        from largebatch.trainers.checkpoint import saved_examples
+
+        return saved_examples(self.last(number))
+
     def begin(self, trials: Sequence[Trial]) -> dict[int, str]:
         """Remove what no trial may go on from, for a driver that begins; return which branches are lost, and why.
 

@@ -71,8 +71,12 @@ def test_both_ranks_leave_after_the_same_step(tmp_path: Path) -> None:
     assert (tmp_path / "preemption of rank 1" / "last.pt").exists()
 
 
-def interrupted(folder: Path, after_steps: int) -> tuple[Training, Ending]:
-    """A training that is told to leave in the middle of an interval between evaluations."""
+def interrupted(folder: Path, after_steps: int, measured: list[int] | None = None) -> tuple[Training, Ending]:
+    """A training that is told to leave in the middle of an interval between evaluations.
+
+    The steps that it measures after are added to ``measured``.
+    """
+    steps_measured: list[int] = [] if measured is None else measured
     recipe = Recipe(
         global_batch_size=32, norm_batch_size=4, learning_rate=0.05, weight_averaging="ema", optimizer="adam"
     )
@@ -81,17 +85,25 @@ def interrupted(folder: Path, after_steps: int) -> tuple[Training, Ending]:
     training._leaving = lambda: next(steps, 0) == 1
     target = Target(metric="val_loss", below=1e-9)
     checkpoint = folder / "last.pt"
-    return training, run_to_target(training, target, on_measurement=lambda _: "go on", checkpoint=checkpoint)
+
+    def on_measurement(measurement: Measurement) -> Action:
+        steps_measured.append(measurement.step)
+        return "go on"
+
+    return training, run_to_target(training, target, on_measurement=on_measurement, checkpoint=checkpoint)
 
 
-@pytest.mark.parametrize("after_steps", [1, 7, 10, 23])
+@pytest.mark.parametrize("after_steps", [1, 7, 10, 23, 50])
 def test_told_to_leave_at_any_step_and_resumed_is_bit_identical(after_steps: int, tmp_path: Path) -> None:
-    whole, ending = interrupted(tmp_path / "whole", 10**6)
+    at_once: list[int] = []
+    in_parts: list[int] = []
+    whole, ending = interrupted(tmp_path / "whole", 10**6, at_once)
     assert ending.outcome is Outcome.EXHAUSTED
-    _, ending = interrupted(tmp_path / "parts", after_steps)
+    _, ending = interrupted(tmp_path / "parts", after_steps, in_parts)
     assert (ending.outcome, ending.step) == (Outcome.PREEMPTED, after_steps)
-    resumed, ending = interrupted(tmp_path / "parts", 10**6)
+    resumed, ending = interrupted(tmp_path / "parts", 10**6, in_parts)
     assert (ending.outcome, ending.step) == (Outcome.EXHAUSTED, 50)
+    assert in_parts == at_once  # the last one too, where all steps were taken before it left
     left, right = whole.state(), resumed.state()
     for part in ("model", "average"):
         assert all(torch.equal(left[part][name], right[part][name]) for name in left[part])
