@@ -1,6 +1,5 @@
 """Weights from a user's file."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -114,10 +113,3 @@ def test_broken_files(name: str, message: str, tmp_path: Path) -> None:
     path.write_bytes(b"not weights")
     with pytest.raises(UserMistake, match=message):
         load_pretrained(resnet(), path)
-
-
-def test_safetensors_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "w.safetensors").touch()
-    monkeypatch.setitem(sys.modules, "safetensors", None)
-    with pytest.raises(UserMistake, match=r"pip install 'largebatch\[images\]'"):
-        load_pretrained(resnet(), tmp_path / "w.safetensors")
