@@ -40,9 +40,7 @@ def history(
 def export(
     directory: DirectoryArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="The zip to write.")],
-    author: Annotated[
-        list[str] | None, typer.Option(help="'NAME <ORCID>'; may be given several times.", metavar="TEXT")
-    ] = None,
+    author: Annotated[list[str] | None, typer.Option(help="'NAME <ORCID>'; may be given several times.")] = None,
     licence: Annotated[
         str | None,
         typer.Option("--licence", "--license", help="What others may do with it: an SPDX name, as in CC-BY-4.0."),

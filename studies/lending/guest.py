@@ -22,9 +22,9 @@ from largebatch.studies.lending.messages import (
     Ended,
     Fit,
     Measured,
+    Message,
     Next,
     Stopped,
-    _Message,
     parse_answer,
 )
 from largebatch.studies.record.directory import StudyDirectory
@@ -113,7 +113,7 @@ class Guest:
         """Have it recorded that a trial whose stop was decided has left."""
         self._ask(Stopped, trial=number)
 
-    def _ask(self, kind: type[_Message], **content: Any) -> Answer:
+    def _ask(self, kind: type[Message], **content: Any) -> Answer:
         """The owner's answer; an empty one where there is no owner any more.
 
         Raises:

@@ -21,27 +21,29 @@ LONGEST_BYTES = 1_000_000
 POLL_SECONDS = 0.1
 
 
-class _Message(BaseModel):
+class Message(BaseModel):
+    """What one side writes to the other."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     number: int = Field(ge=0)
     """Each of a guest's messages has the next one; an answer has that of its message."""
 
 
-class Fit(_Message):
+class Fit(Message):
     """Is there room for the checkpoints of so many trials at once?"""
 
     kind: Literal["fit"] = "fit"
     num_running: int = Field(ge=1)
 
 
-class Next(_Message):
+class Next(Message):
     """Which trial comes next?"""
 
     kind: Literal["next"] = "next"
 
 
-class Measured(_Message):
+class Measured(Message):
     """What is the trial to do after this?"""
 
     kind: Literal["measured"] = "measured"
@@ -49,7 +51,7 @@ class Measured(_Message):
     measurement: Measurement
 
 
-class Ended(_Message):
+class Ended(Message):
     """The trial ended so, or paused."""
 
     kind: Literal["ended"] = "ended"
@@ -57,7 +59,7 @@ class Ended(_Message):
     ending: Ending
 
 
-class Stopped(_Message):
+class Stopped(Message):
     """The trial was told to stop, and did."""
 
     kind: Literal["stopped"] = "stopped"
@@ -71,7 +73,7 @@ class _Read(BaseModel):
     ask: Annotated[Ask, Field(discriminator="kind")]
 
 
-class Answer(_Message):
+class Answer(Message):
     """Of the owner. With ``refused`` the guest is one no longer, and why; number 0 answers whatever it asks."""
 
     trial: Trial | None = None

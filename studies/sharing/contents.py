@@ -19,6 +19,7 @@ from largebatch.studies.record.curves import curve_path
 from largebatch.studies.record.directory import StudyDirectory
 from largebatch.studies.record.opening import ledger_file
 from largebatch.studies.report.trial_words import best_trials
+from largebatch.studies.study import Study
 from largebatch.trainers.checkpoint_path import best_path
 
 METADATA = "ro-crate-metadata.json"
@@ -47,14 +48,14 @@ class Part:
     """Of code: its commit."""
 
 
-def parts_of(directory: StudyDirectory, trials: Sequence[Trial], made: Path) -> Iterator[Part]:
+def parts_of(directory: StudyDirectory, study: Study, trials: Sequence[Trial], made: Path) -> Iterator[Part]:
     """The files of a study; those that have to be made first are made in the folder ``made``."""
     yield _part(
         "study.yaml", directory.study_file, "the question, and the versions that it was asked with", "text/yaml"
     )
     yield _part(
         "ledger.log",
-        ledger_file(directory, directory.study(), made),
+        ledger_file(directory, study, made),
         "every trial: recipe, measurements, ending (an Optuna journal)",
         _LINES,
     )
@@ -76,7 +77,7 @@ def parts_of(directory: StudyDirectory, trials: Sequence[Trial], made: Path) -> 
     for folder in sorted((directory.path / "train").glob("workers-*")):
         if belongs(f"trained/{folder.name}/result.json") and (folder / "result.json").exists():
             yield from _training(folder, made)
-    yield from _code(directory)
+    yield from _code(study)
     yield _part("environment.txt", _environment(made), "packages of the machine that made this crate", "text/plain")
     yield _part("hardware.json", _hardware(directory, made), "the machine that was timed, and that made this", _JSON)
 
@@ -115,9 +116,9 @@ def _weights(checkpoint: Path, name: str, what: str, made: Path) -> Iterator[Par
     yield _part(name, path, what, _SAFETENSORS)
 
 
-def _code(directory: StudyDirectory) -> Iterator[Part]:
+def _code(study: Study) -> Iterator[Part]:
     """The file of a task of the user's own, found without importing it."""
-    module, _, function = directory.study().task.partition(":")
+    module, _, function = study.task.partition(":")
     if not function:
         return
     package, *inner = module.split(".")

@@ -11,6 +11,7 @@ from pathlib import Path
 from rocrate.model import ContextEntity, DataEntity, Person, SoftwareApplication
 from rocrate.rocrate import ROCrate
 
+from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Trial
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.directory import StudyDirectory
@@ -19,6 +20,7 @@ from largebatch.studies.record.lease_watch import LeaseWatch
 from largebatch.studies.record.opening import read_ledger
 from largebatch.studies.sharing.contents import Part, parts_of
 from largebatch.studies.sharing.credits import Author
+from largebatch.studies.study import Study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +50,13 @@ def export_study(path: Path, file: Path, authors: Sequence[Author], licence: str
     if file.exists():
         raise UserMistake(f"{file} is there already; remove it, or choose another -o")
     wait_until_free(LeaseWatch(path))
-    trials = read_ledger(directory, directory.study()).trials()
+    study = directory.study()
+    trials = read_ledger(directory, study).trials()
     try:
         with tempfile.TemporaryDirectory(dir=file.parent, prefix=".export-") as folder:
             made = Path(folder)
-            parts = list(parts_of(directory, trials, made))
-            crate = _described(directory, trials, parts, authors, licence)
+            parts = list(parts_of(directory, study, trials, made))
+            crate = _described(directory, study, trials, parts, authors, licence)
             crate.write_zip(made / file.name)
             (made / file.name).rename(file)
     except OSError as error:
@@ -68,13 +71,13 @@ def export_study(path: Path, file: Path, authors: Sequence[Author], licence: str
 
 
 def _described(
-    directory: StudyDirectory, trials: Sequence[Trial], parts: Sequence[Part], authors: Sequence[Author],
+    directory: StudyDirectory, study: Study, trials: Sequence[Trial], parts: Sequence[Part], authors: Sequence[Author],
     licence: str | None,
 ) -> ROCrate:  # fmt: skip
-    study, facts = directory.study(), directory.provenance()
+    facts, target = directory.provenance(), directory.target()
     crate = ROCrate(version="1.1")
-    crate.name = f"Study {study.name}: {study.task}, {directory.target()}"
-    crate.description = _description(directory, trials)
+    crate.name = f"Study {study.name}: {study.task}, {target}"
+    crate.description = _description(study, target, trials, has_plan=directory.plan_file.exists())
     crate.license = _licence(crate, licence)
     if any(trial.ending is None for trial in trials) or not directory.plan_file.exists():
         crate.creativeWorkStatus = "unfinished"
@@ -118,13 +121,12 @@ def _described(
     return crate
 
 
-def _description(directory: StudyDirectory, trials: Sequence[Trial]) -> str:
-    study = directory.study()
+def _description(study: Study, target: Target, trials: Sequence[Trial], *, has_plan: bool) -> str:
     reached = sum(trial.reached for trial in trials)
-    plan = "The answer is in plan.json." if directory.plan_file.exists() else "It has no plan yet."
+    plan = "The answer is in plan.json." if has_plan else "It has no plan yet."
     return (
         f"Which batch size, learning rate and optimizer the task {study.task} needs on "
-        f"{', '.join(map(str, study.workers))} workers to reach {directory.target()}, found with {len(trials)} trials, "
+        f"{', '.join(map(str, study.workers))} workers to reach {target}, found with {len(trials)} trials, "
         f"of which {reached} reached it. {plan} `largebatch import` opens it."
     )
 

@@ -59,7 +59,7 @@ class _Entity(BaseModel):
     license: Any = None
 
     def is_a(self, kind: str) -> bool:
-        return kind == self.type or (kind in self.type and not isinstance(self.type, str))
+        return kind in ([self.type] if isinstance(self.type, str) else self.type)
 
 
 class _Crate(BaseModel):

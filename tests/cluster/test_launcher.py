@@ -15,6 +15,8 @@ import pytest
 
 from largebatch.schedulers.clusters.launcher.control import Control, Message, ToHead
 
+from ..processes import descendants, is_alive
+
 RAYLET = Path(importlib.util.find_spec("ray").origin or "").with_name("core") / "src/ray/raylet/raylet"  # type: ignore[union-attr]
 LAUNCHER = [sys.executable, "-m", "largebatch.schedulers.clusters.launcher"]
 LISTENS = """\
@@ -49,27 +51,6 @@ def wait_for(done: Callable[[], bool], *processes: "subprocess.Popen[str]") -> N
         assert all(process.poll() is None for process in processes), [one.communicate()[0] for one in processes]
         assert time.monotonic() < deadline
         time.sleep(0.05)
-
-
-def descendants(process: int) -> dict[int, str]:
-    """Processes that it started, and theirs, with their command lines."""
-    listing = subprocess.run(["ps", "-ww", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
-    rows = [line.split(maxsplit=2) for line in listing.splitlines()[1:]]
-    found: dict[int, str] = {}
-    grown = True
-    while grown:
-        new = {int(row[0]): row[2] for row in rows if int(row[1]) in {process, *found}}
-        grown = len(new) > len(found)
-        found = new
-    return found
-
-
-def is_alive(process: int) -> bool:
-    """Whether it runs; one that nobody has asked for yet has ended all the same."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def start(folder: Path, work: Path, *words: str, inside: tuple[str, ...] = ()) -> "subprocess.Popen[str]":

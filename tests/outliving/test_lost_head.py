@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,8 @@ from largebatch.studies.record.curves import read_curve
 from largebatch.studies.record.ledger import Ledger
 from largebatch.studies.run import run_study
 from largebatch.studies.study_file import parse_study
+
+from ..processes import descendants, is_alive
 
 STUDY = """\
 name: small
@@ -42,26 +43,6 @@ def measured(out: Path) -> int:
     return sum(len(trial.intermediate) for trial in trials(out))
 
 
-def descendants(process: int) -> dict[int, str]:
-    """Processes that it started, and theirs, with their programs."""
-    listing = subprocess.run(["ps", "-ww", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
-    rows = [line.split() for line in listing.splitlines()[1:]]
-    found: dict[int, str] = {}
-    grown = True
-    while grown:
-        new = {int(row[0]): row[2] for row in rows if int(row[1]) in {process, *found}}
-        grown = len(new) > len(found)
-        found = new
-    return found
-
-
-def alive(processes: dict[int, str]) -> Iterator[str]:
-    for number, program in processes.items():
-        state = Path(f"/proc/{number}/stat")
-        if state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z":
-            yield program
-
-
 @pytest.mark.slow
 def test_a_study_that_lost_its_head_ends_and_the_same_command_goes_on(tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(STUDY)
@@ -76,7 +57,7 @@ def test_a_study_that_lost_its_head_ends_and_the_same_command_goes_on(tmp_path: 
             assert time.monotonic() < deadline
             time.sleep(0.1)
         everything = descendants(study.pid)
-        (number,) = [number for number, program in everything.items() if program.endswith(f"/{victim}")]
+        (number,) = [number for number, program in everything.items() if program.split()[0].endswith(f"/{victim}")]
         os.kill(number, signal.SIGKILL)
         _, errors = study.communicate(timeout=PATIENCE_SECONDS)
         if victim == "raylet" and study.returncode == 1:  # Ray's own code was quicker to end the process
@@ -90,7 +71,7 @@ def test_a_study_that_lost_its_head_ends_and_the_same_command_goes_on(tmp_path: 
             )
         assert [trial.ending for trial in trials(out)] == [None, None], "lost is not failed"
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while left := list(alive(everything)):
+        while left := [program for number, program in everything.items() if is_alive(number)]:
             assert time.monotonic() < deadline, left
             time.sleep(0.1)
     run_study(parse_study(STUDY, "small.yaml"), out, in_process=True)

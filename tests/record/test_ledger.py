@@ -4,22 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from largebatch.spaces.recipe import Recipe
-from largebatch.spaces.space import Space
 from largebatch.spaces.trial import Ending, Measurement, Outcome, Trial
 from largebatch.studies.record import fenced_journal
 from largebatch.studies.record.curves import read_curve, write_curve
 from largebatch.studies.record.ledger import Ledger
 
-SPACE = Space.model_validate(
-    {
-        "global_batch_size": {"low": 16, "high": 64, "scale": "log2"},
-        "learning_rate": {"low": 0.01, "high": 1.0, "scale": "log"},
-        "optimizer": {"choices": ["sgd", "adamw"]},
-        "beta2": {"low": 0.9, "high": 0.999, "scale": "log1m", "when": {"optimizer": ["adamw"]}},
-    }
-)
-RECIPE = Recipe(optimizer="sgd", global_batch_size=32, learning_rate=0.1, seed=7)
+from .recipes import RECIPE, SPACE
+
 MEASUREMENT = Measurement(step=4, examples=128, seconds=0.5, values={"val_accuracy": 0.8, "train_loss": 0.3})
 
 

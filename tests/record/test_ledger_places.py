@@ -10,8 +10,6 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.pool import NullPool
 
-from largebatch.spaces.recipe import Recipe
-from largebatch.spaces.space import Space
 from largebatch.spaces.trial import Ending, Measurement, Origin, Outcome
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.database.database import Database
@@ -20,16 +18,9 @@ from largebatch.studies.record.lease import TakenOver
 from largebatch.studies.record.ledger import Ledger
 from largebatch.studies.record.ledger_reader import LedgerReader
 
+from .recipes import RECIPE, SPACE
+
 Place = Path | Database
-SPACE = Space.model_validate(
-    {
-        "global_batch_size": {"low": 16, "high": 64, "scale": "log2"},
-        "learning_rate": {"low": 0.01, "high": 1.0, "scale": "log"},
-        "optimizer": {"choices": ["sgd", "adamw"]},
-        "beta2": {"low": 0.9, "high": 0.999, "scale": "log1m", "when": {"optimizer": ["adamw"]}},
-    }
-)
-RECIPE = Recipe(optimizer="sgd", global_batch_size=32, learning_rate=0.1, seed=7)
 MEASUREMENT = Measurement(step=4, examples=128, seconds=0.5, values={"loss": 0.1 + 0.2})
 
 
