@@ -27,7 +27,8 @@ for number in (signal.SIGTERM, signal.SIGUSR1):
 pathlib.Path("ready").write_text(os.environ["LARGEBATCH_CLUSTER"])
 while not os.path.exists("enough"):
     time.sleep(0.05)
-    pathlib.Path("got").write_text(" ".join(map(str, got)))
+    pathlib.Path("getting").write_text(" ".join(map(str, got)))
+    os.replace("getting", "got")  # whole, whenever it is read
 import ray
 ray.init(log_to_driver=False, logging_level="error")
 pathlib.Path("nodes").write_text(str(len(ray.nodes())))
@@ -82,7 +83,7 @@ def test_two_nodes_join_the_command_is_told_once_and_its_code_is_the_job_s(
     head = next(node for node in nodes if any("gcs_server" in words for words in descendants(node.pid).values()))
 
     head.send_signal(signal.SIGTERM)  # to the launcher alone
-    wait_for(lambda: (tmp_path / "got").read_text() == "15", *nodes)
+    wait_for(lambda: (tmp_path / "got").exists() and (tmp_path / "got").read_text() == "15", *nodes)
     time.sleep(5.5)  # later ones are new signals
     for number in (head.pid, *descendants(head.pid)):  # to all of the job, Ray too
         os.kill(number, signal.SIGTERM)
