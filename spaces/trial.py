@@ -105,6 +105,11 @@ class Trial:
         return self.ending.examples if self.ending is not None else max(self.intermediate, default=self.first_examples)
 
     @property
+    def recorded_examples(self) -> int:
+        """Examples at the last evaluation of it that is recorded, -1 where none is."""
+        return max(self.intermediate, default=-1)
+
+    @property
     def first_examples(self) -> int:
         """Examples that its ancestors trained, 0 where it has none."""
         return self.origin.examples if self.origin is not None else 0

@@ -114,6 +114,7 @@ def train(
         remove_leftovers(planned.folder)
         _refuse_another_recipe(planned)
         _refuse_unusable(planned)
+        curve = read_curve(planned.folder, planned.recipe.num_workers) if planned.checkpoint.exists() else []
         job = Job(
             number=planned.recipe.num_workers,
             recipe=planned.recipe.model_dump(),
@@ -122,9 +123,9 @@ def train(
             checkpoint=str(planned.checkpoint.absolute()),
             checkpoint_seconds=planned.study.resources.checkpoint_seconds,
             execution=planned.study.execution.model_dump(),
+            recorded_examples=curve[-1].examples if curve else -1,
             past_target=not until_target,
         )
-        curve = read_curve(planned.folder, job.number) if planned.checkpoint.exists() else []
 
         def measured(measurement: Measurement) -> None:
             leaving.heed(job.number, measurement)

@@ -29,6 +29,7 @@ def attempt(
     on_measurement: Callable[[Measurement], Action],
     checkpoint: Path | None,
     checkpoint_seconds: float,
+    recorded_examples: int,
     past_target: bool = False,
     leaving: Callable[[], bool] = lambda: False,
 ) -> Ending:
@@ -51,6 +52,7 @@ def attempt(
             return run_to_target(
                 training, target, on_measurement=on_measurement, checkpoint=checkpoint,
                 checkpoint_seconds=checkpoint_seconds, past_target=past_target,
+                recorded_examples=recorded_examples,
             )  # fmt: skip
         except Exception as error:
             if not is_out_of_memory(error):
@@ -83,6 +85,7 @@ def attempt_job(
         on_measurement=on_measurement,
         checkpoint=Path(job.checkpoint),
         checkpoint_seconds=job.checkpoint_seconds,
+        recorded_examples=job.recorded_examples,
         past_target=job.past_target,
         leaving=leaving,
     )

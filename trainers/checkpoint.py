@@ -107,7 +107,8 @@ def branch_checkpoint(source: Path, target: Path, recipe: Recipe) -> None:
         OSError: if it cannot be written.
     """
     state = load_checkpoint(source, torch.device("cpu"))
-    _write(target, {**state, "recipe": recipe.model_dump()})
+    progress = {**state["progress"], "measurements": []}
+    _write(target, {**state, "recipe": recipe.model_dump(), "progress": progress})
 
 
 def _recipe_of(state: Any) -> Recipe | None:

@@ -19,7 +19,10 @@ MAX_DEATHS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One trial for a group: everything that its workers need, as plain values."""
+    """One trial for a group: everything that its workers need, as plain values.
+
+    ``recorded_examples``: what was measured until then is in the record, -1 where nothing is.
+    """
 
     number: int
     recipe: Mapping[str, Any]
@@ -28,6 +31,7 @@ class Job:
     checkpoint: str
     checkpoint_seconds: float
     execution: Mapping[str, Any]
+    recorded_examples: int
     past_target: bool = False
     group: int = 0
 

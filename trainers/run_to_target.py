@@ -8,7 +8,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class _Progress:
     steps_to_target: float | None = None
     examples_to_target: float | None = None
     best: float = math.inf
+    measurements: list[Measurement] = field(default_factory=list)
+    """All so far, for those that the record lacks. A branch has none of its parent's."""
 
 
 def run_to_target(
@@ -46,14 +48,18 @@ def run_to_target(
     checkpoint: Path | None = None,
     checkpoint_seconds: float = 30.0,
     past_target: bool = False,
+    recorded_examples: int | None = None,
 ) -> Ending:
     """Train until the target, divergence, the limit of examples, or until ``on_measurement`` says to stop or pause.
 
     With ``checkpoint``, training goes on from that file if it exists and can be used; rank 0 writes it again whenever
     ``checkpoint_seconds`` have passed and when the training is told to pause or leave, and keeps the best weights
     beside it. ``past_target`` trains on to the limit.
+
+    A training may run ahead of its record, whose keeper may die: what the checkpoint says was measured after more than
+    ``recorded_examples`` is told again before training goes on.
     """
-    run = _Run(training, target, on_measurement, checkpoint, checkpoint_seconds, past_target)
+    run = _Run(training, target, on_measurement, checkpoint, checkpoint_seconds, past_target, recorded_examples)
     try:
         return run.run()
     finally:
@@ -65,11 +71,13 @@ class _Run:
     def __init__(
         self, training: Training, target: Target, on_measurement: Callable[[Measurement], Action],
         checkpoint: Path | None, checkpoint_seconds: float, past_target: bool,
+        recorded_examples: int | None,
     ) -> None:  # fmt: skip
         self._training, self._target, self._on_measurement = training, target, on_measurement
         self._checkpoint = checkpoint if training.rank == 0 else None
         self._source = checkpoint
         self._checkpoint_seconds, self._past_target = checkpoint_seconds, past_target
+        self._recorded_examples = recorded_examples
         self._saved = time.monotonic()
         self._best_weights: Any = None
         self.writer = CheckpointWriter()
@@ -122,11 +130,24 @@ class _Run:
         training = self._training
         if (state := self._saved_state()) is not None:
             training.load_state(state["training"])
-            previous = Measurement(**state["progress"].pop("previous"))
-            self._progress = _Progress(previous=previous, **state["progress"])
-            return None
+            progress = state["progress"]
+            previous = Measurement(**progress.pop("previous"))
+            measurements = [Measurement(**one) for one in progress.pop("measurements", [])]  # older ones have none
+            self._progress = _Progress(previous=previous, measurements=measurements, **progress)
+            return self._tell_again()
         self._progress = _Progress(previous=Measurement(step=0, examples=0, seconds=0.0, values={}))
         return self._ending(Outcome.STOPPED) if self._measure(math.nan) == "stop" else None
+
+    def _tell_again(self) -> Ending | None:
+        for measurement in self._progress.measurements if self._recorded_examples is not None else []:
+            if measurement.examples <= self._recorded_examples:
+                continue
+            action = self._told(measurement)
+            if action == "stop":
+                return self._ending(Outcome.STOPPED)
+            if action == "pause":
+                return self._ending(Outcome.PREEMPTED, reason="paused; the checkpoint goes on from here")
+        return None
 
     def _saved_state(self) -> Any:
         """What to go on from, None where not all processes can read it."""
@@ -166,7 +187,12 @@ class _Run:
             progress.steps_to_target = _between(progress.previous.step, now.step, share)
             progress.examples_to_target = _between(progress.previous.examples, now.examples, share)
         progress.previous, progress.interval_loss, progress.interval_steps = now, 0.0, 0
-        return _agree(training, self._on_measurement(now) if training.rank == 0 else "go on")
+        progress.measurements.append(now)
+        return self._told(now)
+
+    def _told(self, measurement: Measurement) -> Action:
+        """What every rank is to do after a measurement."""
+        return _agree(self._training, self._on_measurement(measurement) if self._training.rank == 0 else "go on")
 
     def _due(self) -> bool:
         return self._checkpoint is not None and time.monotonic() - self._saved >= self._checkpoint_seconds

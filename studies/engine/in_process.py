@@ -100,6 +100,7 @@ def _train(coordinator: Decider, trial: Trial, device: torch.device, leaving: Le
             on_measurement=on_measurement,
             checkpoint=coordinator.checkpoints.last(trial.number),
             checkpoint_seconds=study.resources.checkpoint_seconds,
+            recorded_examples=trial.recorded_examples,
             leaving=leaving.asked.is_set,
         )
     except Exception as error:

@@ -202,6 +202,7 @@ class _Proposals(_Unsaved, TuneSearcher):  # type: ignore[misc]
             checkpoint=str(self.coordinator.checkpoints.last(trial.number).absolute()),
             checkpoint_seconds=study.resources.checkpoint_seconds,
             execution=study.execution.model_dump(),
+            recorded_examples=trial.recorded_examples,
             group=group,
         )
         return {"job": asdict(job)}

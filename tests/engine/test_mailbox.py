@@ -15,7 +15,7 @@ ENDING = Ending(outcome=Outcome.EXHAUSTED, step=1, examples=1, seconds=1.0)
 def job(number: int, group: int = 0) -> Job:
     return Job(
         number=number, recipe={}, target={}, max_examples=1, checkpoint="", checkpoint_seconds=1.0, execution={},
-        group=group,
+        recorded_examples=-1, group=group,
     )  # fmt: skip
 
 

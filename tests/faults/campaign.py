@@ -19,6 +19,7 @@ from largebatch.studies.record.curves import read_curve
 from largebatch.studies.record.ledger import Ledger
 
 MOMENTS = int(os.environ.get("MOMENTS", "6"))
+RAY_MOMENTS = int(os.environ.get("RAY_MOMENTS", "0"))
 HERE = Path(__file__).parent
 TASKS = {"PYTHONPATH": str(HERE / "tasks"), "OMP_NUM_THREADS": "1"}
 """For processes that are to find the tasks here."""
@@ -30,7 +31,7 @@ name: small
 task: faulty:sound
 workers: [1, 2]
 space:
-  global_batch_size: {choices: [64, 128]}
+  global_batch_size: {choices: [64]}
   learning_rate: {low: 0.02, high: 0.2, scale: log}
 search: {name: halton, seed: 1}
 scheduler: {name: none}
@@ -38,10 +39,12 @@ budget: {trials: 5, examples_per_trial: 6000}
 repeats: 2
 resources: {checkpoint_seconds: 0.02}
 """
+"""Of one batch size: with more, the measured time of a step decides which of them are repeated."""
 POPULATION = (
     PLAIN.replace("{name: none}", "{name: pbt, perturbation_examples: 1500}")
     .replace("trials: 5, examples_per_trial: 6000", "trials: 6, examples_per_trial: 4000")
     .replace("low: 0.02", "low: 0.002")
+    .replace("[64]", "[64, 128]")
     .replace("workers: [1, 2]", "workers: [1, 2]\ntarget: {metric: val_accuracy, above: 0.99}")
 )
 """Pauses, branches, and a target that nobody reaches: its end is exit code 2."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from .campaign import KILLED, MOMENTS, PLAIN, Forked, Undisturbed, finished, left_behind, moments, story, trials
+from .campaign import KILLED, MOMENTS, PLAIN, Forked, Undisturbed, finished, moments, trials
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def test_a_clock_that_jumps_by_days(undisturbed: Undisturbed, server: Forked, tm
 def test_a_ledger_cut_after_any_line_goes_on_from_there(
     undisturbed: Undisturbed, server: Forked, tmp_path: Path
 ) -> None:
-    """Checkpoints and curves of later trials lie about meanwhile; none is gone on from."""
+    """Checkpoints and curves of later trials lie about meanwhile; none is gone on from. One may be ahead of its own."""
     out = tmp_path / "small"
     server.run(undisturbed.study, out, at_change=int(undisturbed.ended.changes * 0.7))
     for share in moments("lines", max(2, MOMENTS // 3)):
@@ -32,9 +32,4 @@ def test_a_ledger_cut_after_any_line_goes_on_from_there(
         after = finished(out)
         assert {one: after[one] for one in before} == before
         assert len(trials(out)) <= len(undisturbed.story)
-    ended = server.run(undisturbed.study, out)
-    assert ended.code == 0, server.said
-    assert left_behind(out) == []
-    for found, wanted in zip(story(out), undisturbed.story, strict=True):
-        assert (found[0], found[1], found[6]) == (wanted[0], wanted[1], wanted[6])
-        assert found[2].items() <= wanted[2].items()  # a checkpoint may be ahead of the cut
+    undisturbed.equals(server.run(undisturbed.study, out), server, out)

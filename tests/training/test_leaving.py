@@ -71,10 +71,13 @@ def test_both_ranks_leave_after_the_same_step(tmp_path: Path) -> None:
     assert (tmp_path / "preemption of rank 1" / "last.pt").exists()
 
 
-def interrupted(folder: Path, after_steps: int, measured: list[int] | None = None) -> tuple[Training, Ending]:
+def interrupted(
+    folder: Path, after_steps: int, measured: list[int] | None = None, recorded_examples: int = 10**6,
+    stops_at: int | None = None,
+) -> tuple[Training, Ending]:  # fmt: skip
     """A training that is told to leave in the middle of an interval between evaluations.
 
-    The steps that it measures after are added to ``measured``.
+    The steps that it measures after are added to ``measured``; it is told to stop when it tells of step ``stops_at``.
     """
     steps_measured: list[int] = [] if measured is None else measured
     recipe = Recipe(
@@ -88,9 +91,11 @@ def interrupted(folder: Path, after_steps: int, measured: list[int] | None = Non
 
     def on_measurement(measurement: Measurement) -> Action:
         steps_measured.append(measurement.step)
-        return "go on"
+        return "stop" if measurement.step == stops_at else "go on"
 
-    return training, run_to_target(training, target, on_measurement=on_measurement, checkpoint=checkpoint)
+    return training, run_to_target(
+        training, target, on_measurement=on_measurement, checkpoint=checkpoint, recorded_examples=recorded_examples
+    )
 
 
 @pytest.mark.parametrize("after_steps", [1, 7, 10, 23, 50])
@@ -122,3 +127,17 @@ def test_resuming_on_another_number_of_processes(tmp_path: Path) -> None:
     for state in in_processes(resume, 2, tmp_path):
         for name, tensor in state.items():
             torch.testing.assert_close(tensor, whole.model.state_dict()[name], rtol=0, atol=1e-5)
+
+
+def test_what_the_record_lacks_is_told_again_from_the_checkpoint(tmp_path: Path) -> None:
+    measured: list[int] = []
+    interrupted(tmp_path, 33, measured)
+    assert measured == [0, 10, 20, 30]
+    for recorded, lacking in ((-1, [0, 10, 20, 30]), (0, [10, 20, 30]), (640, [30]), (960, [])):
+        told: list[int] = []
+        interrupted(tmp_path, 1, told, recorded_examples=recorded)
+        assert told == lacking
+    told = []
+    _, ending = interrupted(tmp_path, 10**6, told, recorded_examples=0, stops_at=20)
+    assert told == [10, 20]
+    assert ending.outcome is Outcome.STOPPED

@@ -56,6 +56,7 @@ def trained(task: Task, folder: Path, **fields: object) -> tuple[Ending, dict[st
     ending = attempt(
         task, "narrow", recipe(**fields), Target(metric="val_loss", below=1e-9), max_examples=640, device=CPU,
         execution=Execution(), on_measurement=lambda _: "go on", checkpoint=folder / "last.pt", checkpoint_seconds=0.0,
+        recorded_examples=-1,
     )  # fmt: skip
     return ending, load_checkpoint(folder / "last.pt", CPU)["training"]["model"]
 
@@ -134,7 +135,7 @@ recipe = Recipe(global_batch_size=512, learning_rate=0.1, norm_batch_size=16)
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 700_000_000, used + 700_000_000))
 ending = attempt(task, "real", recipe, target, max_examples=1024, device=torch.device("cpu"), execution=Execution(),
-                 on_measurement=lambda _: False, checkpoint=None, checkpoint_seconds=1e9)
+                 on_measurement=lambda _: False, checkpoint=None, checkpoint_seconds=1e9, recorded_examples=-1)
 print(ending.outcome.value, ending.step, MicroBatch("real", task, torch.device("cpu"), Execution()).size)
 """
 

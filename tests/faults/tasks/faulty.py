@@ -26,6 +26,11 @@ def sound() -> Task:
     )
 
 
+def slow() -> Task:
+    """A quarter of a second between two measurements, so that a study is killed in the middle of its trials."""
+    return _faulty(lambda: time.sleep(0.03), first=1)
+
+
 def _faulty(fault: Callable[[], None], first: int = 30) -> Task:
     """The fault happens in the loss, from its ``first`` call on."""
     calls = 0

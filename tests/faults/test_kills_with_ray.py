@@ -1,0 +1,98 @@
+"""kill -9 of the driver, a worker and the head of Ray at random moments of a study; then the same command again.
+
+``RAY_MOMENTS=17 python -m pytest tests/faults/test_kills_with_ray.py -s`` kills each of the three so often.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .campaign import KILLED, PLAIN, RAY_MOMENTS, TASKS, Forked, Undisturbed, finished
+from .processes import left_after, tree
+
+TEXT = (
+    PLAIN.replace("repeats: 2", "repeats: 1")
+    .replace("faulty:sound", "faulty:slow")
+    .replace("workers: [1, 2]", "workers: [1, 2]\ntarget: {metric: val_accuracy, above: 0.99}")
+)
+"""No trial reaches the target, and each takes seconds. What is repeated depends on which trials have ended, and on Ray
+several run at once."""
+VICTIMS = {"driver": "", "worker": "ray::RayTrainWorker", "head": "gcs_server"}
+LEFT_EARLY = 75
+AGENTS_SECONDS = 90.0
+"""Ray's own agents outlive their node by a minute."""
+
+
+class OnRay:
+    """A study on Ray, in a process of its own."""
+
+    def __init__(self, study: Path, out: Path) -> None:
+        self._said = out.with_suffix(".said")
+        words = [sys.executable, "-m", "largebatch", "run", str(study), "--out", str(out)]
+        with self._said.open("w") as file:
+            self.process = subprocess.Popen(words, env={**os.environ, **TASKS}, stdout=file, stderr=file)
+
+    @property
+    def said(self) -> str:
+        return self._said.read_text()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(server: Forked, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    return Undisturbed(server, tmp_path_factory.mktemp("slow"), TEXT)
+
+
+@pytest.fixture(scope="module")
+def seconds(undisturbed: Undisturbed, server: Forked, tmp_path_factory: pytest.TempPathFactory) -> float:
+    """How long the study takes on Ray, where it comes to the same end."""
+    out, began = tmp_path_factory.mktemp("on-ray") / "small", time.monotonic()
+    on_ray = OnRay(undisturbed.study, out)
+    assert on_ray.process.wait(300) == undisturbed.ended.code, on_ray.said
+    took = time.monotonic() - began
+    undisturbed.equals(server.run(undisturbed.study, out), server, out)
+    return took
+
+
+@pytest.fixture
+def processes() -> Iterator[dict[int, str]]:
+    """All that a test has seen; none lives long after it."""
+    seen: dict[int, str] = {}
+    yield seen
+    assert left_after(seen, AGENTS_SECONDS) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(RAY_MOMENTS == 0, reason="RAY_MOMENTS=1 kills studies on Ray, a minute each")
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_killed_it_goes_on_to_the_same_end_and_leaves_no_process(
+    victim: str, undisturbed: Undisturbed, seconds: float, processes: dict[int, str], server: Forked, tmp_path: Path
+) -> None:
+    source = random.Random(victim)
+    for number in range(RAY_MOMENTS):
+        out = tmp_path / f"small-{number}"
+        on_ray = OnRay(undisturbed.study, out)
+        moment = time.monotonic() + source.random() * seconds
+        pid = None
+        while on_ray.process.poll() is None and (pid is None or time.monotonic() < moment):
+            found = tree(on_ray.process.pid)
+            processes |= found
+            pid = next((one for one, its_words in found.items() if VICTIMS[victim] in its_words), None)
+            time.sleep(0.1)
+        before = finished(out)
+        if pid is not None and on_ray.process.poll() is None:
+            os.kill(on_ray.process.pid if victim == "driver" else pid, signal.SIGKILL)
+        code = on_ray.process.wait(300)
+        print(f"{victim} {number}: {len(before)} trials had ended; exit code {code}", flush=True)
+        allowed = {"driver": {KILLED}, "worker": set(), "head": {LEFT_EARLY}}[victim]
+        assert code in allowed | {undisturbed.ended.code}, on_ray.said
+        assert "Traceback" not in on_ray.said, on_ray.said
+        undisturbed.equals(server.run(undisturbed.study, out), server, out)
+        after = finished(out)
+        assert {one: after[one] for one in before} == before
