@@ -1,6 +1,8 @@
 """The processes that a process started, and whether one still runs."""
 
 import subprocess
+import time
+from collections.abc import Collection
 from pathlib import Path
 
 
@@ -23,3 +25,11 @@ def is_alive(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
+
+
+def alive_after(processes: Collection[int], seconds: float) -> set[int]:
+    """Which of them still run after so long, none if all have ended earlier."""
+    deadline = time.monotonic() + seconds
+    while (alive := {process for process in processes if is_alive(process)}) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return alive

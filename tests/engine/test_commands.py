@@ -13,8 +13,6 @@ import pytest
 from largebatch.spaces.trial import Trial
 from largebatch.studies.record.ledger import Ledger
 
-NUM_TRIALS = 14  # of the study that is killed
-
 
 def command(*arguments: str | Path, cwd: Path | None = None, timeout: float = 600) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -141,52 +139,29 @@ def wait_for(condition: object, process: subprocess.Popen[str], seconds: float =
         time.sleep(0.2)
 
 
-def workers_of(process: subprocess.Popen[str]) -> list[int]:
-    """Process ids of the Ray Train workers of a study, found by the session that they share."""
-    listing = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
-    parents = {int(line.split()[0]): int(line.split()[1]) for line in listing.splitlines()[1:]}
-    found = []
-    for line in listing.splitlines()[1:]:
-        pid = int(line.split()[0])
-        ancestor = pid
-        while ancestor in parents and ancestor != process.pid:
-            ancestor = parents[ancestor]
-        if ancestor == process.pid and "RayTrainWorker" in line:
-            found.append(pid)
-    return found
-
-
 @pytest.mark.slow
-def test_killed_interrupted_and_bereaved_a_study_with_ray_loses_no_trial(tmp_path: Path, study_text: str) -> None:
-    """kill -9 of the driver, then of a worker, then Ctrl-C, then the end: every trial once, finished ones unchanged."""
+def test_interrupted_a_study_with_ray_goes_on_and_loses_no_trial(tmp_path: Path, study_text: str) -> None:
+    """Ctrl-C, then the end: every trial once, finished ones unchanged. ``tests/faults`` kills."""
     study, out = tmp_path / "small.yaml", tmp_path / "out"
-    # So many that none of what is done to it comes after its end: a slow machine slows the trials as well.
-    study.write_text(study_text.replace("trials: 6", f"trials: {NUM_TRIALS}"))
+    study.write_text(study_text)
 
     process = start(study, out)
-    wait_for(lambda: any(trial.ending for trial in trials(out)), process)
+    wait_for(lambda: trials(out), process)
     refused = command("run", study, "--out", out)
     assert refused.returncode == 2
     assert f"is in use by process {process.pid} on" in refused.stderr
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
-    finished = [trial for trial in trials(out) if trial.ending]
-    assert finished
-
-    process = start(study, out)
-    wait_for(lambda: workers_of(process) and any(len(t.intermediate) > 1 for t in trials(out) if t.running), process)
-    os.kill(workers_of(process)[0], signal.SIGKILL)
-    count = len(finished)
-    wait_for(lambda: sum(trial.ending is not None for trial in trials(out)) > count + 1, process)
+    wait_for(lambda: any(trial.ending for trial in trials(out)), process)
     os.killpg(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 130, output
     assert "Resume with: largebatch run" in output
+    finished = [trial for trial in trials(out) if trial.ending]
+    assert finished
 
     result = command("run", study, "--out", out)
     assert result.returncode == 0, result.stdout + result.stderr
     last = trials(out)
-    assert [trial.number for trial in last] == list(range(NUM_TRIALS))
+    assert [trial.number for trial in last] == list(range(6))
     assert all(trial.ending is not None for trial in last)
     assert not any(trial.ending.reason for trial in last if trial.ending), "no trial failed"
     assert [trial for trial in last if trial.number in {one.number for one in finished}] == finished

@@ -1,6 +1,7 @@
 """What the tests here share: studies that are killed at a moment, and what must be true of what they leave.
 
-``MOMENTS=100 python -m pytest tests/faults`` kills at a hundred moments of each kind; CI at a few, the same ones.
+``MOMENTS=100 RAY_MOMENTS=17 python -m pytest tests/faults`` kills in process at a hundred moments of each kind, and the
+driver, a worker and the head of Ray at 17 each; CI at a few, the same ones.
 """
 
 import json
@@ -19,7 +20,7 @@ from largebatch.studies.record.curves import read_curve
 from largebatch.studies.record.ledger import Ledger
 
 MOMENTS = int(os.environ.get("MOMENTS", "6"))
-RAY_MOMENTS = int(os.environ.get("RAY_MOMENTS", "0"))
+RAY_MOMENTS = int(os.environ.get("RAY_MOMENTS", "1"))
 HERE = Path(__file__).parent
 TASKS = {"PYTHONPATH": str(HERE / "tasks"), "OMP_NUM_THREADS": "1"}
 """For processes that are to find the tasks here."""

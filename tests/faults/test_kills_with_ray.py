@@ -1,6 +1,7 @@
 """kill -9 of the driver, a worker and the head of Ray at random moments of a study; then the same command again.
 
-``RAY_MOMENTS=17 python -m pytest tests/faults/test_kills_with_ray.py -s`` kills each of the three so often.
+``RAY_MOMENTS=17 python -m pytest tests/faults/test_kills_with_ray.py -s`` kills each of the three so often, in half an
+hour.
 """
 
 import os
@@ -14,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from ..processes import alive_after, descendants
 from .campaign import KILLED, PLAIN, RAY_MOMENTS, TASKS, Forked, Undisturbed, finished
-from .processes import left_after, tree
 
 TEXT = (
     PLAIN.replace("repeats: 2", "repeats: 1")
@@ -24,7 +25,7 @@ TEXT = (
 )
 """No trial reaches the target, and each takes seconds. What is repeated depends on which trials have ended, and on Ray
 several run at once."""
-VICTIMS = {"driver": "", "worker": "ray::RayTrainWorker", "head": "gcs_server"}
+VICTIMS = {"driver": "driver", "worker": "ray::RayTrainWorker", "head": "gcs_server"}
 LEFT_EARLY = 75
 AGENTS_SECONDS = 90.0
 """Ray's own agents outlive their node by a minute."""
@@ -60,16 +61,15 @@ def seconds(undisturbed: Undisturbed, server: Forked, tmp_path_factory: pytest.T
     return took
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def processes() -> Iterator[dict[int, str]]:
-    """All that a test has seen; none lives long after it."""
+    """All that the tests have seen; none lives long after them."""
     seen: dict[int, str] = {}
     yield seen
-    assert left_after(seen, AGENTS_SECONDS) == {}
+    assert {seen[one] for one in alive_after(seen, AGENTS_SECONDS)} == set()
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(RAY_MOMENTS == 0, reason="RAY_MOMENTS=1 kills studies on Ray, a minute each")
 @pytest.mark.parametrize("victim", VICTIMS)
 def test_killed_it_goes_on_to_the_same_end_and_leaves_no_process(
     victim: str, undisturbed: Undisturbed, seconds: float, processes: dict[int, str], server: Forked, tmp_path: Path
@@ -81,13 +81,14 @@ def test_killed_it_goes_on_to_the_same_end_and_leaves_no_process(
         moment = time.monotonic() + source.random() * seconds
         pid = None
         while on_ray.process.poll() is None and (pid is None or time.monotonic() < moment):
-            found = tree(on_ray.process.pid)
+            found = descendants(on_ray.process.pid)
             processes |= found
-            pid = next((one for one, its_words in found.items() if VICTIMS[victim] in its_words), None)
+            found[on_ray.process.pid] = "driver"
+            pid = next((one for one, words in found.items() if VICTIMS[victim] in words), None)
             time.sleep(0.1)
         before = finished(out)
         if pid is not None and on_ray.process.poll() is None:
-            os.kill(on_ray.process.pid if victim == "driver" else pid, signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
         code = on_ray.process.wait(300)
         print(f"{victim} {number}: {len(before)} trials had ended; exit code {code}", flush=True)
         allowed = {"driver": {KILLED}, "worker": set(), "head": {LEFT_EARLY}}[victim]

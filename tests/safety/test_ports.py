@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .processes import tree
+from ..processes import descendants
 
 STORE = "RayTrainWorker"
 """Its first worker has torch's store, which torch binds to every interface (docs/safety.md)."""
@@ -56,7 +56,7 @@ def test_a_ray_of_our_own_listens_on_loopback_alone(tmp_path: Path) -> None:
     ) as process:
         while process.poll() is None:
             known = listening()
-            for pid, words in tree(process.pid).items():
+            for pid, words in descendants(process.pid).items():
                 name = words.partition(".")[0] if words.startswith("ray::") else words
                 seen.setdefault((pid, name), set()).update(sockets_of(pid, known))
             time.sleep(0.3)
