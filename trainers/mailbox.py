@@ -142,7 +142,8 @@ class Mailbox:
     async def join(self, group: int) -> int:
         """A group's workers have started: return the index of its next job.
 
-        What the workers before them left unfinished is queued again, or ended as failed after too many deaths.
+        What the workers before them left unfinished is queued again, or ended as failed after too many deaths; told to
+        quit, they were killed before they had, and these are told again.
         """
         job = self._unfinished.pop(group, None)
         if job is not None:
@@ -152,7 +153,8 @@ class Mailbox:
             else:
                 self._give(job, group)
         self._excused.discard(group)
-        return len(self._jobs[group])
+        jobs = self._jobs[group]
+        return len(jobs) - 1 if jobs and jobs[-1] is None else len(jobs)
 
     async def lose(self, group: int, reason: str) -> None:
         """A group is gone for good; its jobs are another's now."""

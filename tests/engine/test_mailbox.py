@@ -100,6 +100,20 @@ def test_each_group_has_its_own_jobs_and_quits_when_they_are_done() -> None:
     run(work())
 
 
+def test_a_group_whose_workers_died_when_told_to_quit_is_told_again() -> None:
+    async def work() -> None:
+        mailbox = Mailbox()
+        await mailbox.submit(job(0))
+        assert await mailbox.next_job(0, await mailbox.join(0)) == job(0)
+        await mailbox.finish(0, 0, ENDING)
+        await mailbox.close(0)
+        assert await mailbox.next_job(0, 1) is None
+        for _ in range(2):
+            assert await mailbox.next_job(0, await mailbox.join(0)) is None
+
+    run(work())
+
+
 def test_a_lost_group_s_jobs_go_to_one_of_its_size_and_fail_without_any() -> None:
     async def work() -> None:
         mailbox = Mailbox()
