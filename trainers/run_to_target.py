@@ -139,9 +139,10 @@ class _Run:
         return self._ending(Outcome.STOPPED) if self._measure(math.nan) == "stop" else None
 
     def _tell_again(self) -> Ending | None:
-        for measurement in self._progress.measurements if self._recorded_examples is not None else []:
-            if measurement.examples <= self._recorded_examples:
-                continue
+        """What the record lacks; how that ends the training, if it does."""
+        recorded = self._recorded_examples
+        lacking = [one for one in self._progress.measurements if recorded is not None and one.examples > recorded]
+        for measurement in lacking:
             action = self._told(measurement)
             if action == "stop":
                 return self._ending(Outcome.STOPPED)
