@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from largebatch.schedulers.clusters.ray_settings import SETTINGS
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.trainers.failure import describe
 
 if TYPE_CHECKING:
     from largebatch.studies.engine.leaving import Leaving
@@ -38,7 +39,7 @@ def ray_cluster(address: str | None, leaving: "Leaving | None" = None) -> Iterat
         leaving: Is told when this Ray is gone.
 
     Raises:
-        UserMistake: if nothing answers at ``address``.
+        UserMistake: if nothing answers at ``address``, or if Ray does not start here.
     """
     if address is not None:
         from largebatch.studies.clusters.address import ray_address
@@ -54,7 +55,15 @@ def ray_cluster(address: str | None, leaving: "Leaving | None" = None) -> Iterat
         warnings.simplefilter("ignore")  # third parties' deprecations are nothing that a user can mend
         try:
             ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, **own)
-        except ConnectionError as error:
+        except Exception as error:  # of a Ray that does not start some are no more than that
+            if address is None:
+                raise UserMistake(
+                    f"Ray did not start on this machine ({describe(error)}), and nothing was changed; "
+                    f"`largebatch doctor` looks for what is in its way, the same command tries again, and with "
+                    f"--in-process it does without Ray"
+                ) from error
+            if not isinstance(error, ConnectionError):
+                raise
             raise UserMistake(
                 f"--address {address}: no Ray cluster answers ({error}); start one with `ray start --head`, and set "
                 f"RAY_AUTH_MODE to the same value for it and for largebatch"

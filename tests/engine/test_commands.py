@@ -124,6 +124,21 @@ def test_a_broken_task_ends_the_study_with_its_reason(tmp_path: Path, study_text
     assert "Traceback" not in result.stderr
 
 
+def test_a_ray_that_does_not_start_is_one_message(
+    tmp_path: Path, study_text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its sockets have no room in a path as long as many a TMPDIR of a cluster."""
+    folder = tmp_path / ("x" * 100)
+    folder.mkdir()
+    monkeypatch.setenv("RAY_TMPDIR", str(folder))
+    (tmp_path / "small.yaml").write_text(study_text)
+    result = command("run", "small.yaml", "--out", "out", cwd=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr.startswith("largebatch: Ray did not start on this machine (OSError: "), result.stderr
+    assert "--in-process" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def start(study: Path, out: Path) -> subprocess.Popen[str]:
     arguments = [sys.executable, "-m", "largebatch", "run", str(study), "--out", str(out)]
     return subprocess.Popen(

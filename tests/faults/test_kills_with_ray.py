@@ -92,8 +92,8 @@ def test_killed_it_goes_on_to_the_same_end_and_leaves_no_process(
         code = on_ray.process.wait(300)
         print(f"{victim} {number}: {len(before)} trials had ended; exit code {code}", flush=True)
         allowed = {"driver": {KILLED}, "worker": set(), "head": {LEFT_EARLY}}[victim]
-        if victim == "head" and not out.exists():  # nothing was begun: Ray itself ends a process whose head never came
-            allowed = {1}
+        if victim == "head" and not out.exists():  # nothing was begun: Ray did not start, or was quicker than we to end
+            allowed = {1, 2}
         assert code in allowed | {undisturbed.ended.code}, on_ray.said
         assert "Traceback" not in on_ray.said, on_ray.said
         undisturbed.equals(server.run(undisturbed.study, out), server, out)
