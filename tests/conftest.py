@@ -23,6 +23,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(folder if folder in ONE_AT_A_TIME else item.path.name))
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse a pytest that takes no groups from pytest-xdist, as 9.2 does from 3.8: all tests would be dealt singly."""
+    if session.config.getoption("loadgroup", default=False):
+        assert all("@" in item.nodeid for item in session.items), "pytest-xdist cannot group the tests of this pytest"
+
+
 @pytest.fixture(scope="session")
 def module_beside() -> Callable[[str, str], ModuleType]:
     """Load a module by a file beside it and its name, for importlib mode cannot import it from a ``conftest.py``."""
