@@ -31,13 +31,15 @@ _VERDICTS = {
     "no-law": "no law: nothing is predicted from it",
 }
 _GENERAL = "not measured with several devices: known from machines in general"
-"""A step-time law without a verdict predicts nonetheless, from its priors."""
+_MISSED = "no law: the formula misses the measured times"
+"""A step-time law without a verdict predicts nonetheless, from its priors or as widely as it misses."""
 
 
 def verdict_words(law: Law | StepTimeLaw) -> str:
     """What the verdict means."""
-    is_general = isinstance(law, StepTimeLaw) and law.verdict == "no-law"
-    return _GENERAL if is_general else _VERDICTS.get(law.verdict, law.verdict)
+    if isinstance(law, StepTimeLaw) and law.verdict == "no-law":
+        return _MISSED if law.synchronised else _GENERAL
+    return _VERDICTS.get(law.verdict, law.verdict)
 
 
 def badge_html(law: Law | StepTimeLaw | None) -> str:

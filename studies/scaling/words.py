@@ -29,7 +29,7 @@ def scaling_sentence(scaling: Scaling) -> str:
         )
     if last.measured:
         return said
-    basis = "Predicted" if scaling.law.verdict == "ok" else "Predicted from machines in general"
+    basis = "Predicted" if scaling.law.synchronised else "Predicted from machines in general"
     return (
         f"{said} {basis}: {count(last.num_workers, 'worker')} like these, {times(last.speedup)} as fast as one "
         f"(90 % interval {format_number(last.speedup_low, 2)} to {format_number(last.speedup_high, 2)})."

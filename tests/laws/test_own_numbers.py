@@ -236,3 +236,23 @@ def test_neither_torch_nor_ray_is_imported(path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["groups"][0]["verdict"] == "ok"
+
+
+def test_a_misfit_does_not_take_a_trend(path: Path) -> None:
+    """Weak scaling on a slow network, two examples a worker: at 32 workers 0.80 s a step were measured."""
+    text = "num_workers,global_batch_size,step_seconds\n1,2,0.40\n8,16,0.64\n16,32,0.7805\n"
+    found = group(path, text, workers=[1, 8, 16, 32], batches=[2, 16, 32, 64])
+    for one, measured in zip(found["predictions"], (0.40, 0.64, 0.7805, 0.80), strict=True):
+        assert one["low"] < measured < one["high"]
+        assert one["value"] == pytest.approx(measured, rel=0.12)
+    assert found["verdict"] == "ok"
+
+
+def test_step_times_that_the_formula_misses_have_no_law(path: Path) -> None:
+    times = {1: 0.4, 2: 1.6, 4: 0.3, 8: 1.5, 16: 0.35}
+    rows = "".join(f"{n},{2 * n},{seconds}\n" for n, seconds in times.items())
+    found = group(path, f"num_workers,global_batch_size,step_seconds\n{rows}", workers=[16], batches=[32])
+    assert found["verdict"] == "no-law"
+    assert "the formula misses the measured times by 7" in found["reason"]
+    one = found["predictions"][0]
+    assert one["low"] < times[16] < one["high"], "what it misses widens the interval"
