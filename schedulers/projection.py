@@ -15,6 +15,7 @@ import numpy as np
 
 from largebatch.schedulers.scheduler import GO_ON, Decision
 from largebatch.spaces.first_passage import passages, project
+from largebatch.spaces.number_text import format_number
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.step_seconds import StepSeconds
 from largebatch.spaces.target import Target
@@ -55,7 +56,8 @@ class Projection:
         best_W = np.min([self._log_times(other) for other in reached], axis=0)
         if (soonest_W < best_W).any() or self._tells_of_luck(trial, reached):
             return GO_ON
-        why = f"projected to take at least {low / size:.3g} steps, too many to be the best at any worker count"
+        least = format_number(low / size)
+        why = f"projected to take at least {least} steps, too many to be the best at any worker count"
         return Decision("stop", why)
 
     def _tells_of_luck(self, trial: Trial, reached: Sequence[Trial]) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 from largebatch.search.laws.law import Array
 from largebatch.search.laws.step_time.step_time_law import StepTimeLaw
 from largebatch.search.plan import PlanRow
+from largebatch.spaces.number_text import format_number
 
 KNEE_GAIN = math.log(1.5) / math.log(2)
 """Adding workers pays while doubling them takes at least a third off the time: of n times as many, a gain n^0.585."""
@@ -92,7 +93,7 @@ def _words(cause: str, now: PlanRow, more: PlanRow, step_time: StepTimeLaw, larg
         ratio, fewer = more.global_batch_size / now.global_batch_size, now.steps / more.steps
         if ratio == 1:
             return "more examples a step would save too few steps"
-        return f"a batch {ratio:.3g} times as large needs only {fewer:.2f} times fewer steps"
+        return f"a batch {format_number(ratio)} times as large needs only {fewer:.2f} times fewer steps"
     words = "a step has a fixed cost that fewer examples each do not lower"
     if more.global_batch_size >= largest_batch:
         return f"{words}, and the batch is already the largest that was measured"

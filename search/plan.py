@@ -7,6 +7,7 @@ from typing import Any
 from largebatch.search.laws.law import Law
 from largebatch.search.laws.step_time.step_time_law import StepTimeLaw
 from largebatch.search.laws.withheld import Withheld
+from largebatch.spaces.number_text import format_number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,7 @@ class NextMeasurement:
             what = f"trials at batch size {self.at}"
         else:
             what = f"the step time of {self.at} workers"
-        cost = f"{self.device_seconds:.3g} device-seconds"
+        cost = f"{format_number(self.device_seconds)} device-seconds"
         return f"{what}: the plan's intervals would narrow by about {100 * self.narrowing:.0f} % for {cost}"
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from largebatch.search.guided.gain import Gains
+from largebatch.spaces.number_text import format_number
 from largebatch.spaces.recipe import Recipe
 
 Array = NDArray[np.float64]
@@ -38,7 +39,8 @@ class Weighed:
         gain_W = self.gains.gain_CW[candidate]
         served = [str(count) for count, gain in zip(workers, gain_W, strict=True) if gain > 0.5 * gain_W.max()]
         return (
-            f"the laws of {self.num_trials} trials expect {middle:.3g} steps ({low:.3g} to {high:.3g}); the plan at "
-            f"{', '.join(served)} workers would gain {100 * gain_W.max():.2g} % on average, for "
-            f"{self.gains.seconds_C[candidate]:.2g} s of training"
+            f"the laws of {self.num_trials} trials expect {format_number(middle)} steps ({format_number(low)} to "
+            f"{format_number(high)}); the plan at "
+            f"{', '.join(served)} workers would gain {format_number(100 * gain_W.max(), 2)} % on average, for "
+            f"{format_number(self.gains.seconds_C[candidate], 2)} s of training"
         )

@@ -27,6 +27,10 @@ def go_to_cluster(address: str | None) -> None:
         go_to_cluster(address)
 
 
+MOST_NUMBERS, LARGEST_NUMBER = 10_000, 10**12
+"""Of a list on the command line; a plan takes a row for each."""
+
+
 def counts(option: str, text: str | None) -> list[int] | None:
     """Whole numbers in rising order, each once."""
     numbers = listed(option, text)
@@ -37,13 +41,20 @@ def listed(option: str, text: str | None) -> list[int] | None:
     """Whole numbers as they were given; 1-8 stands for all from 1 to 8."""
     if text is None:
         return None
-    numbers: list[int] = []
-    try:
-        for part in text.split(","):
-            first, _, last = part.partition("-")
-            numbers += range(int(first), int(last or first) + 1)
-    except ValueError:
-        numbers = []
-    if not numbers or min(numbers) < 1:
-        raise UserMistake(f"{option} must be whole numbers from 1 on, as in 1,2,4 or 1-8; got {text!r}")
-    return numbers
+    ranges = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        try:
+            ranges.append(range(int(first), int(last or first) + 1))
+        except ValueError:
+            ranges.append(range(0))
+    if any(not some or some[0] < 1 or some[-1] > LARGEST_NUMBER for some in ranges):
+        raise UserMistake(
+            f"{option} must be whole numbers from 1 on (at most {LARGEST_NUMBER:,}), as in 1,2,4 or 1-8; got "
+            f"{text!r:.60}"
+        )
+    if sum(map(len, ranges)) > MOST_NUMBERS:
+        raise UserMistake(
+            f"{option} takes at most {MOST_NUMBERS:,} numbers; {text:.60} has more: give those that matter, as in 1,2,4"
+        )
+    return [number for some in ranges for number in some]

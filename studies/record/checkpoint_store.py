@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from largebatch.spaces.number_text import format_number
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Trial
 from largebatch.spaces.user_mistake import UserMistake
@@ -129,6 +130,6 @@ def readable(num_bytes: float) -> str:
     """Bytes as a person says them."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if num_bytes < 1000:
-            return f"{num_bytes:.3g} {unit}"
+            return f"{format_number(num_bytes)} {unit}"
         num_bytes /= 1000
-    return f"{num_bytes:.3g} TB"
+    return f"{format_number(num_bytes)} TB"

@@ -127,8 +127,9 @@ def _left_out(trials: Sequence[Trial], laws: "FittedLaws") -> list[Ground]:
 
 def comparison_words(found: Comparison) -> str:
     """A comparison of two finalists in a sentence."""
-    interval = f"90 % interval {found.low:.3g} to {found.high:.3g}" if math.isfinite(found.high) else "one pair alone"
+    low, high = format_number(found.low), format_number(found.high)
+    interval = f"90 % interval {low} to {high}" if math.isfinite(found.high) else "one pair alone"
     return (
-        f"Batch size {found.global_batch_size}: the recipe of trial {found.second} takes {found.ratio:.3g} times the "
-        f"steps of that of trial {found.first} ({interval}, {found.num_seeds} seeds in pairs)."
+        f"Batch size {found.global_batch_size}: the recipe of trial {found.second} takes {format_number(found.ratio)} "
+        f"times the steps of that of trial {found.first} ({interval}, {found.num_seeds} seeds in pairs)."
     )

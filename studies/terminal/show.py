@@ -125,7 +125,8 @@ def print_trial(answer: Answer, number: int, *, as_json: bool) -> None:
     console.print(f"trial {number}: {outcome_words(trial)}", soft_wrap=True)
     console.print(f"recipe: {', '.join(told)}", soft_wrap=True)
     if trial.ending is not None:
-        reached = f", the target after {trial.steps_to_target:.4g}" if trial.steps_to_target is not None else ""
+        steps = trial.steps_to_target
+        reached = f", the target after {format_number(steps, 4)}" if steps is not None else ""
         console.print(f"trained {trial.ending.step:,} steps, {trial.ending.examples:,} examples{reached}")
         if trial.ending.reason:
             console.print(f"ended: {trial.ending.reason}", soft_wrap=True)
