@@ -125,6 +125,18 @@ class Recipe(BaseModel):
         return self.global_batch_size // self.group_size
 
     @property
+    def whole_base_batch_size(self) -> int:
+        """``base_batch_size`` in whole groups."""
+        return max(
+            self.group_size, min(self.base_batch_size, self.global_batch_size) // self.group_size * self.group_size
+        )
+
+    @property
+    def first_batch_size(self) -> int:
+        """Examples of the first step, the smallest."""
+        return self.whole_base_batch_size if self.adaptive == "noise-scale" else self.global_batch_size
+
+    @property
     def task_options(self) -> dict[str, bool | int | float | str]:
         """Keyword arguments of the task's function."""
         return {name.removeprefix("task."): value for name, value in self.__pydantic_extra__.items()}

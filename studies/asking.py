@@ -33,6 +33,12 @@ def ask_for_recipe(folder: Path, study: Study, trials: Sequence[Trial], texts: M
             f"budget.trials: all {limit} trials are spent; raise it with `largebatch run .. --budget-trials "
             f"{len(trials) + 1}`, then enqueue"
         )
+    examples = study.budget.examples_per_trial
+    if examples is not None and recipe.first_batch_size > examples:
+        raise UserMistake(
+            f"global_batch_size: a trial ends after the study's budget.examples_per_trial of {examples:,}, less than "
+            f"one step of batch {recipe.first_batch_size:,}; ask for a batch of at most {examples:,}"
+        )
     request = Enqueue(recipe=recipe, **asked())
     write_request(folder, request)
     return request

@@ -27,6 +27,37 @@ def load_question(study: Study) -> tuple["Task", Target]:
     return task, target
 
 
+def refuse_no_step(study: Study, task: "Task") -> None:
+    """Refuse recipes of which a trial could not take a single step: they would use up trials and measure nothing.
+
+    Raises:
+        UserMistake: that names the batch sizes, and the key that is to change.
+    """
+    largest = batch_without_step(study, task)
+    if largest is None:
+        return
+    limit = study.budget.examples_per_trial
+    if limit is not None:
+        raise UserMistake(
+            f"budget.examples_per_trial: {limit:,} examples are less than one step of batch {largest:,}; raise it to "
+            f"{largest:,} or more, or leave out the batch"
+        )
+    raise UserMistake(
+        f"space.global_batch_size: a trial gives up after the {task.max_examples:,} examples that the task says, less "
+        f"than one step of batch {largest:,}; raise budget.examples_per_trial to {largest:,} or more, or leave out "
+        f"the batch"
+    )
+
+
+def batch_without_step(study: Study, task: "Task") -> int | None:
+    """The largest first step of the study's recipes, where it is more than the examples of a trial."""
+    space = study.space
+    pairs = [{"global_batch_size": size, "norm_batch_size": norm} for size, norm in space.batches]
+    recipes = [space.completed(values) for values in [*pairs, *study.first_trials]]
+    largest = max(recipe.first_batch_size for recipe in recipes)
+    return largest if largest > (study.budget.examples_per_trial or task.max_examples) else None
+
+
 def refuse_another_study(directory: StudyDirectory, study: Study) -> None:
     """Compare with the frozen study of a directory.
 

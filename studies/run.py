@@ -25,7 +25,7 @@ from largebatch.studies.lending.host import Host
 from largebatch.studies.lending.joining import is_answered, is_begun, owner_to_join, tell_joining, wait_for_the_end
 from largebatch.studies.lending.messages import FOLDER as GUESTS
 from largebatch.studies.lending.settling import settle
-from largebatch.studies.loading import load_question, refuse_another_study
+from largebatch.studies.loading import load_question, refuse_another_study, refuse_no_step
 from largebatch.studies.makers import make_scheduler, make_searcher, make_step_seconds, needs_step_seconds
 from largebatch.studies.record.checkpoint_store import CheckpointStore
 from largebatch.studies.record.database.fenced_storage import DatabaseAway
@@ -115,7 +115,10 @@ class _Job:
             loading = pool.submit(load_question, self.study)  # seconds of imports, while Ray starts
             with nullcontext() if self.in_process else _ray_cluster(self.address, leaving):
                 leaving.check()
-                yield loading.result()
+                task, target = loading.result()
+                if self.fresh or not StudyDirectory(self.out).study_file.exists():  # one that was begun may end
+                    refuse_no_step(self.study, task)
+                yield task, target
 
 
 def _own(job: _Job, leaving: Leaving) -> Answer:

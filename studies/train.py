@@ -65,6 +65,11 @@ def plan_training(directory: Path, num_workers: int, max_examples: int | None) -
     row = answer.plan.rows[0]
     recipe = Recipe.model_validate(row.recipe)
     limit = answer.study.budget.examples_per_trial or _limit_of_task(answer.study.task, recipe)
+    if max_examples is not None and max_examples < recipe.first_batch_size:
+        raise UserMistake(
+            f"--examples: must be at least {recipe.first_batch_size:,}, one step of the planned batch; got "
+            f"{max_examples:,}"
+        )
     if recipe.horizon_examples is None:  # decays and warm-ups are those of the study's trials, however long it trains
         recipe = recipe.model_copy(update={"horizon_examples": limit})
     return PlannedTraining(

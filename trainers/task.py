@@ -85,10 +85,28 @@ class Task:
                 object.__setattr__(self, name, kind(data))
             if not len(getattr(self, name)):
                 raise UserMistake(f"task: {name} must hold examples; it is empty")
+        self._refuse_no_step()
         one_pass = num_examples(self.train_data)
         for name, usual in (("max_examples", PASSES * one_pass), ("evaluation_examples", one_pass)):
             if getattr(self, name) == 0:
                 object.__setattr__(self, name, usual)
+
+    def _refuse_no_step(self) -> None:
+        """Refuse numbers with which no step could ever be taken, or no evaluation made."""
+        for name, least, otherwise in (
+            ("max_examples", 0, f"0 means {PASSES} passes over the training data"),
+            ("evaluation_examples", 0, "0 leaves it to the trainer"),
+            ("micro_batch_size", 1, "examples that go through the model in one pass"),
+        ):
+            if not getattr(self, name) >= least:  # NaN is not, either
+                raise UserMistake(f"task: {name} must be at least {least} ({otherwise}); got {getattr(self, name)}")
+        if not self.stages:
+            raise UserMistake("task: stages must hold at least one stage; leave it out to train everything")
+        for number, stage in enumerate(self.stages, start=1):
+            if stage.examples is not None and not stage.examples >= 1:
+                raise UserMistake(
+                    f"task: stage {number} must last at least 1 example (None: to the end); got {stage.examples}"
+                )
 
     @property
     def all_metrics(self) -> dict[str, Metric]:

@@ -86,7 +86,7 @@ class Training:
         num_train = num_examples(task.train_data)
         self._rate = make_learning_rate(recipe, max_examples=max_examples, num_train_examples=num_train)
         self.plateau = Plateau(recipe.patience_evaluations)
-        self.batch_size = recipe.global_batch_size if recipe.adaptive != "noise-scale" else self._base_batch_size
+        self.batch_size = recipe.first_batch_size
         self._loader = Loader(task.train_data, recipe.seed, device, self.execution.loader_workers)
         self._passes = Passes(
             task, recipe, self._loader, self._random, needs_keys=self._needs_keys,
@@ -142,12 +142,6 @@ class Training:
     def num_summed_bytes(self) -> int:
         """Bytes that are summed over devices in each step."""
         return self._gradients.num_summed_bytes
-
-    @property
-    def _base_batch_size(self) -> int:
-        """The recipe's base batch in whole groups."""
-        group = self.recipe.group_size
-        return max(group, min(self.recipe.base_batch_size, self.recipe.global_batch_size) // group * group)
 
     def train_step(self) -> Tensor:
         """Take one optimizer step and return the mean loss of its global batch, a tensor of one element."""
@@ -226,7 +220,7 @@ class Training:
         rate = self.recipe.learning_rate * self._rate.factor(self.position, halvings=self.plateau.halvings)
         if self.recipe.adaptive == "none":
             return rate, 1.0
-        times = gain(self._noise(), base_batch_size=self._base_batch_size, batch_size=self.batch_size)
+        times = gain(self._noise(), base_batch_size=self.recipe.whole_base_batch_size, batch_size=self.batch_size)
         return rate * times, times
 
     def _grow(self) -> None:

@@ -10,6 +10,7 @@ from largebatch.search.laws.batch_size.optima import BatchOptimum, Optima, find_
 from largebatch.search.laws.batch_size.other_laws import fit_other_laws
 from largebatch.search.laws.batch_size.steps_law import fit_steps_law
 from largebatch.search.laws.law import Law
+from largebatch.search.laws.nothing_reached import nothing_reached
 from largebatch.search.laws.posterior import NUM_DRAWS
 from largebatch.search.laws.step_time.interconnects import Network
 from largebatch.search.laws.step_time.step_time_law import StepTimeLaw
@@ -59,7 +60,7 @@ def fit_laws(
     ended = [trial for trial in trials if trial.ending is not None]
     reached = [trial.steps_to_target for trial in ended if trial.steps_to_target is not None]
     if not reached:
-        raise UserMistake(_nothing_reached(ended))
+        raise UserMistake(nothing_reached(ended))
     if np.median(reached) < 1:
         raise UserMistake(
             f"most of the {len(reached)} trials that met the target did so before their first step: are its value and "
@@ -86,15 +87,4 @@ def fit_laws(
         step_seconds=step_seconds,
         noise_scale=noise_scale,
         withheld={name: found for name, found in withheld.items() if found is not None},
-    )
-
-
-def _nothing_reached(ended: Sequence[Trial]) -> str:
-    if not ended:
-        return "no trial has ended yet; let the study run on"
-    lasts = [trial.intermediate[max(trial.intermediate)] for trial in ended if trial.intermediate]
-    seen = f"; at their ends the metric lay between {min(lasts):.4g} and {max(lasts):.4g}" if lasts else ""
-    return (
-        f"none of {len(ended)} trials reached the target{seen}; choose an easier target, a wider range of learning "
-        f"rates, or more budget.examples_per_trial"
     )
