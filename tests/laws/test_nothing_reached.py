@@ -1,4 +1,4 @@
-"""The advice where no trial reached the target follows from how they ended: nothing is said of what was not measured."""
+"""The advice where no trial reached the target follows from how they ended and blames nothing unmeasured."""
 
 from collections.abc import Mapping
 
@@ -34,7 +34,7 @@ def ended(number: int, outcome: Outcome, curve: Mapping[int, float] = CURVE, rea
         ),
         (
             [ended(0, Outcome.EXHAUSTED)],
-            ["1 used up its examples; at their ends the metric lay between 0.5 and 0.5; choose an easier target, a wider "],
+            ["1 used up its examples; at their ends the metric lay between 0.5 and 0.5; choose an easier target, a "],
             ["fix what", "lower learning rates"],
         ),
         (
