@@ -40,6 +40,9 @@ class _Values(yaml.constructor.SafeConstructor):
         except (ValueError, LookupError, AttributeError, TypeError, ArithmeticError) as error:
             sentence = f"{str(node.value)[:60]!r} is no {node.tag.rpartition(':')[2]}"
             raise yaml.constructor.ConstructorError(None, None, sentence, node.start_mark) from error
+        if node.tag in (_INT, _FLOAT) and ":" in node.value:
+            sentence = f"YAML 1.1 reads {node.value} as {value}, a number of base 60; write it in quotes"
+            raise yaml.constructor.ConstructorError(None, None, sentence, node.start_mark)
         if node.tag == _INT and not -(2**63) <= value < 2**63:
             raise yaml.constructor.ConstructorError(None, None, "a whole number must fit 64 bits", node.start_mark)
         return value

@@ -3,25 +3,63 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    model_validator,
+)
 
-_TIME = re.compile(r"(?:(\d+)-)?(\d+):(\d\d)(?::(\d\d))?")
+_CLOCK = re.compile(r"(\d+):(\d\d):(\d\d)")
+_DAYS = re.compile(r"(\d+)-(\d+)(?::(\d\d))?(?::(\d\d))?")
+_TWO_NUMBERS = re.compile(r"(\d+):(\d+)")
 
 
-def _seconds(value: object) -> object:
-    """``4:00:00`` (hours, minutes, seconds), ``4:00`` (hours, minutes) or ``1-12:00:00`` (with days) as seconds."""
+def _seconds(value: object, info: ValidationInfo) -> object:
+    """``4:00:00`` (hours, minutes, seconds), ``90`` (minutes), ``1-12`` or ``1-12:30:00`` (days, hours, ..) as seconds.
+
+    What two batch systems read differently is refused: ``30:00`` (``sbatch``: minutes and seconds; ``bsub``: hours and
+    minutes), and, where the context names PBS as the ``system``, ``90`` (``qsub``: seconds).
+    """
     if not isinstance(value, str):
         raise ValueError(f"a time must be text such as '4:00:00'; got {value!r}")
-    found = _TIME.fullmatch(value.strip())
-    if found is None:
-        raise ValueError(f"a time must be H:MM:SS, H:MM or D-HH:MM:SS; got {value!r}")
-    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
-    if minutes > 59 or seconds > 59:
+    text = value.strip()
+    if pair := _TWO_NUMBERS.fullmatch(text):
+        first, second = int(pair[1]), int(pair[2])
+        short, long = 60 * first + second, 3600 * first + 60 * second
+        raise ValueError(
+            f"{text} is {_in_words(short)} to sbatch and qsub and {_in_words(long)} to bsub; write {_clock(short)} or "
+            f"{_clock(long)}"
+        )
+    if text.isdecimal():
+        if info.context == "pbs":
+            raise ValueError(
+                f"{text} is {text} seconds to qsub and {text} minutes to sbatch and bsub; write {_clock(int(text))} or "
+                f"{_clock(60 * int(text))}"
+            )
+        days, hours, minutes, seconds = 0, 0, int(text), 0
+    elif found := _CLOCK.fullmatch(text) or _DAYS.fullmatch(text):
+        days, hours, minutes, seconds = (int(part or 0) for part in ("0", *found.groups())[-4:])
+    else:
+        raise ValueError(f"a time must be H:MM:SS, minutes, D-HH or D-HH:MM:SS; got {value!r}")
+    if (minutes > 59 and not text.isdecimal()) or seconds > 59:
         raise ValueError(f"minutes and seconds must be below 60; got {value!r}")
     total = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
     if not total:
         raise ValueError("a time must be longer than nothing")
     return total
+
+
+def _clock(seconds: int) -> str:
+    return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+
+
+def _in_words(seconds: int) -> str:
+    parts = ((seconds // 3600, "h"), (seconds // 60 % 60, "min"), (seconds % 60, "s"))
+    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "nothing"
 
 
 def _one_word(value: str) -> str:

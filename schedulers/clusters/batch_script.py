@@ -11,6 +11,7 @@ from pathlib import Path
 
 from largebatch.schedulers.clusters.allocation import Allocation
 from largebatch.schedulers.clusters.cluster_file import VARIABLE
+from largebatch.spaces.user_mistake import UserMistake
 
 LAUNCHER = "largebatch.schedulers.clusters.launcher"
 REQUEUE_CODE = 75
@@ -55,6 +56,28 @@ def launcher(allocation: Allocation, work: Work, *, nodes: str) -> str:
         words += ["--min-nodes", str(allocation.min_nodes)]
     words += ["--", *work.command] if work.command else ["--hold"]
     return f"{_program(allocation, work)} node --nodes {nodes} {shlex.join(words)}"
+
+
+def directives(allocation: Allocation, mark: str) -> list[str]:
+    """The further requests, without the ``mark`` that the system's own lines begin with; it is often copied along.
+
+    Raises:
+        UserMistake: for any other line that the system would take for a comment.
+    """
+    found = []
+    for one in allocation.directives:
+        text = one.strip().removeprefix(mark).strip()
+        if text.startswith("#") or not text:
+            raise UserMistake(
+                f"--directive: what begins with # is a comment here; got {one!r}; give the request as {mark} takes it, "
+                f"without {mark}"
+            )
+        try:
+            shlex.split(text)
+        except ValueError as error:
+            raise UserMistake(f"--directive: {one!r} cannot be read: {error}") from error
+        found.append(text)
+    return found
 
 
 def prologue(allocation: Allocation, work: Work) -> list[str]:

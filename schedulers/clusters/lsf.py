@@ -13,6 +13,7 @@ from largebatch.schedulers.clusters.batch_script import (
     REQUEUE_CODE,
     Work,
     clock,
+    directives,
     launcher,
     prologue,
     refuse_too_many,
@@ -21,22 +22,30 @@ from largebatch.schedulers.clusters.batch_script import (
     wait_and_pass_on,
     warn_before_the_end,
 )
+from largebatch.spaces.user_mistake import UserMistake
 
 NAME = "lsf"
 RUNS = "RUN"
 
 
 def script(allocation: Allocation, work: Work) -> str:
-    """The batch script."""
-    asked = [f"-J {allocation.name}", f"-o {work.folder / 'batch.txt'}", f"-Q {REQUEUE_CODE}"]
+    """The batch script.
+
+    Raises:
+        UserMistake: for a folder that ``-o`` cannot name.
+    """
+    if "%J" in str(work.folder) or "%I" in str(work.folder):
+        raise UserMistake(f"LSF puts numbers of its own for %J and %I of a path; got {work.folder}; rename it")
+    asked = [f"-J {allocation.name}", f"-o {shlex.quote(str(work.folder / 'batch.txt'))}", f"-Q {REQUEUE_CODE}"]
     asked += _nodes(allocation)
-    asked += [f"-W {clock(allocation.time).rpartition(':')[0]}"] if allocation.time is not None else []
+    if allocation.time is not None:
+        asked.append(f"-W {clock(allocation.time + 59).rpartition(':')[0]}")  # whole minutes, and not too few
     asked += [f"-q {allocation.queue}"] if allocation.queue is not None else []
     asked += [f"-P {allocation.account}"] if allocation.account is not None else []
     restarts = shlex.quote(str(work.folder / "restarts"))
     lines = [
         "#!/bin/bash",
-        *(f"#BSUB {one}" for one in [*asked, *allocation.directives]),
+        *(f"#BSUB {one}" for one in [*asked, *directives(allocation, "#BSUB")]),
         f"exec >>{shlex.quote(str(work.log))} 2>&1",
         *prologue(allocation, work),
         *warn_before_the_end(allocation),
@@ -74,8 +83,9 @@ def _start(allocation: Allocation, work: Work) -> str:
     return f'blaunch -z "$(sort -u "$LSB_DJOB_HOSTFILE" | tr "\\n" " ")" {program}'
 
 
-def submit_command(work: Work) -> list[str]:
+def submit_command(allocation: Allocation, work: Work) -> list[str]:
     """The command that submits the script; bsub reads directives from its standard input alone."""
+    del allocation
     return ["/bin/sh", "-c", f"bsub <{shlex.quote(str(work.script))}"]
 
 

@@ -13,6 +13,7 @@ from largebatch.schedulers.clusters.batch_script import (
     REQUEUE_CODE,
     Work,
     clock,
+    directives,
     launcher,
     prologue,
     refuse_too_many,
@@ -21,17 +22,24 @@ from largebatch.schedulers.clusters.batch_script import (
     wait_and_pass_on,
     warn_before_the_end,
 )
+from largebatch.spaces.user_mistake import UserMistake
 
 NAME = "pbs"
 RUNS = "R"
 
 
 def script(allocation: Allocation, work: Work) -> str:
-    """The batch script."""
+    """The batch script.
+
+    Raises:
+        UserMistake: for a folder that ``-o`` cannot name.
+    """
+    if ":" in str(work.folder):
+        raise UserMistake(f"PBS takes what stands before a colon in a path for a host; got {work.folder}; rename it")
     chunk = f"{allocation.nodes}:ncpus={allocation.cpus_per_node or 1}"
     chunk += f":ngpus={allocation.gpus_per_node}" if allocation.gpus_per_node else ""
     whole_nodes = ":excl" if allocation.cpus_per_node is None else ""
-    asked = [f"-N {allocation.name[:15]}", "-j oe", f"-o {work.folder / 'batch.txt'}", "-r y"]
+    asked = [f"-N {allocation.name[:15]}", "-j oe", f"-o {shlex.quote(str(work.folder / 'batch.txt'))}", "-r y"]
     asked += [f"-l select={chunk}", f"-l place=scatter{whole_nodes}"]
     asked += [f"-l walltime={clock(allocation.time)}"] if allocation.time is not None else []
     asked += [f"-q {allocation.queue}"] if allocation.queue is not None else []
@@ -41,7 +49,7 @@ def script(allocation: Allocation, work: Work) -> str:
     node = f"cd {folder} && . {environment} && exec {launcher(allocation, work, nodes=str(allocation.nodes))}"
     lines = [
         "#!/bin/bash",
-        *(f"#PBS {one}" for one in [*asked, *allocation.directives]),
+        *(f"#PBS {one}" for one in [*asked, *directives(allocation, "#PBS")]),
         f"exec >>{shlex.quote(str(work.log))} 2>&1",
         *prologue(allocation, work),
         *warn_before_the_end(allocation),
@@ -60,8 +68,9 @@ def script(allocation: Allocation, work: Work) -> str:
     return text(lines)
 
 
-def submit_command(work: Work) -> list[str]:
+def submit_command(allocation: Allocation, work: Work) -> list[str]:
     """The command that submits the script."""
+    del allocation
     return ["qsub", str(work.script)]
 
 

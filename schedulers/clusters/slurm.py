@@ -1,4 +1,8 @@
-"""Slurm: the batch script, and how it is submitted, watched and cancelled. Run with Slurm 22.05."""
+"""Slurm: the batch script, and how it is submitted, watched and cancelled. Run with Slurm 22.05.
+
+Of ``sbatch``'s options the command line's go before ``SBATCH_*`` of the environment, and these before the script's: so
+what the script asks for is on the command line too, and ``SBATCH_EXPORT=NONE`` does not take the prologue's work away.
+"""
 
 import shlex
 
@@ -7,6 +11,7 @@ from largebatch.schedulers.clusters.batch_script import (
     REQUEUE_CODE,
     Work,
     clock,
+    directives,
     launcher,
     prologue,
     refuse_too_many,
@@ -20,17 +25,10 @@ RUNS = "RUNNING"
 
 def script(allocation: Allocation, work: Work) -> str:
     """The batch script."""
-    asked = [f"--job-name={allocation.name}", f"--output={shlex.quote(str(work.log))}", "--open-mode=append"]
-    asked += [f"--nodes={allocation.nodes}", "--ntasks-per-node=1", "--no-kill", "--requeue"]
-    asked += ["--exclusive"] if allocation.cpus_per_node is None else [f"--cpus-per-task={allocation.cpus_per_node}"]
-    asked += [f"--gpus-per-node={allocation.gpus_per_node}"] if allocation.gpus_per_node else []
-    asked += [f"--time={clock(allocation.time)}"] if allocation.time is not None else []
-    asked += [f"--partition={allocation.queue}"] if allocation.queue is not None else []
-    asked += [f"--account={allocation.account}"] if allocation.account is not None else []
-    asked += [f"--signal=B:USR1@{allocation.warning_seconds}", *allocation.directives]
     lines = [
         "#!/bin/bash",
-        *(f"#SBATCH {one}" for one in asked),
+        *(f"#SBATCH {shlex.quote(one)}" for one in _asked(allocation, work)),
+        *(f"#SBATCH {one}" for one in directives(allocation, "#SBATCH")),
         *prologue(allocation, work),
         *_end_time(allocation),
         "export LARGEBATCH_RESTARTS=${SLURM_RESTART_COUNT:-0}",
@@ -46,6 +44,19 @@ def script(allocation: Allocation, work: Work) -> str:
     return text(lines)
 
 
+def _asked(allocation: Allocation, work: Work) -> list[str]:
+    """The options of ``sbatch``, but for the directives; in the log's name ``%j`` would be the job's number."""
+    log = str(work.log).replace("%", "%%")
+    asked = [f"--job-name={allocation.name}", f"--output={log}", "--open-mode=append", "--export=ALL"]
+    asked += [f"--nodes={allocation.nodes}", "--ntasks-per-node=1", "--no-kill", "--requeue"]
+    asked += ["--exclusive"] if allocation.cpus_per_node is None else [f"--cpus-per-task={allocation.cpus_per_node}"]
+    asked += [f"--gpus-per-node={allocation.gpus_per_node}"] if allocation.gpus_per_node else []
+    asked += [f"--time={clock(allocation.time)}"] if allocation.time is not None else []
+    asked += [f"--partition={allocation.queue}"] if allocation.queue is not None else []
+    asked += [f"--account={allocation.account}"] if allocation.account is not None else []
+    return [*asked, f"--signal=B:USR1@{allocation.warning_seconds}"]
+
+
 def _start(allocation: Allocation, work: Work) -> list[str]:
     """One ``srun`` for all nodes; one for each where some may be missing, for a single dead one ends an ``srun``."""
     cpus = "" if allocation.cpus_per_node is None else f" --cpus-per-task={allocation.cpus_per_node}"
@@ -53,13 +64,13 @@ def _start(allocation: Allocation, work: Work) -> list[str]:
     program = launcher(allocation, work, nodes="$SLURM_JOB_NUM_NODES")
     if allocation.min_nodes is None:
         every = f"--nodes=$SLURM_JOB_NUM_NODES --ntasks-per-node=1{cpus}{gpus} --no-kill --kill-on-bad-exit=0 --wait=0"
-        return [f"srun {every} \\", f"  {program}"]
+        return [f"srun --export=ALL {every} \\", f"  {program}"]
     return [
         "each_node() {",
         "  trap : USR1 TERM",
         "  steps=() worst=0",
         '  for node in $(scontrol show hostnames "$SLURM_JOB_NODELIST"); do',
-        f'    srun --nodes=1 --ntasks=1 --nodelist="$node"{cpus}{gpus} \\',
+        f'    srun --export=ALL --nodes=1 --ntasks=1 --nodelist="$node"{cpus}{gpus} \\',
         f"      {program} &",
         "    steps+=($!)",
         "  done",
@@ -74,9 +85,10 @@ def _start(allocation: Allocation, work: Work) -> list[str]:
     ]
 
 
-def submit_command(work: Work) -> list[str]:
+def submit_command(allocation: Allocation, work: Work) -> list[str]:
     """The command that submits the script."""
-    return ["sbatch", "--parsable", str(work.script)]
+    further = [word for one in directives(allocation, "#SBATCH") for word in shlex.split(one)]
+    return ["sbatch", "--parsable", *_asked(allocation, work), *further, str(work.script)]
 
 
 def job_of(output: str) -> str:

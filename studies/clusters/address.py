@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from largebatch.schedulers.clusters.batch_variables import submission_environment
 from largebatch.schedulers.clusters.cluster_file import FILE_NAME, VARIABLE, ClusterFile, read_cluster_file
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.clusters.jobs import SubmittedJob, inside_command, submitted_jobs
@@ -129,6 +130,6 @@ def _run_there(job: SubmittedJob, cluster: ClusterFile) -> NoReturn:
     os.environ[VARIABLE] = str(job.folder / FILE_NAME)
     words = inside_command(job, cluster.head, str(Path.cwd()), command)
     try:
-        os.execvp(words[0], words)
+        os.execvpe(words[0], words, {**submission_environment(os.environ), VARIABLE: os.environ[VARIABLE]})
     except OSError as error:
         raise UserMistake(f"--address auto: `{shlex.join(words[:1])}` cannot be run: {error.strerror}") from error

@@ -1,6 +1,7 @@
 """Jobs that were submitted from this folder, one folder each below ``clusters/``."""
 
 import json
+import os
 import secrets
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 from largebatch.schedulers.clusters import lsf, pbs, slurm
 from largebatch.schedulers.clusters.allocation import Allocation
 from largebatch.schedulers.clusters.batch_script import Work
+from largebatch.schedulers.clusters.batch_variables import submission_environment
 from largebatch.schedulers.clusters.cluster_file import FILE_NAME, ClusterFile, read_cluster_file
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.spaces.whole_file import write_whole
@@ -66,7 +68,7 @@ def submit(system: str, allocation: Allocation, work: Work) -> SubmittedJob:
     work.folder.mkdir(parents=True, mode=0o700)
     try:
         write_whole(work.script, module.script(allocation, work))
-        result = _call(module.submit_command(work))
+        result = _call(module.submit_command(allocation, work))
         if result.returncode:
             said = (result.stderr.strip() or result.stdout.strip()).replace("\n", "; ")
             raise UserMistake(f"{system} refuses the job: {said}; --dry-run shows the script")
@@ -108,7 +110,10 @@ def cancel(job: SubmittedJob) -> None:
 
 def _call(command: list[str]) -> "subprocess.CompletedProcess[str]":
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_SECONDS, check=False)
+        return subprocess.run(
+            command, env=submission_environment(os.environ), capture_output=True, text=True,
+            timeout=_PATIENCE_SECONDS, check=False,
+        )  # fmt: skip
     except FileNotFoundError as error:
         raise UserMistake(f"there is no `{command[0]}` here; run this on a login node of the cluster") from error
     except subprocess.TimeoutExpired as error:

@@ -6,20 +6,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from largebatch.schedulers.clusters.allocation import Allocation
 from largebatch.spaces.nearest import nearest
-from largebatch.spaces.problems import first_problem
+from largebatch.spaces.problems import KeyPath, first_problem
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.yaml_lines import NotYamlError, read_yaml
 
 FILE = Path("largebatch.toml")
 _LISTS = ("prologue", "directives")
+_TEXTS = ("name", "time", "queue", "account", "interface", "container", "site")
 
 
-def allocation(given: Mapping[str, Any], site: str | None) -> Allocation:
+def allocation(given: Mapping[str, Any], site: str | None, system: str | None = None) -> Allocation:
     """What to ask for: ``given`` on the command line, else the folder's file, else the site's; lists are joined.
+
+    ``system``: whose job it is to be, for what only one of them reads in another way.
 
     Raises:
         UserMistake: for a file that cannot be read, an unknown key or a value that cannot be.
@@ -32,7 +35,7 @@ def allocation(given: Mapping[str, Any], site: str | None) -> Allocation:
         for name, value in layer.items():
             values[name] = [*values.get(name, []), *value] if name in _LISTS else value
     try:
-        return Allocation.model_validate(values)
+        return Allocation.model_validate(values, context=system)
     except ValidationError as error:
         raise UserMistake(_as_option(first_problem(error))) from error
 
@@ -51,26 +54,56 @@ def _of_site(name: str) -> dict[str, Any]:
     folder = Path(os.environ.get("XDG_CONFIG_HOME", Path.home() / ".config")) / "largebatch" / "sites"
     path = folder / f"{name}.yaml"
     try:
-        content = yaml.safe_load(path.read_text())
+        document = read_yaml(path.read_text())
     except FileNotFoundError:
         known = sorted(one.stem for one in folder.glob("*.yaml")) if folder.is_dir() else []
         there = f"there are {', '.join(known)}" if known else "there are none"
         raise UserMistake(f"--site {name}: no file {path}; {there}, and docs/sites has examples") from None
-    except (OSError, yaml.YAMLError) as error:
+    except NotYamlError as error:
+        raise UserMistake(f"{path}, line {error.line}: {error}") from error
+    except (OSError, UnicodeDecodeError) as error:
         raise UserMistake(f"{path} cannot be read: {error}") from error
-    return _checked(str(path), content or {}, ())
+    for _, line, problem in document.problems:
+        raise UserMistake(f"{path}, line {line}: {problem}")
+    return _checked(str(path), document.data or {}, (), document.lines)
 
 
-def _checked(where: str, content: object, others: tuple[str, ...]) -> dict[str, Any]:
+def _checked(
+    where: str, content: object, others: tuple[str, ...], lines: Mapping[KeyPath, int] | None = None
+) -> dict[str, Any]:
+    """The values of a file that are of their kinds; YAML takes `on` for a truth value and 0123 for a number."""
     if not isinstance(content, dict):
         raise UserMistake(f"{where}: must be names and values, as in `queue: gpu`; got {content!r}")
+
+    def at(*path: str | int) -> str:
+        return f"{where}, line {lines[path]}" if lines and path in lines else where
+
     valid = {*Allocation.model_fields, *others}
     for name, value in content.items():
         if name not in valid:
-            raise UserMistake(f"{where}: unknown key {name!r}{nearest(str(name), valid)}")
-        if name in _LISTS and not isinstance(value, list):
-            raise UserMistake(f"{where}: {name} must be a list of lines; got {value!r}")
+            raise UserMistake(f"{at(name)}: unknown key {name!r}{nearest(str(name), valid)}")
+        if name in _LISTS:
+            if not isinstance(value, list):
+                raise UserMistake(f"{at(name)}: {name} must be a list of lines; got {value!r}")
+            for place, one in enumerate(value):
+                if not isinstance(one, str):
+                    raise UserMistake(f"{at(name, place)}: {name} must be lines of text in quotes; got {one!r}")
+        elif name in _TEXTS and not isinstance(value, str):
+            raise UserMistake(f"{at(name)}: {name} must be text, in quotes; got {value!r}")
+        elif isinstance(value, bool) and name not in ("jsrun", *_TEXTS):
+            raise UserMistake(f"{at(name)}: {name} must be a number; got {value!r}")
+        elif name != "site":
+            _refuse_alone(at(name), name, value)
     return dict(content)
+
+
+def _refuse_alone(where: str, name: str, value: object) -> None:
+    """Refuse a value that its field would not take, at its line and not as an option that nobody typed."""
+    try:
+        Allocation.model_validate({name: value})
+    except ValidationError as error:
+        if error.errors()[0]["loc"]:  # else it depends on other values, which another layer may give
+            raise UserMistake(f"{where}: {first_problem(error)}") from error
 
 
 def _as_option(problem: str) -> str:

@@ -21,7 +21,7 @@ CommandArgument = Annotated[
 NodesOption = Annotated[int | None, typer.Option(help="Nodes; 1 by default.")]
 GpusOption = Annotated[int | None, typer.Option(help="GPUs of each node.")]
 CpusOption = Annotated[int | None, typer.Option(help="CPUs of each node; whole nodes if not given.")]
-TimeOption = Annotated[str | None, typer.Option(help="H:MM:SS, or D-HH:MM:SS; the queue's limit if not given.")]
+TimeOption = Annotated[str | None, typer.Option(help="H:MM:SS, minutes, D-HH:MM:SS; the queue's limit if not given.")]
 QueueOption = Annotated[str | None, typer.Option("--partition", "--queue", help="Where the job waits.")]
 AccountOption = Annotated[str | None, typer.Option(help="Who pays.")]
 PrologueOption = Annotated[
@@ -90,7 +90,7 @@ def _submit(
 
     if hold == bool(command):
         raise UserMistake("give either a command after `--`, or --hold to keep the nodes for `--address auto`")
-    asked = allocation(given, site)
+    asked = allocation(given, site, system)
     work = new_work(asked, command)
     if dry_run:
         script = SYSTEMS[system].script(asked, work)

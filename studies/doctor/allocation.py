@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from largebatch.schedulers.clusters import batch_variables
 from largebatch.studies.doctor.finding import Finding, ok, problem, warning
 
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
@@ -19,8 +20,8 @@ _LEAST_OPEN_FILES = 4096
 
 def batch_system(environment: Mapping[str, str]) -> str | None:
     """The system whose job this is: Slurm, PBS, LSF; None outside of a job."""
-    names = {"SLURM_JOB_ID": "Slurm", "PBS_JOBID": "PBS", "LSB_JOBID": "LSF"}
-    return next((system for variable, system in names.items() if environment.get(variable)), None)
+    system = batch_variables.system_of(environment)
+    return None if system is None else {"slurm": "Slurm", "pbs": "PBS", "lsf": "LSF"}[system]
 
 
 def num_nodes(environment: Mapping[str, str]) -> int:
@@ -53,24 +54,22 @@ def gpus() -> Finding:
 
 def allocated_gpus(environment: Mapping[str, str]) -> int | None:
     """The GPUs of this node that the job was given; None where the batch system does not say."""
-    if environment.get("SLURM_GPUS_ON_NODE", "").isdigit():
-        return int(environment["SLURM_GPUS_ON_NODE"])
-    if environment.get("SLURM_JOB_GPUS"):
-        return len(environment["SLURM_JOB_GPUS"].split(","))
+    if (given := batch_variables.slurm_gpus(environment)) is not None:
+        return given
     if environment.get("PBS_GPUFILE"):
         return len(_lines(Path(environment["PBS_GPUFILE"])))
     if environment.get("PBS_NGPUS", "").isdigit():
         return int(environment["PBS_NGPUS"])
     if environment.get("LSB_JOBID") and environment.get("CUDA_VISIBLE_DEVICES1"):
-        return len(environment["CUDA_VISIBLE_DEVICES1"].split(","))
+        return batch_variables.visible_gpus({"CUDA_VISIBLE_DEVICES": environment["CUDA_VISIBLE_DEVICES1"]})
     return None
 
 
 def visible_gpus() -> int:
     """The GPUs that CUDA would take: CUDA_VISIBLE_DEVICES, else all that nvidia-smi lists."""
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    chosen = batch_variables.visible_gpus(os.environ)
     if chosen is not None:
-        return len([one for one in chosen.split(",") if one.strip() and one.strip() not in ("-1", "NoDevFiles")])
+        return chosen
     if shutil.which("nvidia-smi") is None:
         return 0
     listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20, check=False).stdout
@@ -97,12 +96,13 @@ def cpus() -> Finding:
 
 def allocated_cpus(environment: Mapping[str, str]) -> int | None:
     """The CPUs of this node that the job was given; None where the batch system does not say."""
-    for variable in ("SLURM_CPUS_ON_NODE", "NCPUS" if environment.get("PBS_JOBID") else ""):
-        if environment.get(variable, "").isdigit():
-            return int(environment[variable])
+    if (given := batch_variables.slurm_cpus(environment)) is not None:
+        return given
+    if environment.get("PBS_JOBID") and environment.get("NCPUS", "").isdigit():
+        return int(environment["NCPUS"])
     hosts = environment.get("LSB_MCPU_HOSTS", "").split()
-    given = {host.split(".")[0]: int(count) for host, count in zip(hosts[::2], hosts[1::2], strict=False)}
-    return given.get(os.uname().nodename.split(".")[0])
+    each = {host.split(".")[0]: int(count) for host, count in zip(hosts[::2], hosts[1::2], strict=False)}
+    return each.get(os.uname().nodename.split(".")[0])
 
 
 def cpu_quota() -> float | None:

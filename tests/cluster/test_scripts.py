@@ -5,9 +5,11 @@ After a change that is meant: look at the difference, and copy what the test wro
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from typer.testing import CliRunner
@@ -82,7 +84,8 @@ def test_the_command_line_goes_before_the_folder_and_that_before_the_site(home: 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"time": "10"}, "--time: a time must be H:MM:SS, H:MM or D-HH:MM:SS; got '10'"),
+        ({"time": "soon"}, "--time: a time must be H:MM:SS, minutes, D-HH or D-HH:MM:SS; got 'soon'"),
+        ({"time": "30:00"}, "30:00 is 30 min to sbatch and qsub and 30 h to bsub; write 0:30:00 or 30:00:00"),
         ({"time": "1:75:00"}, "--time: minutes and seconds must be below 60"),
         ({"time": "0:03:00"}, "time must be more than twice warning_seconds"),
         ({"nodes": 2, "min_nodes": 3}, "min_nodes must be at most nodes; got 3 of 2"),
@@ -101,8 +104,20 @@ def test_a_wrong_request_is_told(given: dict[str, object], said: str) -> None:
     [
         ("queu: gpu", "unknown key 'queu'; did you mean 'queue'?"),
         ("- gpu", "must be names and values"),
-        ("queue: [", "cannot be read"),
+        ("queue: [", "mine.yaml, line 1: not valid YAML"),
         ("prologue: module load cuda", "prologue must be a list of lines"),
+        ("nodes: 2\ntime: 4:00:00", "mine.yaml, line 2: not valid YAML: YAML 1.1 reads 4:00:00 as 14400, a number of"),
+        ("nodes: 2\ntime: 90", "mine.yaml, line 2: time must be text, in quotes; got 90"),
+        ("nodes: 2\nqueue: on", "mine.yaml, line 2: queue must be text, in quotes; got True"),
+        ("account: 0123", "mine.yaml, line 1: account must be text, in quotes; got 83"),
+        (
+            "prologue:\n  - module load\n  - off",
+            "line 3: prologue must be lines of text in quotes; got False",
+        ),
+        ("nodes: yes", "mine.yaml, line 1: nodes must be a number; got True"),
+        ("nodes: 0", "mine.yaml, line 1: nodes: Input should be greater than or equal to 1"),
+        ("time: '30:00'", "mine.yaml, line 1: time: 30:00 is 30 min to sbatch"),
+        ("nodes: 2\nnodes: 3", "mine.yaml, line 2: the key stands twice"),
     ],
 )
 def test_a_wrong_site_is_told(home: Path, text: str, said: str) -> None:
@@ -119,9 +134,57 @@ def test_an_unknown_site_is_told_with_those_that_are_there() -> None:
         allocation({}, "nowhere")
 
 
-def test_times() -> None:
-    for text, seconds in (("4:00:00", 14_400), ("0:30", 1_800), ("1-12:00:00", 129_600)):
-        assert Allocation.model_validate({"time": text}).time == seconds
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("4:00:00", 14_400), ("90", 5_400), ("2-0", 172_800), ("1-12", 129_600), ("1-12:30", 131_400),
+     ("1-12:00:00", 129_600)],
+)  # fmt: skip
+def test_times_are_what_sbatch_means_by_them(text: str, seconds: int) -> None:
+    assert Allocation.model_validate({"time": text}).time == seconds
+
+
+def test_minutes_that_pbs_would_read_as_seconds_are_refused_for_pbs_alone() -> None:
+    with pytest.raises(UserMistake, match="90 is 90 seconds to qsub and 90 minutes to sbatch and bsub; write"):
+        allocation({"time": "90"}, None, "pbs")
+    assert allocation({"time": "90"}, None, "lsf").time == 5_400
+
+
+def test_lsf_counts_whole_minutes_and_not_too_few() -> None:
+    assert "#BSUB -W 0:11\n" in lsf.script(Allocation.model_validate({"time": "0:10:01"}), WORK)
+    assert "#BSUB -W 0:10\n" in lsf.script(Allocation.model_validate({"time": "0:10:00"}), WORK)
+
+
+def test_a_folder_with_a_space_and_a_percent_sign_is_one_name_to_each_system() -> None:
+    odd = Work(command=("true",), folder=Path("/w/50%jobs of mine/x"), working_folder=Path("/w"), python="python")
+    plain = Allocation()
+    assert "#SBATCH '--output=/w/50%%jobs of mine/x/log.txt'\n" in slurm.script(plain, odd)
+    assert "--output=/w/50%%jobs of mine/x/log.txt" in slurm.submit_command(plain, odd)
+    assert "#PBS -o '/w/50%jobs of mine/x/batch.txt'\n" in pbs.script(plain, odd)
+    assert "#BSUB -o '/w/50%jobs of mine/x/batch.txt'\n" in lsf.script(plain, odd)
+
+
+@pytest.mark.parametrize(("system", "folder"), [(lsf, "/w/50%Jobs"), (lsf, "/w/%I"), (pbs, "/w/a:b")])
+def test_a_folder_that_a_system_cannot_name_is_refused(system: ModuleType, folder: str) -> None:
+    odd = Work(command=("true",), folder=Path(folder), working_folder=Path("/w"), python="python")
+    with pytest.raises(UserMistake, match=re.escape(f"{folder}; rename it")):
+        system.script(Allocation(), odd)
+
+
+def test_a_directive_with_its_system_s_mark_loses_it_and_any_other_comment_is_refused() -> None:
+    asked = Allocation(directives=("#SBATCH --mem=4000",))
+    assert "\n#SBATCH --mem=4000\n" in slurm.script(asked, WORK)
+    assert slurm.submit_command(asked, WORK)[-2] == "--mem=4000"
+    for system in (pbs, lsf):
+        with pytest.raises(UserMistake, match="what begins with # is a comment here; got '#SBATCH --mem=4000'"):
+            system.script(asked, WORK)
+    with pytest.raises(UserMistake, match="cannot be read: No closing quotation"):
+        slurm.script(Allocation(directives=("--comment='a",)), WORK)
+
+
+def test_what_is_asked_for_is_on_sbatch_s_command_line_where_its_environment_cannot_override_it() -> None:
+    command = slurm.submit_command(Allocation.model_validate({"time": "4:00:00", "queue": "gpu"}), WORK)
+    assert {"--export=ALL", "--time=4:00:00", "--partition=gpu"} <= set(command)
+    assert command[-1] == "/shared/work/clusters/one/job.sh"
 
 
 def test_the_launcher_loads_no_engine() -> None:

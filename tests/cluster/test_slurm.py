@@ -11,6 +11,7 @@ import pytest
 from .virtual_cluster import LARGEBATCH, Job, VirtualCluster, is_training, last_save, result, trials
 
 pytestmark = pytest.mark.slow
+ODD = "50%jobs of mine"
 RUN = (LARGEBATCH, "run", "small.yaml", "--address", "auto", "--out")
 
 
@@ -32,9 +33,13 @@ def at_once(cluster: VirtualCluster, folder: Path) -> AtOnce:
     calm, limited = jobs.values()
     limited.wait("running", lambda: limited.state() == calm.state() == "RUNNING")
     running = cluster.run("squeue", "-h", "-t", "R", "-o", "%i %N").stdout.splitlines()
-    (folder / "stuck").mkdir()
-    (folder / "stuck/largebatch.toml").write_text("[cluster]\nrequeues = 1\n")
-    jobs["stuck"] = cluster.submit(folder / "stuck", "sh", "-c", "exit 75", options=("--nodes", "1"))
+    (folder / ODD).mkdir()
+    (folder / ODD / "largebatch.toml").write_text("[cluster]\nrequeues = 1\n")
+    jobs["stuck"] = cluster.submit(
+        folder / ODD, "sh", "-c", 'echo "$SET was set, memory $SLURM_MEM_PER_NODE,$SLURM_MEM_PER_CPU"; exit 75',
+        options=("--nodes", "1", "--prologue", "export SET=this", "--directive", "#SBATCH --mem=3000"),
+        through=("srun", "--mem-per-cpu=100", "--ntasks=1", "env", "SBATCH_EXPORT=NONE", "SLURM_EXPORT_ENV=NONE"),
+    )  # fmt: skip
     limited.wait("in the middle", lambda: is_training(folder / "limited"))
     limited.limit()
     calm.end()
@@ -96,6 +101,13 @@ def test_a_job_that_gets_no_further_is_not_put_back_for_ever(at_once: AtOnce) ->
     assert at_once.ends["stuck"] == "FAILED", log
     assert (log.count("Ray is up"), log.count("back into the queue")) == (2, 1), log
     assert log.count("not put back: it was 1 times, and requeues is 1; what it saved is there") == 1
+
+
+def test_a_job_submitted_within_another_one_has_what_it_asks_for_and_its_log(at_once: AtOnce) -> None:
+    """Typed in a step with memory for each CPU, where SBATCH_EXPORT is NONE, in a folder whose name has ``%j``."""
+    job = at_once.jobs["stuck"]
+    assert job.folder.parents[1].name == ODD
+    assert job.log.count("this was set, memory 3000,\n") == 2, job.log
 
 
 @pytest.mark.usefixtures("at_once")

@@ -105,14 +105,26 @@ class VirtualCluster:
             assert found.returncode == 0, f"{command}: {found.returncode}\n{found.stdout}{found.stderr}"
         return found
 
-    def submit(self, cwd: Path, *command: str, options: tuple[str, ...] = (), slow: bool = False) -> "Job":
-        """``largebatch cluster slurm`` on both nodes, one CPU each; without a command, hold; ``slow``: braked."""
+    def submit(
+        self,
+        cwd: Path,
+        *command: str,
+        options: tuple[str, ...] = (),
+        slow: bool = False,
+        through: tuple[str, ...] = ("env",),
+    ) -> "Job":
+        """``largebatch cluster slurm`` on both nodes, one CPU each; without a command, hold; ``slow``: braked.
+
+        ``through`` is what it is typed behind.
+        """
         brake = Path(tempfile.mkstemp(prefix="brake-", dir=self.base)[1])
         if not slow:
             brake.unlink()
         asked = ["--nodes", "2", "--cpus-per-node", "1", "--time", "0:10:00", *options]
         tail = ["--", *command] if command else ["--hold"]
-        said = self.run("env", f"BRAKE={brake}", LARGEBATCH, "cluster", "slurm", *asked, *tail, cwd=cwd).stdout
+        said = self.run(
+            *through, "env", f"BRAKE={brake}", LARGEBATCH, "cluster", "slurm", *asked, *tail, cwd=cwd
+        ).stdout
         number = next(line.split()[1] for line in said.splitlines() if line.startswith("Job "))
         log = next(line.split(maxsplit=1)[1] for line in said.splitlines() if line.startswith("Log: "))
         return Job(self, number, Path(log), brake)

@@ -36,6 +36,10 @@ def message(text: str) -> str:
             "'tag:yaml.org,2002:python/name:os.system'",
         ),
         (f"a: {2**70}\n", "1: not valid YAML: a whole number must fit 64 bits"),
+        (
+            "a: 1\nb: 30:00\n",
+            "2: not valid YAML: YAML 1.1 reads 30:00 as 1800, a number of base 60; write it in quotes",
+        ),
     ],
 )
 def test_what_is_no_study_file(text: str, expected: str) -> None:

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 
-_JOB_VARIABLES = {"slurm": "SLURM_JOB_ID", "pbs": "PBS_JOBID", "lsf": "LSB_JOBID"}
+from largebatch.schedulers.clusters.batch_variables import JOB_VARIABLES, system_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,9 +18,13 @@ class BatchJob:
 
 def this_job() -> BatchJob | None:
     """The job of this process; None outside of any."""
-    for system, variable in _JOB_VARIABLES.items():
-        if job := os.environ.get(variable):
-            end = os.environ.get("LARGEBATCH_END_TIME")
-            restarts = int(os.environ.get("LARGEBATCH_RESTARTS", 0))
-            return BatchJob(system=system, job=job, restarts=restarts, end_time=float(end) if end else None)
-    return None
+    system = system_of(os.environ)
+    if system is None:
+        return None
+    end = os.environ.get("LARGEBATCH_END_TIME")
+    return BatchJob(
+        system=system,
+        job=os.environ[JOB_VARIABLES[system]],
+        restarts=int(os.environ.get("LARGEBATCH_RESTARTS", 0)),
+        end_time=float(end) if end else None,
+    )

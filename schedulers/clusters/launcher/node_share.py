@@ -5,6 +5,13 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from largebatch.schedulers.clusters.batch_variables import (
+    slurm_cpus,
+    slurm_gpus,
+    slurm_memory_mebibytes,
+    visible_gpus,
+)
+
 _MIB = 2**20
 _LEAST_OBJECT_STORE = 80 * _MIB
 """Ray refuses less than 75 MiB."""
@@ -26,10 +33,12 @@ class NodeShare:
 
 def node_share(cpus: int | None, gpus: int) -> NodeShare:
     """The share of a job that asked for so many CPUs and GPUs a node; None: all that the batch system gave it."""
-    cpus = cpus or int(os.environ.get("SLURM_CPUS_ON_NODE", 0)) or len(os.sched_getaffinity(0))
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    cpus = cpus or slurm_cpus(os.environ) or len(os.sched_getaffinity(0))
+    visible = visible_gpus(os.environ)
     if visible is not None:
-        gpus = len([one for one in visible.split(",") if one.strip()])
+        gpus = visible
+    elif not gpus:  # with --exclusive a site may give all GPUs of a node, and its steps no CUDA_VISIBLE_DEVICES
+        gpus = slurm_gpus(os.environ) or 0
     memory = min(_memory_limits(cpus))
     shared = os.statvfs("/dev/shm")
     store = min(int(0.3 * memory), int(0.9 * shared.f_bavail * shared.f_frsize))
@@ -54,11 +63,8 @@ def temp_folder() -> Path:
 def _memory_limits(cpus: int) -> list[int]:
     """What the batch system says, what holds the process, and what the node has."""
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    limits += [
-        int(os.environ[name]) * _MIB * times
-        for name, times in (("SLURM_MEM_PER_NODE", 1), ("SLURM_MEM_PER_CPU", cpus))
-        if os.environ.get(name, "0") != "0"
-    ]
+    if (given := slurm_memory_mebibytes(os.environ, cpus)) is not None:
+        limits.append(given * _MIB)
     return [*limits, *_control_group_limits()]
 
 

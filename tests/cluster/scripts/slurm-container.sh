@@ -2,6 +2,7 @@
 #SBATCH --job-name=largebatch
 #SBATCH --output=/shared/work/clusters/one/log.txt
 #SBATCH --open-mode=append
+#SBATCH --export=ALL
 #SBATCH --nodes=1
 #SBATCH --ntasks-per-node=1
 #SBATCH --no-kill
@@ -24,7 +25,7 @@ leave() { apptainer exec --nv --bind /shared/work 'large batch.sif' python3 -m l
 cancelled=
 trap leave USR1
 trap 'cancelled=yes; leave' TERM
-srun --nodes=$SLURM_JOB_NUM_NODES --ntasks-per-node=1 --gpus-per-node=2 --no-kill --kill-on-bad-exit=0 --wait=0 \
+srun --export=ALL --nodes=$SLURM_JOB_NUM_NODES --ntasks-per-node=1 --gpus-per-node=2 --no-kill --kill-on-bad-exit=0 --wait=0 \
   apptainer exec --nv --bind /shared/work 'large batch.sif' python3 -m largebatch.schedulers.clusters.launcher node --nodes $SLURM_JOB_NUM_NODES --folder /shared/work/clusters/one --gpus 2 --hold &
 nodes=$!
 wait "$nodes"; code=$?

@@ -2,6 +2,7 @@
 #SBATCH --job-name=largebatch
 #SBATCH --output=/shared/work/clusters/one/log.txt
 #SBATCH --open-mode=append
+#SBATCH --export=ALL
 #SBATCH --nodes=3
 #SBATCH --ntasks-per-node=1
 #SBATCH --no-kill
@@ -35,7 +36,7 @@ each_node() {
   trap : USR1 TERM
   steps=() worst=0
   for node in $(scontrol show hostnames "$SLURM_JOB_NODELIST"); do
-    srun --nodes=1 --ntasks=1 --nodelist="$node" --cpus-per-task=64 --gpus-per-node=4 \
+    srun --export=ALL --nodes=1 --ntasks=1 --nodelist="$node" --cpus-per-task=64 --gpus-per-node=4 \
       /shared/venv/bin/python -m largebatch.schedulers.clusters.launcher node --nodes $SLURM_JOB_NUM_NODES --folder /shared/work/clusters/one --cpus 64 --gpus 4 --interface ib0 --min-nodes 2 -- largebatch run 'my study.yaml' --address auto &
     steps+=($!)
   done

@@ -2,6 +2,7 @@
 #SBATCH --job-name=largebatch
 #SBATCH --output=/shared/work/clusters/one/log.txt
 #SBATCH --open-mode=append
+#SBATCH --export=ALL
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=1
 #SBATCH --no-kill
@@ -23,7 +24,7 @@ leave() { /shared/venv/bin/python -m largebatch.schedulers.clusters.launcher lea
 cancelled=
 trap leave USR1
 trap 'cancelled=yes; leave' TERM
-srun --nodes=$SLURM_JOB_NUM_NODES --ntasks-per-node=1 --cpus-per-task=8 --no-kill --kill-on-bad-exit=0 --wait=0 \
+srun --export=ALL --nodes=$SLURM_JOB_NUM_NODES --ntasks-per-node=1 --cpus-per-task=8 --no-kill --kill-on-bad-exit=0 --wait=0 \
   /shared/venv/bin/python -m largebatch.schedulers.clusters.launcher node --nodes $SLURM_JOB_NUM_NODES --folder /shared/work/clusters/one --cpus 8 --hold &
 nodes=$!
 wait "$nodes"; code=$?
