@@ -92,7 +92,8 @@ def _why_unplanned(laws: FittedLaws) -> str:
 def _candidates(num_workers: int, laws: FittedLaws) -> Candidates:
     sizes = np.array(_sizes(laws), dtype=float)
     if laws.steps.verdict == "no-law":
-        return Candidates(batch_C=sizes, steps_C=np.array([o.steps for o in laws.optima if o.reached]))
+        steps = {optimum.global_batch_size: optimum.steps for optimum in laws.optima}
+        return Candidates(batch_C=sizes, steps_C=np.array([steps[int(size)] for size in sizes]))
     low = max(float(sizes.min()), float(num_workers * _group(laws)))
     batch_C = np.geomspace(low, max(low, float(sizes.max())), NUM_CANDIDATES)
     return Candidates(batch_C=batch_C, steps_C=laws.steps.predict(batch_C).value)
@@ -104,7 +105,9 @@ def _group(laws: FittedLaws) -> int:
 
 
 def _sizes(laws: FittedLaws) -> list[int]:
-    return [optimum.global_batch_size for optimum in laws.optima if optimum.reached]
+    """Batch sizes that reached the target; without a law, those whose steps are known, and not only a bound of them."""
+    is_lawless = laws.steps.verdict == "no-law"
+    return [o.global_batch_size for o in laws.optima if o.reached and not (is_lawless and o.is_bound)]
 
 
 def _choose(workers_W: np.ndarray, laws: FittedLaws, step_time: StepTimeLaw) -> tuple[np.ndarray, np.ndarray]:

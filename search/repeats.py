@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from largebatch.search.laws.law import INTERVAL
+from largebatch.spaces.passage_interval import PassageInterval
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.step_seconds import StepSeconds
 from largebatch.spaces.trial import Trial
@@ -29,7 +30,8 @@ class Comparison:
     """Two finalists of a batch size over the seeds that both were repeated with.
 
     ``ratio`` is the geometric mean of the steps of ``second`` over those of ``first``, trials' numbers; its 90 %
-    interval by Student's t on the paired differences of log(steps), infinite where one pair alone was run.
+    interval by Student's t on the paired differences of log(steps), infinite where one pair alone was run, and by how
+    far apart evaluations lie, which more pairs do not mend.
     """
 
     global_batch_size: int
@@ -69,11 +71,11 @@ def repeat_seed(trials: Sequence[Trial], finalist: Trial) -> int:
 def compare_finalists(trials: Sequence[Trial]) -> list[Comparison]:
     """For each batch size of which two finalists were repeated, the paired comparison; the better one is first."""
     by_number = {trial.number: trial for trial in trials}
-    runs: dict[int, dict[int, dict[int, float]]] = {}
+    runs: dict[int, dict[int, dict[int, PassageInterval]]] = {}
     for trial in trials:
-        if trial.repeat_of is not None and trial.steps_to_target is not None:
+        if trial.repeat_of is not None and trial.passage is not None:
             size = by_number[trial.repeat_of].recipe.global_batch_size
-            runs.setdefault(size, {}).setdefault(trial.repeat_of, {})[trial.recipe.seed] = trial.steps_to_target
+            runs.setdefault(size, {}).setdefault(trial.repeat_of, {})[trial.recipe.seed] = trial.passage
     found = []
     for size, steps in sorted(runs.items()):
         if len(steps) < 2:
@@ -82,12 +84,15 @@ def compare_finalists(trials: Sequence[Trial]) -> list[Comparison]:
         seeds = sorted(steps[few[0]].keys() & steps[few[1]].keys())
         if not seeds:
             continue
-        apart = np.array([math.log(steps[few[1]][seed] / steps[few[0]][seed]) for seed in seeds])
+        first, second = ([steps[number][seed] for seed in seeds] for number in few)
+        apart = np.array([two.log_middle - one.log_middle for one, two in zip(first, second, strict=True)])
+        unseen = math.hypot(*(float(np.mean([one.log_spread for one in some])) for some in (first, second)))
         if apart.mean() < 0:
             few, apart = few[::-1], -apart
         width = math.inf
         if len(apart) > 1:
             width = float(stdtrit(len(apart) - 1, INTERVAL[1]) * apart.std(ddof=1) / math.sqrt(len(apart)))
+        width = math.hypot(width, stdtrit(math.inf, INTERVAL[1]) * unseen)
         middle = float(apart.mean())
         found.append(
             Comparison(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, get_args
 
+from largebatch.spaces.passage_interval import PassageInterval
 from largebatch.spaces.recipe import Recipe
 
 Action = Literal["go on", "pause", "stop"]
@@ -42,7 +43,11 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How a trial ended. What it took to reach the target is interpolated between evaluations; None where censored."""
+    """How a trial ended. What it took to reach the target is interpolated between evaluations; None where censored.
+
+    ``_low`` and ``_high`` are the evaluations on both sides: nothing else is known of where the target was met. Records
+    of earlier versions lack them.
+    """
 
     outcome: Outcome
     step: int
@@ -50,6 +55,10 @@ class Ending:
     seconds: float
     steps_to_target: float | None = None
     examples_to_target: float | None = None
+    steps_low: float | None = None
+    steps_high: float | None = None
+    examples_low: float | None = None
+    examples_high: float | None = None
     reason: str = ""
 
 
@@ -98,6 +107,22 @@ class Trial:
         """Examples to the target, None where it was not reached."""
         steps, examples = self.steps_to_target, self.ending.examples_to_target if self.ending is not None else None
         return steps * self.recipe.global_batch_size if examples is None and steps is not None else examples
+
+    @property
+    def passage(self) -> PassageInterval | None:
+        """Where the target was met, in steps; None where it was not."""
+        ending, steps, examples = self.ending, self.steps_to_target, self.examples_to_target
+        if ending is None or steps is None or examples is None:
+            return None
+        if ending.steps_low is not None and ending.steps_high is not None:
+            return PassageInterval(ending.steps_low, steps, ending.steps_high)
+        # Recorded before the interval was: the curve has the evaluations on both sides.
+        at = examples * (1 - 1e-9)
+        before = max((one for one in self.intermediate if one < at), default=None)
+        after = min((one for one in self.intermediate if one >= at), default=None)
+        if before is None or after is None:
+            return PassageInterval(steps, steps, steps)
+        return PassageInterval(steps * before / examples, steps, steps * after / examples)
 
     @property
     def examples(self) -> int:

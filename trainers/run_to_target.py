@@ -35,6 +35,10 @@ class _Progress:
     interval_steps: int = 0
     steps_to_target: float | None = None
     examples_to_target: float | None = None
+    steps_low: float | None = None
+    steps_high: float | None = None
+    examples_low: float | None = None
+    examples_high: float | None = None
     best: float = math.inf
     measurements: list[Measurement] = field(default_factory=list)
     """All so far, for those that the record lacks. A branch has none of its parent's."""
@@ -187,6 +191,8 @@ class _Run:
             share = passage_share(progress.previous, now, self._target)
             progress.steps_to_target = _between(progress.previous.step, now.step, share)
             progress.examples_to_target = _between(progress.previous.examples, now.examples, share)
+            progress.steps_low, progress.steps_high = progress.previous.step, now.step
+            progress.examples_low, progress.examples_high = progress.previous.examples, now.examples
         progress.previous, progress.interval_loss, progress.interval_steps = now, 0.0, 0
         progress.measurements.append(now)
         return self._told(now)
@@ -224,8 +230,10 @@ class _Run:
         )
         if outcome in (Outcome.REACHED, Outcome.PREEMPTED):
             return replace(
-                ending, steps_to_target=progress.steps_to_target, examples_to_target=progress.examples_to_target
-            )
+                ending, steps_to_target=progress.steps_to_target, examples_to_target=progress.examples_to_target,
+                steps_low=progress.steps_low, steps_high=progress.steps_high,
+                examples_low=progress.examples_low, examples_high=progress.examples_high,
+            )  # fmt: skip
         return ending
 
 

@@ -58,7 +58,7 @@ def fit_laws(
         UserMistake: if no trial reached the target, or no interconnect is called so.
     """
     ended = [trial for trial in trials if trial.ending is not None]
-    reached = [trial.steps_to_target for trial in ended if trial.steps_to_target is not None]
+    reached = [trial.passage.high for trial in ended if trial.passage is not None]
     if not reached:
         raise UserMistake(nothing_reached(ended))
     if np.median(reached) < 1:

@@ -267,5 +267,9 @@ def _ending_to_json(ending: Ending) -> dict[str, Any]:
         "seconds": ending.seconds,
         "steps_to_target": ending.steps_to_target,
         "examples_to_target": ending.examples_to_target,
+        "steps_low": ending.steps_low,
+        "steps_high": ending.steps_high,
+        "examples_low": ending.examples_low,
+        "examples_high": ending.examples_high,
         "reason": ending.reason,
     }

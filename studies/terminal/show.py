@@ -181,7 +181,7 @@ def names_that_ship() -> dict[str, list[str]]:
 
 
 def _trial_json(trial: Trial) -> dict[str, Any]:
-    ending = trial.ending
+    ending, passage = trial.ending, trial.passage
     return {
         "number": trial.number,
         "recipe": trial.recipe.model_dump(),
@@ -191,6 +191,8 @@ def _trial_json(trial: Trial) -> dict[str, Any]:
         "examples": trial.examples,
         "seconds": ending.seconds if ending is not None else None,
         "steps_to_target": trial.steps_to_target,
+        "steps_low": passage.low if passage is not None else None,
+        "steps_high": passage.high if passage is not None else None,
         "reason": ending.reason if ending is not None else "",
         "why": trial.why,
         "repeat_of": trial.repeat_of,

@@ -7,12 +7,13 @@ from typing import Literal
 
 import numpy as np
 
-from largebatch.search.laws.batch_size.points import AT_LEAST, AT_MOST, VALUE, Points
+from largebatch.search.laws.batch_size.points import AT_LEAST, AT_MOST, EVALUATE_MORE, VALUE, Points
 from largebatch.search.laws.batch_size.valley import WINDOW, Valley, fit_valley
 from largebatch.search.laws.law import Array, quantile_interval
 from largebatch.search.repeats import winner
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Outcome, Trial
+from largebatch.spaces.user_mistake import UserMistake
 
 MIN_RATE_WIDTH = 0.05
 """The least standard deviation, in log, of a best rate."""
@@ -25,9 +26,10 @@ class BatchOptimum:
     """What was learned at one batch size; ``_low`` and ``_high`` bound 90 % intervals.
 
     Where no trial reached the target, ``steps`` is the largest number of steps that were trained, a lower bound, and
-    ``steps_high`` is infinite. ``edge`` names the end of the tried rates at which the optimum lies: then the true
-    optimum may lie beyond, with fewer steps. Between ``tolerated_low`` and ``tolerated_high`` a learning rate costs
-    less than 10 % more steps.
+    ``steps_high`` is infinite. Where the best met it before the first evaluation, ``steps`` and ``steps_high`` are an
+    upper bound and ``is_bound`` is True. ``edge`` names the end of the tried rates at which the optimum lies: then the
+    true optimum may lie beyond, with fewer steps. Between ``tolerated_low`` and ``tolerated_high`` a learning rate
+    costs less than 10 % more steps.
     """
 
     global_batch_size: int
@@ -43,6 +45,7 @@ class BatchOptimum:
     num_trials: int
     num_reached: int
     best_trial: int | None
+    is_bound: bool = False
 
     @property
     def reached(self) -> bool:
@@ -71,7 +74,8 @@ class Optima:
         x_T = np.array([math.log(trial.recipe.effective_learning_rate) for trial in self.trials])
         y_T = np.log([trial.steps_to_target or 1.0 for trial in self.trials])
         residual_T = y_T - self.valley.predict(x_T, group_T)
-        known_T = np.array([trial.reached for trial in self.trials]) & (np.abs(residual_T) < math.log(WINDOW))
+        seen_T = np.array([trial.reached and not _is_early(trial) for trial in self.trials])
+        known_T = seen_T & (np.abs(residual_T) < math.log(WINDOW))
         return known_T, residual_T
 
 
@@ -79,10 +83,15 @@ def find_optima(trials: Sequence[Trial], *, num_draws: int, rng: np.random.Gener
     """Fit the valley of the kind of recipe that takes the fewest steps at most batch sizes.
 
     At least one of ``trials`` must have reached the target.
+
+    Raises:
+        UserMistake: if all that did were not evaluated before.
     """
     kind = _best_kind(trials)
     kept = tuple(trial for trial in trials if _kind(trial.recipe) == kind and trial.ending is not None)
     sizes = sorted({trial.recipe.global_batch_size for trial in kept})
+    if not any(trial.reached and not _is_early(trial) for trial in kept):
+        raise UserMistake(_all_early(kept))
     valley = fit_valley(
         np.array([math.log(trial.recipe.effective_learning_rate) for trial in kept]),
         np.array([_steps(trial) for trial in kept]),
@@ -91,6 +100,8 @@ def find_optima(trials: Sequence[Trial], *, num_draws: int, rng: np.random.Gener
         np.log(np.array(sizes, dtype=float)),
         num_draws=num_draws,
         rng=rng,
+        early_T=np.array([_is_early(trial) for trial in kept]),
+        spread_T=np.array([0.0 if trial.passage is None else trial.passage.log_spread for trial in kept]),
     )
     damping = 1 - _typical_momentum(kept) if kept[0].recipe.has_momentum else 1.0
     groups = [[trial for trial in kept if trial.recipe.global_batch_size == size] for size in sizes]
@@ -105,23 +116,46 @@ def find_optima(trials: Sequence[Trial], *, num_draws: int, rng: np.random.Gener
 
 
 def _steps(trial: Trial) -> float:
-    """Steps to the target; where it was not reached, a lower bound: infinite where it never can be."""
+    """Steps to the target or an upper bound; where it was not reached, a lower one: infinite where it never can be."""
     assert trial.ending is not None
-    if trial.steps_to_target is not None:
-        return trial.steps_to_target
+    if trial.passage is not None:
+        return trial.passage.high if trial.passage.is_bound else trial.passage.middle
     return math.inf if trial.ending.outcome is Outcome.DIVERGED else float(max(trial.ending.step, 1))
 
 
+def _is_early(trial: Trial) -> bool:
+    """Whether it met the target before its first evaluation."""
+    return trial.passage is not None and trial.passage.is_bound
+
+
+def _all_early(trials: Sequence[Trial]) -> str:
+    bounds = {}
+    for trial in trials:
+        if trial.passage is not None:
+            size = trial.recipe.global_batch_size
+            bounds[size] = min(bounds.get(size, math.inf), trial.passage.high)
+    told = ", ".join(f"{steps:.0f} at batch size {size}" for size, steps in sorted(bounds.items())[:4])
+    return (
+        "no law: the target was met before the first evaluation at every batch size, so only upper bounds of its steps "
+        f"are known ({told}); {EVALUATE_MORE}"
+    )
+
+
 def valley_points(valley: Valley, sizes_G: Array, bound_G: Array, damping: float = 1.0) -> tuple[Points, Points]:
-    """Points of the laws of steps and of the best rate. ``bound_G``: steps trained where none reached the target."""
-    known = np.isfinite(valley.floor_G)
+    """Points of the laws of steps and of the best rate.
+
+    ``bound_G``: steps trained where none reached the target, or at which it was met already.
+    """
+    known, early = np.isfinite(valley.floor_G), np.isfinite(valley.bound_G)
     spread_G = np.std(np.where(np.isfinite(valley.floor_DG), valley.floor_DG, 0.0), axis=0)
     steps = Points(
         batch_K=sizes_G,
-        log_K=np.where(known, valley.floor_G, np.log(np.maximum(bound_G, 1.0))),
-        width_K=np.where(known, np.maximum(spread_G, 0.01), BOUND_WIDTH),
-        side_K=np.where(known, np.where(valley.edge_G == 0, VALUE, AT_MOST), AT_LEAST),
+        log_K=np.where(known & ~early, valley.floor_G, np.log(np.maximum(bound_G, 1.0))),
+        width_K=np.where(known & ~early, np.maximum(spread_G, 0.01), BOUND_WIDTH),
+        side_K=np.where(early, AT_MOST, np.where(known, np.where(valley.edge_G == 0, VALUE, AT_MOST), AT_LEAST)),
         noise=valley.noise,
+        passage_K=np.where(known & ~early, valley.passage_G, 0.0),
+        early_K=early,
     )
     rates = Points(
         batch_K=sizes_G[known],
@@ -162,6 +196,15 @@ def _optimum(size: int, trials: Sequence[Trial], valley: Valley, group: int, dam
             global_batch_size=size, steps=bound, steps_low=bound, steps_high=math.inf, learning_rate=middle,
             learning_rate_low=low, learning_rate_high=high, tolerated_low=low, tolerated_high=high,
             edge=None, num_trials=len(trials), num_reached=0, best_trial=None,
+        )  # fmt: skip
+    if math.isfinite(bound := float(valley.bound_G[group])):
+        early = [math.log(trial.recipe.effective_learning_rate) for trial in trials if _is_early(trial)]
+        low, high = damping * math.exp(min(early)), damping * math.exp(max(early))
+        return BatchOptimum(
+            global_batch_size=size, steps=bound, steps_low=min(1.0, bound), steps_high=bound,
+            learning_rate=damping * math.exp(float(np.median(early))), learning_rate_low=low, learning_rate_high=high,
+            tolerated_low=low, tolerated_high=high, edge=None, num_trials=len(trials), num_reached=len(reached),
+            best_trial=best.number, is_bound=True,
         )  # fmt: skip
     steps, place = math.exp(valley.floor_G[group]), float(valley.place_G[group])
     rate = damping * math.exp(place)

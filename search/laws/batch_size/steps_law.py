@@ -116,6 +116,7 @@ def fit_steps_law(
         "global_batch_size": points.batch_K[points.known].astype(int).tolist(),
         "lower_bounds": points.batch_K[points.side_K == AT_LEAST].astype(int).tolist(),
         "upper_bounds": points.batch_K[points.side_K == AT_MOST].astype(int).tolist(),
+        "evaluation_shares": [round(share, 3) for share in points.evaluation_shares[points.known].tolist()],
         **(fitted_on or {}),
     }
     if noise_scale is not None:
@@ -123,7 +124,7 @@ def fit_steps_law(
     num_known = int(points.known.sum())
     if num_known < min_points:
         known = f"{unit} to target are known at {_sizes(num_known)}; a law needs {min_points}"
-        reason = f"{known}: only what was measured can be answered for"
+        reason = f"{known}: only what was measured can be answered for{points.evaluation_words}"
         return no_law("hyperbola", reason, facts)
     bend = None if noise_scale is None else Bend(middle=math.log(noise_scale), spread=NOISE_LOOSENESS)
     family = fit_family(CURVES, points, misfit=MISFIT, rng=rng, bend=bend)
@@ -131,7 +132,8 @@ def fit_steps_law(
     if misfit > MAX_MISFIT:
         name = family.leader.curve.name
         reason = f"the best of {len(CURVES)} laws ({name}) misses the measured {unit} by {_percent(misfit)}"
-        return no_law(name, f"{reason}; nothing can be said of batch sizes that were not measured", facts)
+        unsaid = "nothing can be said of batch sizes that were not measured"
+        return no_law(name, f"{reason}; {unsaid}{points.evaluation_words}", facts)
     change, told = _change(family, points, unit)
     scatter = max(points.noise, misfit)
     is_flat = abs(change) < scatter
@@ -149,6 +151,7 @@ def fit_steps_law(
             f"the {leader.curve.name} fits {_sizes(num_known)} to {_percent(misfit)} beyond their own scatter; "
             f"predictions average {family.shares}"
         )
+    reason += points.evaluation_words
     verdict: Verdict = "flat" if is_flat else "ok"
     return family.law(leader.curve.name, draws, verdict=verdict, reason=reason, fitted_on=facts)
 

@@ -10,7 +10,10 @@ log slope and log c are linear in log B: a large batch has less noise that would
 same at every batch size. Each place is drawn to the trend of the others by a prior of width ``TREND_WIDTH``, which
 matters only where trials are few. Trials that did not reach the target are censored from below (Tobin 1958,
 Econometrica 26:24); so are those that took more than ``WINDOW`` times the few best at their batch size, where no such
-shape need hold.
+shape need hold. Those that met it before their first evaluation are censored from above.
+Where a target was met between two evaluations, y is interpolated. How far that is off is shared by the trainings of a
+batch size, which are evaluated after the same steps and whose curves bend alike: it does not average out. So a floor's
+draws are moved, all trainings together, as passages are that lie anywhere between their evaluations.
 Fit: penalised maximum likelihood; draws from the normal approximation at it, with the noise's own uncertainty.
 """
 
@@ -54,6 +57,10 @@ class Valley:
     lean_G: Array
     noise: float
     """Standard deviation of log(steps) of repeated trainings."""
+    bound_G: Array
+    """Fewest steps before which the target was met unseen, at the first evaluation: infinite where it never was."""
+    passage_G: Array
+    """Standard deviation of log(steps) that is only for evaluating too rarely."""
     edge_G: np.ndarray
     """1 where the lowest point lies at the highest rate that was tried, -1 at the lowest, else 0."""
 
@@ -81,18 +88,30 @@ def fit_valley(
     *,
     num_draws: int,
     rng: np.random.Generator,
+    early_T: np.ndarray | None = None,
+    spread_T: Array | None = None,
 ) -> Valley:
     """Fit trials of one kind of recipe. ``steps_T``: to the target, or without it where ``reached_T`` is False.
 
-    A trial that can never reach it, for it diverged, has infinite steps. ``group_T`` indexes ``log_batch_G``.
+    A trial that can never reach it, for it diverged, has infinite steps. ``group_T`` indexes ``log_batch_G``. Where
+    ``early_T``, the target was met within ``steps_T``, nobody knows when; ``spread_T`` is the standard deviation, in
+    log, of steps that lie between two evaluations. At some batch size the steps must be known.
     """
-    y_T, known_T = _responses(steps_T, reached_T, group_T, len(log_batch_G))
-    groups = np.array([g for g in range(len(log_batch_G)) if (known_T & (group_T == g)).any()])
+    early_T = np.zeros(len(x_T), dtype=bool) if early_T is None else early_T
+    spread_T = np.zeros(len(x_T)) if spread_T is None else spread_T
+    num_groups = len(log_batch_G)
+    y_T, known_T = _responses(steps_T, reached_T, group_T, num_groups)
+    known_T &= ~early_T
+    bound_G = np.array([np.min(steps_T, where=early_T & (group_T == g), initial=math.inf) for g in range(num_groups)])
+    passage_G = np.array([_shared_spread(y_T, spread_T, known_T & (group_T == g)) for g in range(num_groups)])
+    groups = np.array([g for g in range(num_groups) if (known_T & (group_T == g)).any()])
     use = np.isin(group_T, groups)
-    fit = _Fit(x_T[use], y_T[use], known_T[use], np.searchsorted(groups, group_T[use]), log_batch_G[groups])
+    fit = _Fit(
+        x_T[use], y_T[use], known_T[use], np.searchsorted(groups, group_T[use]), log_batch_G[groups], early_T[use]
+    )
     best, noise, freedom = fit.best()
     # Student's t rather than the normal distribution: the noise was estimated from few trials.
-    root = np.linalg.cholesky(np.linalg.inv(fit.information(best, noise)))
+    root = np.linalg.cholesky(np.linalg.inv(fit.information(best, np.hypot(noise, spread_T[use]))))
     scale_D = np.sqrt(freedom / rng.chisquare(freedom, num_draws))
     draws = best + (rng.standard_normal((num_draws, len(best))) @ root.T) * scale_D[:, None]
     floor_DG = np.full((num_draws, len(log_batch_G)), np.nan)
@@ -100,6 +119,9 @@ def fit_valley(
     floor_DG[:, groups], place_DG[:, groups] = fit.lowest(draws)
     if x_T.max() - x_T.min() < ONE_RATE:  # then no place is known, and what lies beyond the one rate is never needed
         floor_DG[:, groups] = fit.heights(draws, best, noise)
+    # The part of a passage's spread that is shared; the other is in the draws. Numbers of their own leave others alone.
+    shared_G = passage_G * np.sqrt([1 - 1 / max((known_T & (group_T == g)).sum(), 1) for g in range(num_groups)])
+    floor_DG += shared_G * rng.spawn(1)[0].uniform(-math.sqrt(3), math.sqrt(3), floor_DG.shape)
     floor_G, place_G = np.full(len(log_batch_G), np.nan), np.full(len(log_batch_G), np.nan)
     floors, places = fit.lowest(best[None])
     floor_G[groups], place_G[groups] = floors[0], places[0]
@@ -112,6 +134,7 @@ def fit_valley(
     return Valley(
         floor_G=floor_G, place_G=place_G, floor_DG=floor_DG, place_DG=place_DG,
         slope_G=fit.slope(best, log_batch_G), lean_G=fit.lean(best, log_batch_G), noise=noise, edge_G=edge_G,
+        bound_G=bound_G, passage_G=passage_G,
     )  # fmt: skip
 
 
@@ -132,16 +155,25 @@ def _responses(steps_T: Array, reached_T: np.ndarray, group_T: np.ndarray, num_g
     return np.log(np.maximum(np.minimum(steps_T, limit_T), 1.0)), known_T
 
 
+def _shared_spread(y_T: Array, spread_T: Array, here_T: np.ndarray) -> float:
+    """That of the trainings which make a batch size's floor: the median of the few fastest."""
+    fastest = np.flatnonzero(here_T)[np.argsort(y_T[here_T], kind="stable")[:3]]
+    return float(np.median(spread_T[fastest])) if len(fastest) else 0.0
+
+
 class _Fit:
     """Parameters: level and trend of log slope, of log lean and of the places; then floors and places."""
 
     FIRST = 6
 
-    def __init__(self, x_T: Array, y_T: Array, known_T: np.ndarray, group_T: np.ndarray, log_batch_G: Array) -> None:
+    def __init__(
+        self, x_T: Array, y_T: Array, known_T: np.ndarray, group_T: np.ndarray, log_batch_G: Array, early_T: np.ndarray
+    ) -> None:
         self.x_T, self.y_T, self.known_T, self.group_T = x_T, y_T, known_T, group_T
+        self.side_T = np.where(early_T, -1.0, 1.0)  # on which of its bound the steps of a censored one lie
         self.middle, self.log_batch_G = float(log_batch_G.mean()), log_batch_G - log_batch_G.mean()
         self.num = len(log_batch_G)
-        self.fewest_G = np.array([y_T[(group_T == g) & known_T].min() for g in range(self.num)])
+        self.fewest_G = np.array([y_T[(group_T == g) & (known_T | early_T)].min() for g in range(self.num)])
 
     def slope(self, p: Array, log_batch: Array) -> Array:
         return np.asarray(np.exp(p[0] + p[1] * (log_batch - self.middle)))
@@ -161,7 +193,7 @@ class _Fit:
             noise = min(max(noise, MIN_NOISE), MAX_NOISE)
         return np.asarray(at), noise, freedom
 
-    def information(self, parameters: Array, noise: float) -> Array:
+    def information(self, parameters: Array, noise: Array) -> Array:
         slopes = self._slopes(parameters, noise)
         return np.asarray(slopes.T @ slopes + 1e-9 * np.eye(slopes.shape[1]))
 
@@ -205,7 +237,7 @@ class _Fit:
 
     def _misses(self, p: Array, noise: float) -> Array:
         z = (self._predict(p) - self.y_T) / noise
-        data = np.where(self.known_T, z, np.sqrt(np.maximum(-2 * log_ndtr(z), 0.0)))
+        data = np.where(self.known_T, z, np.sqrt(np.maximum(-2 * log_ndtr(self.side_T * z), 0.0)))
         trend = p[4] + p[5] * self.log_batch_G
         shape = [
             (p[0] - math.log(SLOPE)) / SLOPE_SPREAD, p[1] / SLOPE_TREND_SPREAD,
@@ -214,7 +246,7 @@ class _Fit:
         floors = (self._floors(p) - self.fewest_G) / FLOOR_WIDTH
         return np.concatenate([data, shape, (self._places(p) - trend) / TREND_WIDTH, floors])
 
-    def _slopes(self, p: Array, noise: float) -> Array:
+    def _slopes(self, p: Array, noise: float | Array) -> Array:
         """The derivatives of ``_misses``."""
         group, num, centred = self.group_T, self.num, self.log_batch_G[self.group_T]
         slope, lean = self.slope(p, centred + self.middle), self.lean(p, centred + self.middle)
@@ -230,10 +262,10 @@ class _Fit:
         slopes[row, self.FIRST + group] = 1.0
         slopes[row, self.FIRST + num + group] = -slope * steep
         z = (self._predict(p) - self.y_T) / noise
-        log_cdf = log_ndtr(z)
+        log_cdf = log_ndtr(self.side_T * z)
         root = np.sqrt(np.maximum(-2 * log_cdf, 1e-12))
         hazard = np.exp(-0.5 * z**2 - 0.5 * math.log(2 * math.pi) - log_cdf)
-        slopes *= np.where(self.known_T, 1.0, -hazard / root)[:, None] / noise
+        slopes *= (np.where(self.known_T, 1.0, -self.side_T * hazard / root) / noise)[:, None]
         prior = np.zeros((5 + 2 * num, len(p)))
         widths = (SLOPE_SPREAD, SLOPE_TREND_SPREAD, LEAN_SPREAD, LEAN_TREND_SPREAD, 1.0)
         prior[range(5), (0, 1, 2, 3, 5)] = 1 / np.array(widths)
