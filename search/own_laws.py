@@ -52,7 +52,7 @@ def pool(trainings: Trainings, unit: Unit) -> tuple[Points, Points | None]:
             f"none of {len(steps_R)} trainings reached the target, all are censored; only that it takes more than was "
             "trained can be said"
         )
-    if trainings.rate_R is not None and _rates_vary(trainings.rate_R, group_R):
+    if trainings.rate_R is not None and rates_vary(trainings.rate_R, group_R):
         return _best_of_rates(sizes, group_R, steps_R, trainings.reached_R, trainings.rate_R)
     for size, group in ((size, steps_R[(group_R == g) & trainings.reached_R]) for g, size in enumerate(sizes)):
         if len(group) > 1 and group.max() > MIXED_UNITS * group.min():
@@ -63,7 +63,8 @@ def pool(trainings: Trainings, unit: Unit) -> tuple[Points, Points | None]:
     return _mean_of_repeats(sizes, group_R, steps_R, trainings.reached_R), None
 
 
-def _rates_vary(rate_R: Array, group_R: np.ndarray) -> bool:
+def rates_vary(rate_R: Array, group_R: np.ndarray) -> bool:
+    """Whether some batch size (``group_R``) has as many rates as its best needs to be sought."""
     return any(len(np.unique(rate_R[group_R == group])) >= MIN_RATES for group in np.unique(group_R))
 
 

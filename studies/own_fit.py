@@ -28,6 +28,7 @@ from largebatch.search.own_laws import (
 )
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.own_numbers import OwnRow, OwnTable
+from largebatch.studies.own_rows import of_one_recipe, refuse_fixed_budget, timed, with_all
 from largebatch.studies.report.answer import format_number
 from largebatch.studies.terminal.narrow import table_that_fits
 
@@ -76,7 +77,8 @@ class _Group:
     def __init__(
         self, rows: Sequence[OwnRow], unit: str | None, network: Network | None, gradient_bytes: float | None
     ) -> None:
-        self.rows, self.unit = rows, unit
+        self.rows, self.unit = tuple(rows), unit
+        self.notes: list[str] = []
         self.kind: Unit = "steps" if unit == "steps" else "examples"
         self.network = network or Network()
         self.num_bytes = gradient_bytes or TYPICAL_GRADIENT_BYTES
@@ -85,7 +87,11 @@ class _Group:
         self.rates: Points | None = None
         if unit is not None:
             self._check_amounts(unit)
-            self.points, self.rates = pool(self._trainings(unit), self.kind)
+            rows = with_all(self.rows, "learning_rate", "the laws of steps and of the learning rate", self.notes.append)
+            rows = of_one_recipe(rows, self.notes.append)
+            refuse_fixed_budget(rows, unit)
+            self.points, self.rates = pool(self._trainings(rows, unit), self.kind)
+            self._note_repeats(rows)
 
     def answer(self, asked: Asked) -> dict[str, Any]:
         """The group's entry."""
@@ -94,7 +100,7 @@ class _Group:
         withheld = {}
         if self.points is not None:
             law = fit_steps_law(self.points, rng=self.rng, unit=self.kind)
-            answer |= _law_entry(law) | {"unit": self.unit, "notes": self._notes()}
+            answer |= _law_entry(law) | {"unit": self.unit}
             withheld["steps"] = withhold_batch_size(self.points, None, self.rng, self.kind)
             predictions += [self._at_batch(law, size) for size in asked.batch_sizes]
         elif asked.batch_sizes:
@@ -103,34 +109,39 @@ class _Group:
             rate_law = fit_learning_rate_law(self.rates, rng=self.rng)
             told = [_entry("global_batch_size", size, rate_law.predict(size)) for size in asked.batch_sizes]
             answer["learning_rate"] = {**rate_law.to_json(), "predictions": told}
-        timed = [row for row in self.rows if not row.censored and "num_workers" in row.values and self._seconds(row)]
-        if timed:
-            step_law, scale, found = self._time_law(timed)
-            withheld["step_seconds"] = None if found is None else self._in_seconds(found, scale, timed)
+        timings = timed(self.rows, self.notes.append)
+        if self.unit is None:
+            timings = with_all(timings, "global_batch_size", "the law of step times", self.notes.append)
+        if timings:
+            step_law, scale, found = self._time_law(timings)
+            withheld["step_seconds"] = None if found is None else self._in_seconds(found, scale, timings)
             if scale != 1.0:
                 assumed = f"{TYPICAL_STEP_SECONDS} s"
-                answer.setdefault("notes", []).append(
-                    f"a step's own seconds are not known; the step-time law is told as if the first took {assumed}"
+                self.notes.append(
+                    f"a step's own seconds are not known; the step-time law is given as if the first took {assumed}"
                 )
             answer["step_seconds"] = step_law.to_json()
             if self.points is None:
                 answer |= _law_entry(step_law) | {"unit": None}
-            predictions += self._at_workers(step_law, scale, timed, asked)
+            predictions += self._at_workers(step_law, scale, timings, asked)
         elif asked.workers:
             raise UserMistake("--predict-workers needs columns num_workers and seconds (or step_seconds)")
-        told_apart = {name: asdict(one) for name, one in withheld.items() if one is not None}
-        return {**answer, "withheld": told_apart, "predictions": predictions}
+        if self.points is None and not timings:
+            raise UserMistake("no row has both num_workers and a time that a law can use")
+        named = {name: asdict(one) for name, one in withheld.items() if one is not None}
+        return {**answer, "notes": self.notes, "withheld": named, "predictions": predictions}
 
-    def _notes(self) -> list[str]:
-        """What a reader should know of the rows."""
-        places = Counter(tuple(sorted(row.values.items())) for row in self.rows)
+    def _note_repeats(self, rows: Sequence[OwnRow]) -> None:
+        places = Counter(tuple(sorted(row.values.items())) for row in rows)
         again = sum(count - 1 for count in places.values())
-        batches = Counter(row.values["global_batch_size"] for row in self.rows)
-        notes = [f"{again} rows are exactly like another; they count as repeats"] if again else []
+        batches = Counter(row.values["global_batch_size"] for row in rows)
+        if again:
+            self.notes.append(f"{again} rows are exactly like another; they count as repeats")
         if self.rates is None and max(batches.values()) == 1:
             assumed = f"{100 * TYPICAL_NOISE:.0f} %"
-            notes.append(f"one training a batch size: how much trainings scatter is not known, {assumed} is assumed")
-        return notes
+            self.notes.append(
+                f"one training a batch size: how much trainings scatter is not known, {assumed} is assumed"
+            )
 
     def _check_amounts(self, unit: str) -> None:
         for row in self.rows:
@@ -139,21 +150,20 @@ class _Group:
                     what = " (for a censored one, what was trained)" if name == unit and row.censored else ""
                     raise UserMistake(f"line {row.line} has no {name}{what}")
 
-    def _trainings(self, unit: str) -> Trainings:
-        rates = [row.values.get("learning_rate", math.nan) for row in self.rows]
-        return Trainings(
-            batch_R=self._column("global_batch_size"),
-            amount_R=self._column(unit),
-            reached_R=np.array([not row.censored for row in self.rows]),
-            rate_R=np.array(rates) if np.isfinite(rates).all() else None,
-        )
+    def _trainings(self, rows: Sequence[OwnRow], unit: str) -> Trainings:
+        def column(name: str) -> Array:
+            return np.array([row.values[name] for row in rows])
 
-    def _column(self, name: str) -> Array:
-        return np.array([row.values[name] for row in self.rows])
+        return Trainings(
+            batch_R=column("global_batch_size"),
+            amount_R=column(unit),
+            reached_R=np.array([not row.censored for row in rows]),
+            rate_R=column("learning_rate") if "learning_rate" in rows[0].values else None,
+        )
 
     def _at_batch(self, law: Law, size: int) -> dict[str, Any]:
         amount = size if self.kind == "examples" else 1.0
-        told = _entry("global_batch_size", size, law.predict(size), amount)
+        told = _entry("global_batch_size", size, law.predict(size), amount) | {"unit": self.unit}
         assert self.points is not None
         at = np.flatnonzero(self.points.known & (self.points.batch_K == size))
         if told["value"] is None and len(at):  # no law, but this one was measured
@@ -162,13 +172,13 @@ class _Group:
             told |= {"value": value, "low": low, "high": high}
         return told
 
-    def _seconds(self, row: OwnRow) -> float | None:
-        return row.values.get("step_seconds", row.values.get("seconds"))
+    def _step_seconds(self, row: OwnRow) -> float:
+        """A step's; those to the target over its steps where a step's own are not given."""
+        given = row.values.get("step_seconds")
+        return row.values["seconds"] / self._steps(row) if given is None else given
 
     def _steps(self, row: OwnRow) -> float:
-        """Steps of a row, for epochs up to the examples of one; 1 where a step's seconds are given."""
-        if "step_seconds" in row.values:
-            return 1.0
+        """Steps of a row, for epochs up to the examples of one."""
         if self.unit is None:
             return 1.0 / self._batch(row)
         return row.values[self.unit] / (self._batch(row) if self.kind == "examples" else 1.0)
@@ -178,14 +188,21 @@ class _Group:
 
     def _time_law(self, timed: Sequence[OwnRow]) -> tuple[StepTimeLaw, float, Withheld | None]:
         """The law of a step's seconds, and what to multiply its seconds by to have the file's."""
-        if self.unit is None and len({self._batch(row) for row in timed}) > 1 and "step_seconds" not in timed[0].values:
+        to_target = [row for row in timed if "step_seconds" not in row.values]
+        if self.unit is None and len({self._batch(row) for row in to_target}) > 1:
             raise UserMistake(
                 "`seconds` at several batch sizes need a column steps, epochs or examples, for a larger batch needs "
                 "fewer steps; without it, give `step_seconds`"
             )
         workers = np.array([row.values["num_workers"] for row in timed])
-        seconds = np.array([(self._seconds(row) or math.nan) / self._steps(row) for row in timed])
-        known = self.unit in ("steps", "examples") or "step_seconds" in timed[0].values
+        seconds = np.array([self._step_seconds(row) for row in timed])
+        known = self.unit in ("steps", "examples") or not to_target
+        if not known and len(to_target) < len(timed):
+            of_steps = len(timed) - len(to_target)
+            raise UserMistake(
+                f"`seconds` in {len(to_target)} rows and `step_seconds` in {of_steps}: only a column steps or examples "
+                "says what one is of the other; give that, or times of one kind"
+            )
         scale = 1.0 if known else float(seconds[np.argmin(workers)]) / TYPICAL_STEP_SECONDS
         batches = np.array([self._batch(row) for row in timed])
         timings = time_steps(workers, batches, seconds / scale, self.num_bytes)
@@ -193,9 +210,10 @@ class _Group:
         return law, scale, found
 
     def _in_seconds(self, found: Withheld, scale: float, timed: Sequence[OwnRow]) -> Withheld:
-        """Told as the file tells times: of a step, or to the target in the steps that the withheld row took."""
+        """In the file's times: of a step, or to the target in the steps that the withheld row took."""
         rows = [row for row in timed if row.values["num_workers"] == found.at]
-        factor = scale * float(np.median([self._steps(row) for row in rows]))
+        is_step = any("step_seconds" in row.values for row in rows)
+        factor = scale * (1.0 if is_step else float(np.median([self._steps(row) for row in rows])))
         told = {name: factor * getattr(found, name) for name in ("measured", "predicted", "low", "high")}
         return replace(found, **told)
 
@@ -210,17 +228,18 @@ class _Group:
             )
         given = list(asked.batches or [int(batches[0])])
         sizes = given * len(asked.workers) if len(given) == 1 else given
-        is_step = "step_seconds" in timed[0].values
-        steps_law = self._steps_law() if asked.workers and not is_step else None
+        units = [name for name in ("step_seconds", "seconds") if any(_time_unit(row) == name for row in timed)]
+        steps_law = self._steps_law() if asked.workers and "seconds" in units else None
         entries = []
         for count, size in zip(asked.workers, sizes, strict=True):
-            draws = scale * law.draws(count, size / count)
-            if not is_step:
-                draws = draws * self._steps_draws(steps_law, float(size))
-            low, high = quantile_interval(draws)
-            told_size = size if "global_batch_size" in timed[0].values else None
-            place = {"num_workers": count, "global_batch_size": told_size}
-            entries.append({**place, "value": float(np.median(draws)), "low": low, "high": high})
+            for unit in units:
+                draws = scale * law.draws(count, size / count)
+                if unit == "seconds":
+                    draws = draws * self._steps_draws(steps_law, float(size))
+                low, high = quantile_interval(draws)
+                known_size = size if "global_batch_size" in timed[0].values else None
+                place = {"num_workers": count, "global_batch_size": known_size}
+                entries.append({**place, "value": float(np.median(draws)), "low": low, "high": high, "unit": unit})
         return entries
 
     def _steps_law(self) -> Law | None:
@@ -238,6 +257,10 @@ class _Group:
             return np.full(NUM_DRAWS, 1.0 / size)
         run = np.exp(self.points.noise * self.rng.standard_normal(NUM_DRAWS))
         return law.draws(size) * run
+
+
+def _time_unit(row: OwnRow) -> str:
+    return "step_seconds" if "step_seconds" in row.values else "seconds"
 
 
 def _law_entry(law: Law | StepTimeLaw) -> dict[str, Any]:
@@ -275,14 +298,17 @@ def print_fit(answer: Mapping[str, Any]) -> None:
                 soft_wrap=True,
             )
         if group["predictions"]:
-            console.print(_prediction_table(group["predictions"], group["unit"], console.width))
+            console.print(_prediction_table(group["predictions"], console.width))
 
 
-def _prediction_table(predictions: Sequence[Mapping[str, Any]], unit: str | None, width: int) -> Table:
-    headings = ("workers", "batch", f"{unit} or seconds" if unit else "seconds", "90 % interval")
+def _prediction_table(predictions: Sequence[Mapping[str, Any]], width: int) -> Table:
+    """A column for each unit."""
+    units = list(dict.fromkeys(row["unit"] for row in predictions))
+    headings = ("workers", "batch", *units, "90 % interval")
     rows = [
         (
-            str(row.get("num_workers", "")), str(row.get("global_batch_size", "") or ""), format_number(row["value"]),
+            str(row.get("num_workers", "")), str(row.get("global_batch_size", "") or ""),
+            *(format_number(row["value"]) if row["unit"] == unit else "" for unit in units),
             f"{format_number(row['low'])} to {format_number(row['high'])}",
         )
         for row in predictions

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.own_fit import Asked, fit_table
+from largebatch.studies.own_fit import Asked, fit_table, print_fit
 from largebatch.studies.own_numbers import read_table
 
 DATA = Path(__file__).parents[1] / "data"
@@ -174,6 +174,10 @@ BAD = {
     "global_batch_size,steps\n16,100\n16,90000\n": "are units or targets mixed",
     "num_workers,step_seconds\n1,0\n": "line 2: step_seconds must be a finite number above 0; got 0",
     "step_seconds\n1\n": "needs a column num_workers",
+    "global_batch_size,steps\n16.5,100\n": "line 2: global_batch_size must be a whole number; got 16.5",
+    "num_workers,images_per_second\n1,90\n": "`images_per_second` needs a column global_batch_size beside it",
+    "num_workers,global_batch_size,step_seconds,images_per_second\n1,8,1,8\n": "all say how long a step",
+    "num_workers,step_seconds\n,1\n": "no row has both num_workers and a time",
     "num_workers,global_batch_size,seconds\n1,16,5\n2,32,4\n": "need a column steps, epochs or examples",
 }
 
@@ -256,3 +260,156 @@ def test_step_times_that_the_formula_misses_have_no_law(path: Path) -> None:
     assert "the formula misses the measured times by 7" in found["reason"]
     one = found["predictions"][0]
     assert one["low"] < times[16] < one["high"], "what it misses widens the interval"
+
+
+RATES_CSV = "global_batch_size,learning_rate,steps"
+
+
+def rates_of_valleys() -> list[str]:
+    """Five batch sizes with five learning rates each; least steps 100 (1 + 200 / B) at 1 / (1 + 80 / B)."""
+    rng = np.random.default_rng(1)
+    return [
+        f"{size},{math.exp(place) / (1 + 80 / size):.6g},"
+        f"{100 * (1 + 200 / size) * math.exp(0.4 * place**2 + 0.02 * rng.standard_normal()):.6g}"
+        for size in SIZES[:5]
+        for place in (-1.4, -0.7, 0.0, 0.7, 1.4)
+    ]
+
+
+def test_one_empty_cell_does_not_decide_for_its_column(path: Path) -> None:
+    rows = rates_of_valleys()
+    size, _, steps = rows[5].split(",")
+    rows[5] = f"{size},,{steps}"
+    found = group(path, "\n".join([RATES_CSV, *rows]), batch_sizes=[512])
+    one, truth = found["predictions"][0], 100 * (1 + 200 / 512)
+    assert "learning_rate" in found
+    assert one["value"] == pytest.approx(truth, rel=0.1)
+    assert one["low"] < truth < one["high"]
+    assert "line 7: no learning_rate, which the other rows have" in found["notes"][0]
+
+
+def test_a_column_given_in_few_rows_is_refused(path: Path) -> None:
+    rows = [row.replace(row.split(",")[1], "") if number > 2 else row for number, row in enumerate(rates_of_valleys())]
+    with pytest.raises(UserMistake, match="learning_rate is given in 3 of 25 rows; fill in the others"):
+        answer(path, "\n".join([RATES_CSV, *rows]))
+
+
+def test_a_step_s_batch_size_is_not_assumed_beside_known_ones(path: Path) -> None:
+    rows = [f"{n},{64 * n},{0.5 + 0.01 * n}" for n in (1, 2, 4, 8, 16)]
+    found = group(path, "\n".join(["num_workers,global_batch_size,step_seconds", *rows, "32,,0.9"]))
+    assert found["fitted_on"]["num_workers"] == [1, 2, 4, 8, 16]
+    assert "line 7: no global_batch_size" in found["notes"][0]
+
+
+def test_a_time_that_no_law_uses_is_named(path: Path) -> None:
+    rows = [f"{size},{100 * (1 + 200 / size):.0f},{n},0.5" for n, size in zip((1, 2, 4), SIZES, strict=False)]
+    found = group(path, "\n".join(["global_batch_size,steps,num_workers,step_seconds", *rows, "128,260,,0.7"]))
+    assert found["step_seconds"]["fitted_on"]["num_workers"] == [1, 2, 4]
+    assert "line 5: a time without num_workers, which no law uses" in found["notes"]
+
+
+TIMES = {1: (512, 10000, 0.300), 2: (1024, 5500, 0.302), 4: (2048, 3200, 0.305), 8: (4096, 2000, 0.310)}
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_each_time_is_used_as_what_it_is(path: Path, turned: bool) -> None:
+    """Two rows with a step's seconds, two with those to the target, in either order."""
+    rows = [
+        f"{batch},{steps},{n},{seconds if n < 4 else ''},{'' if n < 4 else steps * seconds}"
+        for n, (batch, steps, seconds) in TIMES.items()
+    ]
+    heading = "global_batch_size,steps,num_workers,step_seconds,seconds"
+    text = "\n".join([heading, *(rows[::-1] if turned else rows)])
+    found = group(path, text, batch_sizes=[4096], workers=[8], batches=[4096])
+    told = {one["unit"]: one["value"] for one in found["predictions"]}
+    assert told == {
+        "steps": pytest.approx(2000, rel=0.1),
+        "step_seconds": pytest.approx(0.310, rel=0.05),
+        "seconds": pytest.approx(620, rel=0.1),
+    }
+    print_fit({"groups": [{"group": "", **found}], "notes": []})
+
+
+def test_the_table_has_a_column_for_each_unit(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    test_each_time_is_used_as_what_it_is(path, turned=False)
+    heading, *rows = capsys.readouterr().out.splitlines()[-4:]
+    assert heading.split() == ["workers", "batch", "steps", "step_seconds", "seconds", "90", "%", "interval"]
+    ends = [heading.index(f" {name} ") + len(name) for name in ("steps", "step_seconds", "seconds")]
+    assert [row[: end + 1].split()[-1][-1].isdigit() for row, end in zip(rows, ends, strict=True)] == [True] * 3
+
+
+def test_seconds_of_epochs_do_not_mix_with_those_of_steps(path: Path) -> None:
+    text = "global_batch_size,epochs,num_workers,step_seconds,seconds\n64,5,1,0.1,\n128,6,2,0.1,\n256,7,4,,90\n"
+    with pytest.raises(UserMistake, match="`seconds` in 1 rows and `step_seconds` in 2: only a column steps"):
+        answer(path, text)
+
+
+@pytest.mark.parametrize("column", ["examples_per_second", "images_per_second"])
+def test_a_rate_is_a_step_s_time(path: Path, column: str) -> None:
+    seconds = {n: 0.2 + 0.01 * n for n in (1, 2, 4, 8)}
+    rates = "".join(f"{n},{64 * n},{64 * n / one!r}\n" for n, one in seconds.items())
+    steps = "".join(f"{n},{64 * n},{one!r}\n" for n, one in seconds.items())
+    asked = {"workers": [16], "batches": [1024]}
+    found = group(path, f"num_workers,global_batch_size,{column}\n{rates}", **asked)
+    given = group(path, f"num_workers,global_batch_size,step_seconds\n{steps}", **asked)
+    assert found["predictions"][0]["value"] == pytest.approx(given["predictions"][0]["value"], rel=1e-6)
+    assert found["predictions"][0]["unit"] == "step_seconds"
+
+
+def test_two_learning_rates_are_no_repeats(path: Path) -> None:
+    """At each batch size a good rate, and one that takes twice the steps."""
+    rows = [
+        f"{size},{rate},{factor * 100 * (1 + 200 / size):.1f}"
+        for size in SIZES
+        for rate, factor in ((0.1, 1), (0.9, 2))
+    ]
+    found = group(path, "\n".join([RATES_CSV, *rows]), batch_sizes=[1024])
+    assert found["predictions"][0]["value"] == pytest.approx(100 * (1 + 200 / 1024), rel=0.1)
+    assert found["notes"][0].startswith("rows of one batch size differ in learning_rate, so they are no repeats")
+    assert "6 of 12 are left out" in found["notes"][0]
+
+
+def test_rows_of_different_optimizers_are_no_repeats(path: Path) -> None:
+    rows = [f"{size},{name},{steps}" for size in SIZES for name, steps in (("sgd", 100 + 20000 // size), ("lamb", 900))]
+    found = group(path, "\n".join(["global_batch_size,optimizer,steps", *rows]), batch_sizes=[1024])
+    assert found["predictions"][0]["value"] == pytest.approx(100 + 20000 / 1024, rel=0.1)
+    assert found["notes"][0].startswith("rows of one batch size differ in optimizer")
+
+
+def test_seeds_are_repeats(path: Path) -> None:
+    heading, *rows = hyperbola().splitlines()
+    found = group(path, "\n".join([f"{heading},seed", *(f"{row},{at}" for at, row in enumerate(rows))]))
+    assert found["notes"] == []
+    assert found["parameters"] == group(path, hyperbola())["parameters"]
+
+
+BUDGETS = {
+    "epochs": [90.0] * 6,
+    "steps": [math.ceil(90 * 50_000 / size) for size in SIZES],
+    "examples": [4.5e6] * 6,
+    "steps at all": [1000] * 6,
+}
+
+
+@pytest.mark.parametrize("of", BUDGETS)
+def test_a_fixed_budget_is_no_target(path: Path, of: str) -> None:
+    unit = of.split()[0]
+    rows = [f"{size},{amount}" for size, amount in zip(SIZES, BUDGETS[of], strict=True)]
+    with pytest.raises(UserMistake, match="at 6 batch sizes: that is a fixed budget, not what a target took"):
+        answer(path, "\n".join([f"global_batch_size,{unit}", *rows]))
+
+
+def test_semicolons_and_decimal_commas_are_read(path: Path) -> None:
+    rows = [row.replace(",", ";").replace(".", ",") for row in hyperbola().splitlines()]
+    asked = {"batch_sizes": [1024]}
+    plain = group(path, hyperbola(), **asked)["predictions"]
+    assert group(path, "\n".join(rows), **asked)["predictions"] == plain
+    assert group(path, "sep=;\n" + "\n".join(rows), **asked)["predictions"] == plain
+    assert group(path, hyperbola().replace(",", "\t"), **asked)["predictions"] == plain
+    with pytest.raises(UserMistake, match=r"line 3: 1,024 may be 1\.024 or 1024; write which"):
+        answer(path, "sep=;\nglobal_batch_size;steps\n1,024;100\n")
+
+
+def test_line_numbers_count_lines_and_not_rows(path: Path) -> None:
+    with pytest.raises(UserMistake, match="line 5: steps must be a number; got 'many'"):
+        answer(path, 'global_batch_size,steps,note\n16,100,"two\nlines\n"\n32,many,\n')

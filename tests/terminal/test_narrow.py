@@ -86,6 +86,7 @@ def test_profile_and_fit_fit_in(
         | {"input_examples_per_second": None}
     )
     predicted = {"num_workers": 64, "global_batch_size": 2048, "value": 123456.7, "low": 100000.0, "high": 200000.0}
+    predicted |= {"unit": "steps"}
     group = {"group": "[/b]", "law": "hyperbola", "verdict": "ok", "reason": "[i]", "parameters": {}, "withheld": {}}
     print_fit({"notes": [], "groups": [group | {"predictions": [predicted], "unit": "steps"}]})
     lines = capsys.readouterr().out.splitlines()
