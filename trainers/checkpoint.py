@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -120,13 +120,17 @@ def _recipe_of(state: Any) -> Recipe | None:
 
 def checkpoint_bytes(model: nn.Module, recipe: Recipe) -> int:
     """What ``last`` and ``best`` of one training take on disk, to a few thousand bytes."""
-    weights = sum(t.numel() * t.element_size() for t in (*model.parameters(), *model.buffers()))
-    copies = 2 + _OPTIMIZER_COPIES[recipe.optimizer]  # last, best
-    if recipe.weight_averaging != "none":
-        copies += 1
+    parameters, buffers = list(model.parameters()), _bytes(list(model.buffers()))
+    trained = _bytes([parameter for parameter in parameters if parameter.requires_grad])
+    wholes = 2 + (recipe.weight_averaging != "none")  # last, best, average
+    total = wholes * (_bytes(parameters) + buffers) + _OPTIMIZER_COPIES[recipe.optimizer] * trained
     if recipe.weight_averaging == "lawa":
-        copies += recipe.averaging_evaluations
-    return copies * weights
+        total += recipe.averaging_evaluations * (trained + buffers)
+    return total
+
+
+def _bytes(tensors: Sequence[Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def copied(state: Any) -> Any:

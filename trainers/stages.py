@@ -1,12 +1,15 @@
 """Stages of a fine-tuning: which parameters are trained, and for how long.
 
-Each stage begins with a fresh optimizer over what it trains; the learning rate's schedule goes on across them.
+Each stage begins with a fresh optimizer over what it trains; the learning rate's schedule goes on across them. What the
+model's own code froze is trained in none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import nn
+
+from largebatch.spaces.user_mistake import UserMistake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,15 +33,18 @@ def stage_at(stages: Sequence[Stage], examples: int) -> int:
     return len(stages) - 1
 
 
-def set_trainable(model: nn.Module, stage: Stage) -> list[nn.Parameter]:
-    """Freeze all parameters but the stage's, and return these.
+def set_trainable(own: Mapping[str, nn.Parameter], stage: Stage) -> list[nn.Parameter]:
+    """Freeze all of the model's ``own_parameters`` but the stage's, and return these.
 
     Raises:
-        ValueError: if no parameter is called so.
+        UserMistake: if none is called so.
     """
-    for name, parameter in model.named_parameters():
+    for name, parameter in own.items():
         parameter.requires_grad_(name.startswith(stage.trainable))
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    trained = [parameter for parameter in own.values() if parameter.requires_grad]
     if not trained:
-        raise ValueError(f"a stage must train something; no parameter's name begins with {', '.join(stage.trainable)}")
+        raise UserMistake(
+            f"task: a stage must train something; no parameter's name begins with {', '.join(stage.trainable)}, of "
+            f"those that the model does not freeze: {', '.join(list(own)[:3])}, .."
+        )
     return trained

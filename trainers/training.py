@@ -35,6 +35,7 @@ from largebatch.trainers.optimizers.optimizer import make_optimizers, second_mom
 from largebatch.trainers.schedules.adascale import gain, grown_batch_size
 from largebatch.trainers.schedules.learning_rate import Plateau, make_learning_rate
 from largebatch.trainers.stages import set_trainable, stage_at
+from largebatch.trainers.suited_model import own_parameters, take
 from largebatch.trainers.task import Task
 
 SCALARS = {"loss": 1, "parts": 1, "leaving": 1, "squares": 2}
@@ -81,8 +82,8 @@ class Training:
         self.leave = False
         """Whether any process was told to leave, the same on all of them."""
         self._build_model()
+        self.average = make_average(self.model, recipe, max_examples, self._new_model)  # of what any stage trains
         self._begin_stage(0)
-        self.average = make_average(self.model, recipe, max_examples)
         num_train = num_examples(task.train_data)
         self._rate = make_learning_rate(recipe, max_examples=max_examples, num_train_examples=num_train)
         self.plateau = Plateau(recipe.patience_evaluations)
@@ -102,13 +103,13 @@ class Training:
 
     def _build_model(self) -> None:
         torch.manual_seed(self.recipe.seed)
-        model = self.task.model()
-        group_batch_norms(model)
         self._random = ExampleRandom()
-        self._needs_keys = tie_dropout(model, self._random) or self.task.augment is not None
+        self._needs_keys = self.task.augment is not None
         channels_last = self.execution.memory_format == "channels_last"
         self._format = torch.channels_last if channels_last else torch.contiguous_format
-        self.model: nn.Module = model.to(self.device, memory_format=self._format).train()  # type: ignore[call-overload]
+        self.model = self._new_model()
+        self._own = own_parameters(self.model)
+        take(self._own)
         self._statistics = BatchStatistics(self.model)
         self._forward: Any = self.model
         if self.execution.compile != "no":
@@ -117,10 +118,20 @@ class Training:
         if self.execution.precision == "bfloat16":
             self._autocast = torch.autocast(self.device.type, dtype=torch.bfloat16)
 
+    def _new_model(self) -> nn.Module:
+        """A model of the task's, made ready for groups of examples."""
+        model = self.task.model()
+        own_parameters(model)  # before a lazy one is moved to the device
+        model.train()  # before layers are replaced: a model may keep some in evaluation, whatever it is told
+        group_batch_norms(model)
+        self._needs_keys = tie_dropout(model, self._random) or self._needs_keys
+        placed: nn.Module = model.to(self.device, memory_format=self._format)  # type: ignore[call-overload]
+        return placed
+
     def _begin_stage(self, index: int) -> None:
         """Train what a stage of the task says, with fresh optimizers."""
         self.stage = index
-        parameters = set_trainable(self.model, self.task.stages[index])
+        parameters = set_trainable(self._own, self.task.stages[index])
         self._gradients = StepGradients(
             parameters,
             num_extras=self._statistics.size + sum(SCALARS.values()),

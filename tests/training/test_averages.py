@@ -14,7 +14,7 @@ from largebatch.trainers.averages.power import GAMMA
 
 def average(model: nn.Module, **fields: object) -> WeightAverage:
     recipe = Recipe.model_validate({"global_batch_size": 10, "learning_rate": 1.0, **fields})
-    made = make_average(model, recipe, max_examples=1000)
+    made = make_average(model, recipe, 1000, another=lambda: copy.deepcopy(model))
     assert made is not None
     return made
 

@@ -1,6 +1,7 @@
 """What every weight average is, and the one of a recipe."""
 
 import copy
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from torch import Tensor, nn
@@ -26,30 +27,46 @@ class WeightAverage(Protocol):
         """Go on from ``state``."""
 
 
-def make_average(model: nn.Module, recipe: Recipe, max_examples: int) -> WeightAverage | None:
-    """The weight average of ``recipe`` over ``model``."""
+def make_average(
+    model: nn.Module, recipe: Recipe, max_examples: int, another: Callable[[], nn.Module]
+) -> WeightAverage | None:
+    """The weight average of ``recipe`` over ``model``; ``another`` makes one more such model."""
     from largebatch.trainers.averages.ema import ExponentialAverage
     from largebatch.trainers.averages.lawa import LatestAverage
     from largebatch.trainers.averages.power import PowerAverage
 
+    if recipe.weight_averaging == "none":
+        return None
+    frozen = frozen_copy(model, another)
     match recipe.weight_averaging:
-        case "none":
-            return None
         case "power":
-            return PowerAverage(model)
+            return PowerAverage(model, frozen)
         case "ema":
             horizon = recipe.horizon_examples or max_examples
-            return ExponentialAverage(model, recipe.averaging_examples or max(1, horizon // 20))
+            return ExponentialAverage(model, frozen, recipe.averaging_examples or max(1, horizon // 20))
         case "lawa":
-            return LatestAverage(model, recipe.averaging_evaluations)
+            return LatestAverage(model, frozen, recipe.averaging_evaluations)
 
 
-def frozen_copy(model: nn.Module) -> nn.Module:
-    """A copy that is never trained."""
-    return copy.deepcopy(model).requires_grad_(False)
+def frozen_copy(model: nn.Module, another: Callable[[], nn.Module]) -> nn.Module:
+    """A copy that is never trained; one more model with the same state where this one cannot be copied."""
+    try:
+        made = copy.deepcopy(model)
+    except Exception:  # weights that are computed from others, as by weight_norm; open files, locks
+        made = another()
+        made.load_state_dict(model.state_dict())
+    return made.requires_grad_(False)
 
 
-def floating(model: nn.Module) -> list[Tensor]:
-    """Parameters and floating-point buffers: what is averaged."""
-    tensors = [*(parameter.detach() for parameter in model.parameters()), *model.buffers()]
-    return [tensor for tensor in tensors if tensor.is_floating_point()]
+def averaged(frozen: nn.Module, model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """What is averaged, in the copy and in the model: trained parameters and floating-point buffers."""
+    pairs = [
+        *((mean.detach(), own.detach()) for mean, own in _both(frozen, model) if own.requires_grad),
+        *zip(frozen.buffers(), model.buffers(), strict=True),
+    ]
+    pairs = [(mean, own) for mean, own in pairs if own.is_floating_point()]
+    return [mean for mean, _ in pairs], [own for _, own in pairs]
+
+
+def _both(frozen: nn.Module, model: nn.Module) -> Iterator[tuple[nn.Parameter, nn.Parameter]]:
+    return zip(frozen.parameters(), model.parameters(), strict=True)

@@ -11,15 +11,15 @@ import torch
 from torch import nn
 
 from largebatch.spaces.rule import half_life
-from largebatch.trainers.averages.average import floating, frozen_copy
+from largebatch.trainers.averages.average import averaged
 
 
 class ExponentialAverage:
     """Half of its weight lies on the last ``half_life_examples``."""
 
-    def __init__(self, model: nn.Module, half_life_examples: int) -> None:
-        self.model = frozen_copy(model)
-        self._averages, self._sources = floating(self.model), floating(model)
+    def __init__(self, model: nn.Module, frozen: nn.Module, half_life_examples: int) -> None:
+        self.model = frozen
+        self._averages, self._sources = averaged(frozen, model)
         self._half_life_examples = half_life_examples
         self._weight = 0.0  # that the average's sum of weights has come to; 1 in the end
 

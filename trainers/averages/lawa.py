@@ -9,15 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from largebatch.trainers.averages.average import floating, frozen_copy
+from largebatch.trainers.averages.average import averaged
 
 
 class LatestAverage:
     """The mean of the weights at the last ``num_evaluations`` evaluations."""
 
-    def __init__(self, model: nn.Module, num_evaluations: int) -> None:
-        self.model = frozen_copy(model)
-        self._averages, self._sources = floating(self.model), floating(model)
+    def __init__(self, model: nn.Module, frozen: nn.Module, num_evaluations: int) -> None:
+        self.model = frozen
+        self._averages, self._sources = averaged(frozen, model)
         self._num_evaluations = num_evaluations
         self._latest: list[list[Tensor]] = []
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from largebatch.trainers.averages.average import floating, frozen_copy
+from largebatch.trainers.averages.average import averaged
 
 GAMMA = 6.94
 
@@ -18,9 +18,9 @@ GAMMA = 6.94
 class PowerAverage:
     """The power-law average of ``model``."""
 
-    def __init__(self, model: nn.Module) -> None:
-        self.model = frozen_copy(model)
-        self._averages, self._sources = floating(self.model), floating(model)
+    def __init__(self, model: nn.Module, frozen: nn.Module) -> None:
+        self.model = frozen
+        self._averages, self._sources = averaged(frozen, model)
 
     @torch.no_grad()
     def after_step(self, step: int, batch_size: int) -> None:

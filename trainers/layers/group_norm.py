@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn.functional import batch_norm
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from largebatch.spaces.user_mistake import UserMistake
+
 
 class GroupedBatchNorm(nn.Module):
     """Takes the place of a ``BatchNorm``; names stay. ``BatchStatistics`` sets its group attributes for each pass."""
@@ -23,7 +25,10 @@ class GroupedBatchNorm(nn.Module):
     def __init__(self, source: _BatchNorm) -> None:
         super().__init__()
         if source.running_mean is None or source.running_var is None:
-            raise ValueError("a batch normalisation without running statistics cannot be evaluated; enable them")
+            raise UserMistake(
+                "task: a batch normalisation without running statistics cannot be evaluated; leave out "
+                "track_running_stats=False"
+            )
         self.weight, self.bias, self.eps = source.weight, source.bias, source.eps
         self.momentum = 0.1 if source.momentum is None else source.momentum
         self.register_buffer("running_mean", source.running_mean)
@@ -130,8 +135,11 @@ class BatchStatistics:
 
 
 def group_batch_norms(model: nn.Module) -> None:
-    """Replace every batch normalisation inside ``model``."""
+    """Replace every batch normalisation inside ``model`` that is in training mode.
+
+    One that its model keeps in evaluation mode is frozen: it has no statistics of a batch.
+    """
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
-            if isinstance(child, _BatchNorm):
+            if isinstance(child, _BatchNorm) and child.training:
                 parent.add_module(name, GroupedBatchNorm(child))

@@ -58,10 +58,12 @@ def make_optimizers(model: nn.Module, recipe: Recipe) -> list[Optimizer]:
             hidden = _hidden(model)
             taken = {id(weight) for weight in hidden}
             rest = _groups([parameter for parameter in parameters if id(parameter) not in taken], recipe)
-            others = optim.AdamW(rest, lr=rate, betas=betas, eps=recipe.epsilon or 1e-8, fused=True)
-            if not hidden:
-                return [others]
-            return [MatrixMuon(hidden, lr=rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay), others]
+            found: list[Optimizer] = []
+            if hidden:
+                found.append(MatrixMuon(hidden, lr=rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay))
+            if rest:  # all but hidden matrices may be frozen
+                found.append(optim.AdamW(rest, lr=rate, betas=betas, eps=recipe.epsilon or 1e-8, fused=True))
+            return found
 
 
 def second_moment_scales(optimizers: list[Optimizer], recipe: Recipe) -> dict[Tensor, Tensor] | None:
@@ -97,6 +99,7 @@ def _groups(parameters: list[nn.Parameter], recipe: Recipe) -> list[dict[str, An
 
 
 def _hidden(model: nn.Module) -> list[Tensor]:
+    """Trained matrices between the model's first and its last: which these are does not depend on what is frozen."""
     embeddings = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
-    matrices = [p for p in model.parameters() if p.requires_grad and p.ndim > 1 and id(p) not in embeddings]
-    return [*matrices[1:-1]]
+    matrices = [p for p in model.parameters() if p.ndim > 1 and id(p) not in embeddings]
+    return [p for p in matrices[1:-1] if p.requires_grad]
