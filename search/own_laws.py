@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from largebatch.search.laws.batch_size.points import AT_LEAST, VALUE, Points
+from largebatch.search.laws.batch_size.points import AT_LEAST, AT_MOST, VALUE, Points
 from largebatch.search.laws.batch_size.steps_law import Unit
 from largebatch.search.laws.law import Array
 from largebatch.search.laws.posterior import NUM_DRAWS
@@ -29,6 +29,16 @@ MIN_RATES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Passages:
+    """Where rows met their target: the steps, or where ``early_R`` (before the first evaluation) an upper bound."""
+
+    steps_R: Array
+    early_R: np.ndarray
+    spread_R: Array
+    """Standard deviation of the steps' logarithm between the evaluations on both sides."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trainings:
     """Rows of trainings to the target. ``amount_R`` are steps or examples; where ``reached_R`` is False, at least."""
 
@@ -36,6 +46,8 @@ class Trainings:
     amount_R: Array
     reached_R: np.ndarray
     rate_R: Array | None = None
+    passages: Passages | None = None
+    """None: the amounts are exact."""
 
 
 def pool(trainings: Trainings, unit: Unit) -> tuple[Points, Points | None]:
@@ -52,15 +64,18 @@ def pool(trainings: Trainings, unit: Unit) -> tuple[Points, Points | None]:
             f"none of {len(steps_R)} trainings reached the target, all are censored; only that it takes more than was "
             "trained can be said"
         )
-    if trainings.rate_R is not None and rates_vary(trainings.rate_R, group_R):
-        return _best_of_rates(sizes, group_R, steps_R, trainings.reached_R, trainings.rate_R)
-    for size, group in ((size, steps_R[(group_R == g) & trainings.reached_R]) for g, size in enumerate(sizes)):
+    exact = Passages(steps_R=steps_R, early_R=np.zeros(len(steps_R), dtype=bool), spread_R=np.zeros(len(steps_R)))
+    passages = trainings.passages or exact
+    known_R = trainings.reached_R & ~passages.early_R
+    if trainings.rate_R is not None and rates_vary(trainings.rate_R, group_R) and known_R.any():
+        return _best_of_rates(sizes, group_R, trainings.reached_R, trainings.rate_R, passages)
+    for size, group in ((size, passages.steps_R[(group_R == g) & known_R]) for g, size in enumerate(sizes)):
         if len(group) > 1 and group.max() > MIXED_UNITS * group.min():
             raise UserMistake(
                 f"at global_batch_size {size:.0f} the {unit} to target differ by a factor of "
                 f"{group.max() / group.min():.0f}; are units or targets mixed? Tell them apart by a column `group`"
             )
-    return _mean_of_repeats(sizes, group_R, steps_R, trainings.reached_R), None
+    return _mean_of_repeats(sizes, group_R, trainings.reached_R, passages), None
 
 
 def rates_vary(rate_R: Array, group_R: np.ndarray) -> bool:
@@ -68,14 +83,23 @@ def rates_vary(rate_R: Array, group_R: np.ndarray) -> bool:
     return any(len(np.unique(rate_R[group_R == group])) >= MIN_RATES for group in np.unique(group_R))
 
 
-def _mean_of_repeats(sizes: Array, group_R: np.ndarray, steps_R: Array, reached_R: np.ndarray) -> Points:
-    """Mean logarithms; their noise is pooled over batch sizes and shrinks each size's own towards it."""
-    logs = [np.log(steps_R[(group_R == g) & reached_R]) for g in range(len(sizes))]
+def _mean_of_repeats(sizes: Array, group_R: np.ndarray, reached_R: np.ndarray, passages: Passages) -> Points:
+    """Mean logarithms; their noise is pooled over batch sizes and shrinks each size's own towards it.
+
+    How far passages are off that lie between evaluations, repeats share: it is no less for many of them.
+    """
+    steps_R, known_R = passages.steps_R, reached_R & ~passages.early_R
+    logs = [np.log(steps_R[(group_R == g) & known_R]) for g in range(len(sizes))]
     freedom = sum(max(len(values) - 1, 0) for values in logs)
     square = sum(float(np.sum((values - values.mean()) ** 2)) for values in logs if len(values))
     pooled = (square + NOISE_WEIGHT * TYPICAL_NOISE**2) / (freedom + NOISE_WEIGHT)
     log_K, width_K, side_K = np.zeros(len(sizes)), np.zeros(len(sizes)), np.zeros(len(sizes), dtype=int)
+    early_K, passage_K = np.zeros(len(sizes), dtype=bool), np.zeros(len(sizes))
     for g, values in enumerate(logs):
+        early = np.log(np.maximum(steps_R[(group_R == g) & reached_R & passages.early_R], 1.0))
+        if len(early):
+            log_K[g], width_K[g], side_K[g], early_K[g] = early.min(), math.sqrt(pooled), AT_MOST, True
+            continue
         missed = np.log(steps_R[(group_R == g) & ~reached_R])
         if not len(values):
             log_K[g], width_K[g], side_K[g] = missed.max(), math.sqrt(pooled), AT_LEAST
@@ -86,22 +110,26 @@ def _mean_of_repeats(sizes: Array, group_R: np.ndarray, steps_R: Array, reached_
         mean = float(values.mean())
         for _ in range(20 if len(missed) else 0):
             mean = float(np.concatenate([values, np.maximum(missed, mean) + 0.8 * noise]).mean())
-        log_K[g], width_K[g], side_K[g] = mean, noise / math.sqrt(len(values)), VALUE
+        passage_K[g] = float(np.mean(passages.spread_R[(group_R == g) & known_R]))
+        log_K[g], width_K[g], side_K[g] = mean, math.hypot(noise / math.sqrt(len(values)), passage_K[g]), VALUE
     return Points(
-        batch_K=sizes, log_K=log_K, width_K=width_K, side_K=side_K, noise=math.sqrt(pooled) if freedom else 0.0
-    )
+        batch_K=sizes, log_K=log_K, width_K=width_K, side_K=side_K, noise=math.sqrt(pooled) if freedom else 0.0,
+        passage_K=passage_K, early_K=early_K,
+    )  # fmt: skip
 
 
 def _best_of_rates(
-    sizes: Array, group_R: np.ndarray, steps_R: Array, reached_R: np.ndarray, rate_R: Array
+    sizes: Array, group_R: np.ndarray, reached_R: np.ndarray, rate_R: Array, passages: Passages
 ) -> tuple[Points, Points]:
     # Imported here: scipy's optimizers take a good part of a second, and most tables have one rate a batch size.
     from largebatch.search.laws.batch_size.optima import valley_points
     from largebatch.search.laws.batch_size.valley import fit_valley
 
+    steps_R = passages.steps_R
     valley = fit_valley(
-        np.log(rate_R), steps_R, reached_R, group_R, np.log(sizes), num_draws=NUM_DRAWS, rng=np.random.default_rng(0)
-    )
+        np.log(rate_R), steps_R, reached_R, group_R, np.log(sizes), num_draws=NUM_DRAWS, rng=np.random.default_rng(0),
+        early_T=passages.early_R, spread_T=passages.spread_R,
+    )  # fmt: skip
     bounds = np.array([steps_R[group_R == g].max() for g in range(len(sizes))])
     return valley_points(valley, sizes, bounds)
 

@@ -28,6 +28,7 @@ from largebatch.search.own_laws import (
 )
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.own_numbers import OwnRow, OwnTable
+from largebatch.studies.own_passages import own_passages
 from largebatch.studies.own_rows import of_one_recipe, refuse_fixed_budget, timed, with_all
 from largebatch.studies.report.answer import format_number
 from largebatch.studies.terminal.narrow import table_that_fits
@@ -159,6 +160,7 @@ class _Group:
             amount_R=column(unit),
             reached_R=np.array([not row.censored for row in rows]),
             rate_R=column("learning_rate") if "learning_rate" in rows[0].values else None,
+            passages=own_passages(rows, unit),
         )
 
     def _at_batch(self, law: Law, size: int) -> dict[str, Any]:

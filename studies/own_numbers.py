@@ -17,9 +17,12 @@ UNITS = ("steps", "epochs", "examples")
 RATES = ("examples_per_second", "images_per_second")
 """Of all workers together: a step takes its batch size over the rate."""
 TIMES = ("seconds", "step_seconds", *RATES)
+PASSAGE_COLUMNS = ("evaluation_interval", "steps_low", "steps_high")
+"""Between which evaluations a target was met: their distance in examples, or both in steps (the first may be 0)."""
 NUMBERS = (
     *("global_batch_size", "num_workers", "learning_rate", *TIMES),
     *UNITS,
+    *PASSAGE_COLUMNS,
 )
 WHOLE = ("global_batch_size", "num_workers")
 RECIPE = frozenset(Recipe.model_fields) - {*NUMBERS, "seed"}
@@ -192,6 +195,8 @@ def _number(text: str, name: str, where: str) -> float:
         value = float(text)
     except ValueError:
         raise UserMistake(f"{where}: {name} must be a number; got {text!r}") from None
+    if value == 0 and name == "steps_low":
+        return value
     if not math.isfinite(value) or value <= 0:
         out = "leave the row out, or mark it censored with what was trained" if name in UNITS else "leave the row out"
         raise UserMistake(f"{where}: {name} must be a finite number above 0; got {text}; {out}")

@@ -7,7 +7,7 @@ import numpy as np
 from largebatch.search.laws.batch_size.points import MIN_POINTS
 from largebatch.search.own_laws import rates_vary
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.own_numbers import OwnRow
+from largebatch.studies.own_numbers import PASSAGE_COLUMNS, OwnRow
 
 SAME_BUDGET = 0.01
 """Trainings whose lengths differ by less than this share, and less than a step, were ended by a budget."""
@@ -57,7 +57,8 @@ def of_one_recipe(rows: Rows, note: Note) -> Rows:
 
 def refuse_fixed_budget(rows: Rows, unit: str) -> None:
     """Refuse trainings of one length whatever their batch size: they ended when a budget did, not at a target."""
-    reached = [row for row in rows if not row.censored]
+    # Those that say between which evaluations they met it did meet it, be it all of them at the first.
+    reached = [row for row in rows if not row.censored and not any(name in row.values for name in PASSAGE_COLUMNS)]
     batch = np.array([row.values["global_batch_size"] for row in reached])
     if len(np.unique(batch)) < MIN_POINTS:
         return

@@ -97,7 +97,8 @@ def fit(
     """Fit the same laws to your own numbers, one row a training; nothing is trained.
 
     Repeats are repeated rows. Further columns: group, censored (1 where the target was not reached), learning_rate,
-    and num_workers with seconds (to the target), step_seconds or examples_per_second (of all workers).
+    num_workers with seconds (to the target), step_seconds or examples_per_second (of all workers), and
+    evaluation_interval (examples) or steps_low and steps_high, between which the target was met.
     """
     from largebatch.search.laws.step_time.interconnects import Network
     from largebatch.studies.own_fit import Asked, fit_table, print_fit

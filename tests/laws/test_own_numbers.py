@@ -413,3 +413,64 @@ def test_semicolons_and_decimal_commas_are_read(path: Path) -> None:
 def test_line_numbers_count_lines_and_not_rows(path: Path) -> None:
     with pytest.raises(UserMistake, match="line 5: steps must be a number; got 'many'"):
         answer(path, 'global_batch_size,steps,note\n16,100,"two\nlines\n"\n32,many,\n')
+
+
+def quantised(interval: int, columns: str) -> str:
+    """The hyperbola 100 (1 + 200 / B), first seen met at the next evaluation."""
+    lines = [f"global_batch_size,steps,{columns}" if columns else "global_batch_size,steps"]
+    for size in SIZES:
+        truth = 100 * (1 + 200 / size)
+        every = math.ceil(interval / size)
+        low = (math.ceil(truth / every) - 1) * every
+        cells = {"": "", "evaluation_interval": f",{every * size}", "steps_low,steps_high": f",{low},{low + every}"}
+        lines += [f"{size},{low + every if columns != 'steps_low,steps_high' else low + every / 2}{cells[columns]}"]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("columns", ["evaluation_interval", "steps_low,steps_high"])
+def test_a_passage_between_evaluations_is_as_uncertain_as_they_lie_apart(path: Path, columns: str) -> None:
+    """Evaluated every 12,000 examples: rounded up by as much as 60 %."""
+    asked = [16, 32, 128, 512, 2048]
+    truths = [100 * (1 + 200 / size) for size in asked]
+    found = group(path, quantised(12_000, columns), batch_sizes=asked)
+    exact = group(path, quantised(12_000, ""), batch_sizes=asked)
+    assert all(one["low"] < truth < one["high"] for one, truth in zip(found["predictions"], truths, strict=True))
+    assert not all(one["low"] < truth < one["high"] for one, truth in zip(exact["predictions"], truths, strict=True))
+    assert max(found["fitted_on"]["evaluation_shares"]) > 0.3
+    assert "evaluate more often" in found["reason"]
+    assert "evaluate more often" not in exact["reason"]
+
+
+def test_close_evaluations_change_nothing(path: Path) -> None:
+    found = group(path, quantised(16, "evaluation_interval"), batch_sizes=[2048])["predictions"][0]
+    exact = group(path, quantised(16, ""), batch_sizes=[2048])["predictions"][0]
+    for name in ("low", "value", "high"):
+        assert found[name] == pytest.approx(exact[name], rel=0.02)
+
+
+def test_a_target_that_was_met_before_the_first_evaluation_is_bounded_alone(path: Path) -> None:
+    heading = "global_batch_size,examples,evaluation_interval\n"
+    rows = [(16, 4_096), (64, 4_096), (256, 4_096), (1024, 4_096)]
+    found = group(path, heading + "".join(f"{size},{examples},4090\n" for size, examples in rows[:2]))
+    assert found["verdict"] == "no-law"
+    assert found["fitted_on"]["upper_bounds"] == [16, 64], "less than a step is left of what lies before"
+    found = group(path, heading + "".join(f"{size},{examples},4096\n" for size, examples in rows), batch_sizes=[16])
+    assert found["verdict"] == "no-law"
+    assert found["fitted_on"]["upper_bounds"] == [16, 64, 256, 1024]
+    assert "known at 0 batch sizes" in found["reason"]
+    assert "evaluate more often" in found["reason"]
+    assert found["predictions"][0]["value"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("global_batch_size,epochs,evaluation_interval\n16,3,500\n", "line 2: evaluation_interval cannot be compared"),
+        ("global_batch_size,steps,steps_low\n16,300,200\n", "line 2: give both steps_low and steps_high"),
+        ("global_batch_size,steps,steps_low,steps_high\n16,300,310,400\n", "line 2: the steps to target must lie"),
+        ("global_batch_size,steps,evaluation_interval\n16,300,0\n", "line 2: evaluation_interval must be a finite"),
+    ],
+)
+def test_passages_that_cannot_be(path: Path, text: str, said: str) -> None:
+    with pytest.raises(UserMistake, match=said):
+        group(path, text)

@@ -142,15 +142,12 @@ def _all_early(trials: Sequence[Trial]) -> str:
 
 
 def valley_points(valley: Valley, sizes_G: Array, bound_G: Array, damping: float = 1.0) -> tuple[Points, Points]:
-    """Points of the laws of steps and of the best rate.
-
-    ``bound_G``: steps trained where none reached the target, or at which it was met already.
-    """
+    """Points of the laws of steps and of the best rate. ``bound_G``: steps trained where none reached the target."""
     known, early = np.isfinite(valley.floor_G), np.isfinite(valley.bound_G)
     spread_G = np.std(np.where(np.isfinite(valley.floor_DG), valley.floor_DG, 0.0), axis=0)
     steps = Points(
         batch_K=sizes_G,
-        log_K=np.where(known & ~early, valley.floor_G, np.log(np.maximum(bound_G, 1.0))),
+        log_K=np.where(known & ~early, valley.floor_G, np.log(np.where(early, valley.bound_G, np.maximum(bound_G, 1)))),
         width_K=np.where(known & ~early, np.maximum(spread_G, 0.01), BOUND_WIDTH),
         side_K=np.where(early, AT_MOST, np.where(known, np.where(valley.edge_G == 0, VALUE, AT_MOST), AT_LEAST)),
         noise=valley.noise,

@@ -15,7 +15,7 @@ met the target before it was evaluated first."""
 
 MUCH = 0.1
 """A share of an interval's width, for evaluating too rarely, from which it is said."""
-EVALUATE_MORE = "evaluate more often (a smaller evaluation_examples of the task) and measure again"
+EVALUATE_MORE = "evaluate more often (in a study: a smaller evaluation_examples of its task) and measure again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
