@@ -1,5 +1,7 @@
 """The target that ends a training."""
 
+import math
+
 from pydantic import BaseModel, ConfigDict, model_validator
 
 
@@ -33,8 +35,8 @@ class Target(BaseModel):
         return -1.0 if self.above is not None else 1.0
 
     def reached(self, value: float) -> bool:
-        """Whether ``value`` meets the bound (a NaN never does)."""
-        return self.sign * value <= self.sign * self.bound
+        """Whether ``value`` meets the bound; what is not finite never does."""
+        return math.isfinite(value) and self.sign * value <= self.sign * self.bound
 
     def __str__(self) -> str:
         return f"{self.metric} {'above' if self.above is not None else 'below'} {self.bound:g}"

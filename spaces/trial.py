@@ -24,11 +24,21 @@ class Outcome(StrEnum):
     STOPPED = "stopped"
     """The trial scheduler ended it early."""
     DIVERGED = "diverged"
-    """The loss became non-finite or ten times its initial value."""
+    """The loss became non-finite, or rose too far above its first value (``trainers/divergence.py``)."""
     PREEMPTED = "preempted"
     """The training was told to leave and goes on later from its checkpoint; never the end of a recorded trial."""
     FAILED = "failed"
     """The training raised an error or its workers died too often; the reason is recorded."""
+
+
+_NOISE_SCALES = ("noise_scale", "scaled_noise_scale")
+RECORDED = frozenset(
+    (
+        *("step", "examples", "seconds", "train_loss", "learning_rate", "evaluation_seconds", "save_seconds"),
+        *("global_batch_size", *(f"{name}{end}" for name in _NOISE_SCALES for end in ("", "_low", "_high"))),
+    )
+)
+"""What a measurement tells beside the task's metrics, in one list of names with them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -204,7 +204,8 @@ def _refuse_unusable(planned: PlannedTraining) -> None:
 
 def _result(planned: PlannedTraining, ending: Ending, curve: Sequence[Measurement], num_devices: int) -> dict[str, Any]:
     row = planned.row
-    best = min(curve, key=lambda m: planned.target.sign * m.values[planned.target.metric], default=None)
+    finite = [m for m in curve if math.isfinite(m.values[planned.target.metric])]
+    best = min(finite, key=lambda m: planned.target.sign * m.values[planned.target.metric], default=None)
     return {
         "study": planned.study.name,
         "target": str(planned.target),

@@ -19,10 +19,8 @@ from largebatch.spaces.target import Target
 from largebatch.spaces.trial import ACTIONS, Action, Ending, Measurement, Outcome
 from largebatch.trainers.checkpoint import CheckpointWriter, UnusableCheckpoint, copied, load_checkpoint
 from largebatch.trainers.checkpoint_path import best_path
+from largebatch.trainers.divergence import has_diverged
 from largebatch.trainers.training import Training
-
-DIVERGENCE_FACTOR = 10.0
-"""A training loss of this many times its first value counts as diverged, as does a non-finite one."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,6 +29,8 @@ class _Progress:
 
     previous: Measurement
     initial_loss: float = math.nan
+    untrained_loss: float = math.nan
+    lowest_loss: float = math.inf
     interval_loss: float = 0.0
     interval_steps: int = 0
     steps_to_target: float | None = None
@@ -92,6 +92,7 @@ class _Run:
             return ending
         progress = self._progress
         loss = torch.full((1,), progress.interval_loss, device=training.device)
+        lowest = torch.full((1,), progress.lowest_loss, device=training.device)
         # A checkpoint may lie between the last steps and their measurement.
         while progress.interval_steps or training.examples + training.batch_size <= training.max_examples:
             goal = min((progress.previous.examples // interval + 1) * interval, training.max_examples)
@@ -99,20 +100,24 @@ class _Run:
             while training.examples < goal and training.examples + training.batch_size <= training.max_examples:
                 first = training.step == 0
                 step_loss = training.train_step()
-                loss = loss + step_loss
+                loss, lowest = loss + step_loss, torch.minimum(lowest, step_loss)
                 progress.interval_steps += 1
                 if first:
                     progress.initial_loss = step_loss.item()
                 if training.leave or self._due():
                     progress.interval_loss = loss.item()  # waits for the device
+                    progress.lowest_loss = lowest.item()
                     training.seconds += time.perf_counter() - began
                     self._save()
                     began = time.perf_counter()
                     if training.leave:
                         return self._ending(Outcome.PREEMPTED, reason="told to leave; the checkpoint goes on from here")
             mean_loss = loss.item() / progress.interval_steps
+            progress.lowest_loss = lowest.item()
             training.seconds += time.perf_counter() - began
-            if not math.isfinite(mean_loss) or mean_loss > DIVERGENCE_FACTOR * progress.initial_loss:
+            if has_diverged(
+                mean_loss, first=progress.initial_loss, untrained=progress.untrained_loss, lowest=progress.lowest_loss
+            ):
                 reason = (
                     f"training loss {mean_loss:.3g} at step {training.step}, {progress.initial_loss:.3g} at the first"
                 )
@@ -183,10 +188,13 @@ class _Run:
         value = values[self._target.metric]
         signed = self._target.sign * value
         training.plateau.update(signed)
-        if signed < progress.best and self._checkpoint is not None:
+        if training.step == 0:
+            progress.untrained_loss = values["val_loss"]
+        is_best = math.isfinite(signed) and signed < progress.best
+        if is_best and self._checkpoint is not None:
             weights = training.model if training.average is None else training.average.model
             self._best_weights = copied({"weights": weights.state_dict(), "step": now.step, "values": values})
-        progress.best = min(progress.best, signed)
+        progress.best = signed if is_best else progress.best
         if self._target.reached(value) and progress.steps_to_target is None:
             share = passage_share(progress.previous, now, self._target)
             progress.steps_to_target = _between(progress.previous.step, now.step, share)

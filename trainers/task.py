@@ -6,6 +6,7 @@ file, and naming it there imports that module, which runs its code.
 
 import importlib
 import inspect
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -17,6 +18,7 @@ from torch.utils.data import Dataset, IterableDataset
 from largebatch.spaces.domain import Value
 from largebatch.spaces.nearest import nearest
 from largebatch.spaces.target import Target
+from largebatch.spaces.trial import RECORDED
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.trainers.batches.example_random import ExampleRandom
 from largebatch.trainers.batches.streamed import Kept, Streamed, num_examples
@@ -86,6 +88,7 @@ class Task:
             if not len(getattr(self, name)):
                 raise UserMistake(f"task: {name} must hold examples; it is empty")
         self._refuse_no_step()
+        self._refuse_taken_names()
         one_pass = num_examples(self.train_data)
         for name, usual in (("max_examples", PASSES * one_pass), ("evaluation_examples", one_pass)):
             if getattr(self, name) == 0:
@@ -108,6 +111,15 @@ class Task:
                     f"task: stage {number} must last at least 1 example (None: to the end); got {stage.examples}"
                 )
 
+    def _refuse_taken_names(self) -> None:
+        """Refuse metrics that the record would overwrite with figures of its own."""
+        for name in self.metrics:
+            if name in RECORDED or (name.startswith("raw_") and name.removeprefix("raw_") in self.all_metrics):
+                raise UserMistake(
+                    f"task: a metric must not be called {name!r}, as a figure that every training records; call it "
+                    f"'val_{name.removeprefix('raw_')}'"
+                )
+
     @property
     def all_metrics(self) -> dict[str, Metric]:
         """The task's metrics and ``val_loss``."""
@@ -125,7 +137,7 @@ class Task:
             raise UserMistake(f"target.metric: unknown metric {target.metric!r}{nearest(target.metric, metrics)}")
         metric = metrics[target.metric]
         best = metric.high if target.above is not None else metric.low
-        if not target.reached(best):
+        if math.isfinite(best) and not target.reached(best):
             raise UserMistake(
                 f"target: {target} can never be reached: {target.metric} lies between {metric.low:g} "
                 f"and {metric.high:g}"

@@ -43,6 +43,16 @@ def test_exact_factors(fields: dict[str, Any], factors: list[float]) -> None:
     assert [found.factor(step) for step in range(12)] == pytest.approx(factors, abs=1e-12)
 
 
+@pytest.mark.parametrize(("examples", "steps"), [(10, 1), (40, 1), (50, 1), (100, 1), (110, 2), (300, 3), (700, 7)])
+def test_a_part_of_a_warm_up_step_is_a_step(examples: int, steps: int) -> None:
+    """A tenth of 1, 4, 5, 10, 11, 30 and 70 steps; none for a share of 0. 0.1 * 30 is a little above 3."""
+    assert schedule(max_examples=examples, warmup_fraction=0.1).warmup_steps == steps
+    assert schedule(max_examples=1_000, num_train_examples=examples, warmup_epochs=0.1).warmup_steps == steps
+    assert schedule(max_examples=examples, warmup_fraction=0.0).warmup_steps == 0
+    constant = schedule(max_examples=examples, warmup_fraction=0.1, warmup_shape="constant", warmup_factor=0.2)
+    assert [constant.factor(step) for step in range(steps + 1)] == [0.2] * steps + [1.0]
+
+
 @given(
     st.sampled_from(["linear", "cosine", "polynomial", "step", "wsd"]),
     st.integers(0, 8),
@@ -62,6 +72,9 @@ def test_plateaus_halve_the_rate() -> None:
         plateau.update(loss)
         halvings.append(plateau.halvings)
     assert halvings == [0, 0, 0, 1, 1, 1, 2, 2, 3, 3]
+    plateau.update(-math.inf)  # no better than any
+    plateau.update(1.0 - 1e-9)
+    assert (plateau.best, plateau.halvings) == (1.0 - 1e-9, 4)
     assert schedule(schedule="plateau").factor(5, halvings=2) == 0.25
 
 

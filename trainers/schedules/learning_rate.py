@@ -61,10 +61,15 @@ def make_learning_rate(recipe: Recipe, *, max_examples: int, num_train_examples:
     horizon_steps = max(1, (recipe.horizon_examples or max_examples) // batch)
     warmup_steps = recipe.warmup_steps or 0
     if recipe.warmup_epochs is not None:
-        warmup_steps = round(recipe.warmup_epochs * num_train_examples / batch)
+        warmup_steps = _ceiling(recipe.warmup_epochs * num_train_examples / batch)
     elif recipe.warmup_fraction is not None:
-        warmup_steps = round(recipe.warmup_fraction * horizon_steps)
+        warmup_steps = _ceiling(recipe.warmup_fraction * horizon_steps)
     return LearningRate(recipe=recipe, warmup_steps=warmup_steps, horizon_steps=horizon_steps)
+
+
+def _ceiling(steps: float) -> int:
+    """Whole steps: a part of one is one, or the warm-up of a short training would be none. Rounding errors are none."""
+    return math.ceil(steps * (1 - 1e-12))
 
 
 @dataclass(slots=True)
@@ -77,8 +82,8 @@ class Plateau:
     waited: int = 0
 
     def update(self, value: float) -> None:
-        """Take in an evaluation."""
-        if value < self.best:
+        """Take in an evaluation; one that is not finite is no better."""
+        if math.isfinite(value) and value < self.best:
             self.best, self.waited = value, 0
             return
         self.waited += 1
