@@ -61,6 +61,7 @@ def prepared_json(out: Path, made: Mapping[str, Manifest]) -> dict[str, Any]:
                 "bytes": manifest.num_bytes,
                 "fingerprint": manifest.fingerprint,
                 "unreadable": [{"name": one.name, "reason": one.reason} for one in manifest.unreadable],
+                "reduced": manifest.reduced,
             }
             for name, manifest in made.items()
         },
@@ -81,3 +82,5 @@ def print_prepared(out: Path, made: Mapping[str, Manifest], *, verified: bool) -
             console.print(f"  {one.name}: {one.reason}", soft_wrap=True, markup=False)
         if not verified and len(manifest.unreadable) > NAMED:
             console.print(f"  and {len(manifest.unreadable) - NAMED} more, in {out / name / 'manifest.json'}")
+        for what, count in () if verified else manifest.reduced.items():
+            console.print(f"  {count:,} images with {what}", soft_wrap=True, markup=False)

@@ -33,6 +33,7 @@ def found(source: Path, **thresholds: float) -> dict[str, int]:
 def test_a_folder_a_class(tmp_path: Path) -> None:
     pictures(tmp_path, "Spirals/a.png", "spirals/deep/b.JPG", "elliptical/c.png")
     (tmp_path / "elliptical/notes.txt").write_text("no image")
+    pictures(tmp_path, ".ipynb_checkpoints/d.png", "elliptical/.ipynb_checkpoints/c-checkpoint.png")
     assert found(tmp_path) == {"a.png": 1, "b.JPG": 1, "c.png": 0}
 
 

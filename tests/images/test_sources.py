@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -76,6 +77,42 @@ def test_numbered_labels_and_an_order_that_is_always_the_same(tmp_path: Path, en
     assert len({group for group, _ in order[:8]}) == 2, "row groups stay whole"
 
 
+@pytest.mark.parametrize("names", [("train", "val"), ("Training", "Validation"), ("TRAIN", "Valid")])
+def test_hidden_folders_are_not_looked_at_and_splits_are_named_in_any_case(
+    names: tuple[str, str], tree: Path, encode: Encode
+) -> None:
+    expected = contents(tree)
+    for name in (".ipynb_checkpoints", "__MACOSX", "train/.ipynb_checkpoints", "train/ant/.ipynb_checkpoints"):
+        (tree / name).mkdir()
+        (tree / name / "1-checkpoint.jpg").write_bytes(encode(9))
+    write_tar(tree / ".cache" / "train.tar", {"ant/1.jpg": encode(1)})
+    for old, new in zip(("train", "val"), names, strict=True):
+        (tree / old).rename(tree / new)
+    assert contents(tree) == expected
+
+
+def test_a_test_split_is_left_alone(tree: Path) -> None:
+    (tree / "train").rename(tree / "Training")
+    (tree / "val").rename(tree / "Testing")
+    splits = open_source(tree)
+    assert {name: (split.classes, len(split.entries)) for name, split in splits.items()} == {
+        "train": (("ant", "bee", "cat"), 120)
+    }
+
+
+def test_hidden_members_of_an_archive_are_not_looked_at(tmp_path: Path, encode: Encode) -> None:
+    members = (
+        "./ant/1.jpg",
+        "bee/1.jpg",
+        ".ipynb_checkpoints/1.jpg",
+        "ant/.ipynb_checkpoints/1.jpg",
+        "__MACOSX/ant/._1.jpg",
+    )
+    write_tar(tmp_path / "a.tar", {name: encode(1) for name in members})
+    source = open_source(tmp_path)["train"]
+    assert (source.classes, [entry.label for entry in source.entries]) == (("ant", "bee"), [0, 1])
+
+
 def nothing_there(folder: Path, encode: Encode) -> None:
     folder.mkdir()
 
@@ -87,7 +124,7 @@ def an_empty_class(folder: Path, encode: Encode) -> None:
 
 
 def an_unknown_class(folder: Path, encode: Encode) -> None:
-    for name in ("train/ant", "val/wasp"):
+    for name in ("train/ant", "train/bee", "val/wasp"):
         (folder / name).mkdir(parents=True)
         (folder / name / "1.jpg").write_bytes(encode(1))
 
@@ -122,6 +159,59 @@ def a_cut_table(folder: Path, encode: Encode) -> None:
     (folder / "a.parquet").write_bytes(b"PAR1" + bytes(20))
 
 
+def a_folder_beside_splits(folder: Path, encode: Encode) -> None:
+    for name in ("train/ant", "train/bee", "val/ant", "previews"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "1.jpg").write_bytes(encode(1))
+
+
+def a_wrapper(folder: Path, encode: Encode) -> None:
+    for name in ("data/ant", "data/bee"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "1.jpg").write_bytes(encode(1))
+
+
+def a_wrapper_beside_another_folder(folder: Path, encode: Encode) -> None:
+    for name in ("data/Train/ant", "data/Val/ant", "figures"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "1.jpg").write_bytes(encode(1))
+
+
+def two_folders_of_one_split(folder: Path, encode: Encode) -> None:
+    for name in ("train/ant", "val/ant", "Validation/ant"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "1.jpg").write_bytes(encode(1))
+
+
+def one_class_in_tar(folder: Path, encode: Encode) -> None:
+    write_tar(folder / "train.tar", {"1.jpg": encode(1)})
+
+
+def one_class_in_parquet(folder: Path, encode: Encode) -> None:
+    folder.mkdir()
+    pq.write_table(pa.table({"image": [encode(1)] * 2, "label": ["ant", "ant"]}), folder / "train.parquet")
+
+
+def splits_in_one_archive(folder: Path, encode: Encode) -> None:
+    write_tar(folder / "all.tar", {f"set/{name}/1.jpg": encode(1) for name in ("Train/ant", "Train/bee", "val/ant")})
+
+
+def an_archive_beside_splits(folder: Path, encode: Encode) -> None:
+    folder.mkdir()
+    for name in ("train-0", "validation-0", "previews"):
+        pq.write_table(pa.table({"image": [encode(1)] * 2, "label": [0, 1]}), folder / f"{name}.parquet")
+
+
+def archives_of_two_kinds(folder: Path, encode: Encode) -> None:
+    an_archive_beside_splits(folder, encode)
+    write_tar(folder / "train.tar", {"ant/1.jpg": encode(1), "bee/1.jpg": encode(2)})
+
+
+def an_archive_in_a_tree(folder: Path, encode: Encode) -> None:
+    a_folder_beside_splits(folder, encode)
+    write_tar(folder / "backup.tar", {"ant/1.jpg": encode(1), "bee/1.jpg": encode(2)})
+
+
 def only_validation(folder: Path, encode: Encode) -> None:
     write_tar(folder / "val.tar", {"ant/1.jpg": encode(1)})
 
@@ -139,6 +229,16 @@ def only_validation(folder: Path, encode: Encode) -> None:
         (a_cut_archive, "a.tar is no whole, uncompressed tar archive"),
         (a_cut_table, "a.parquet is no whole Parquet file"),
         (only_validation, "there must be a split named train; found val"),
+        (a_folder_beside_splits, "holds splits (train, val) beside previews; move previews away, or"),
+        (a_wrapper, "holds one class, 'data', and there must be two or more; if that is a folder around"),
+        (a_wrapper_beside_another_folder, "data would be a class, and holds splits (Train, Val); splits come before"),
+        (two_folders_of_one_split, "val are both the split val; keep one"),
+        (one_class_in_tar, "holds one class, 'train', and there must be two or more"),
+        (one_class_in_parquet, "holds one class, 'ant', and there must be two or more"),
+        (splits_in_one_archive, "all.tar holds several splits (Train, val); make an archive of each"),
+        (an_archive_beside_splits, "previews.parquet names no split, and"),
+        (an_archive_in_a_tree, "holds images in folders (previews, train) and in archives ("),
+        (archives_of_two_kinds, "holds archives of two kinds, .parquet and .tar; give one kind alone"),
     ],
 )
 def test_what_is_wrong_is_one_sentence(
@@ -146,6 +246,6 @@ def test_what_is_wrong_is_one_sentence(
 ) -> None:
     folder = tmp_path / "source"
     make(folder, encode)
-    with pytest.raises(UserMistake, match=expected.replace(".", r"\.")) as raised:
+    with pytest.raises(UserMistake, match=re.escape(expected)) as raised:
         open_source(folder)
     assert "\n" not in str(raised.value)

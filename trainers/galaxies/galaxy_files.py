@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.trainers.images.pixels import rgb
 
 
 class GalaxyFiles(Dataset[tuple[Tensor, int]]):
@@ -36,7 +37,7 @@ def decode_image(content: bytes, name: str, size: int) -> Tensor:
         raise UserMistake("data: images need Pillow; install it: pip install 'largebatch[galaxies]'") from error
     try:
         with Image.open(io.BytesIO(content)) as file:
-            picture = file.convert("RGBA").convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
+            picture = rgb(file).resize((size, size), Image.Resampling.BILINEAR)
     except (OSError, SyntaxError, ValueError) as error:
         raise UserMistake(f"data: {name} is no whole image ({error}); replace or remove it") from error
     pixels = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.trainers.images.source import is_visible, visible_folders
 
 CLASS_NAMES = ("elliptical", "spiral")
 """The name of each label."""
@@ -59,9 +60,13 @@ def labelled_paths(
 
 def _of_folders(source: Path) -> list[tuple[Path, int]]:
     found = []
-    for folder in sorted(path for path in source.iterdir() if path.is_dir()):
+    for folder in visible_folders(source):
         label = _label(folder.name, f"the folder {folder}")
-        files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+        files = sorted(
+            path
+            for path in folder.rglob("*")
+            if path.suffix.lower() in SUFFIXES and is_visible(*path.relative_to(folder).parts)
+        )
         found += [(path, label) for path in files]
     return found
 

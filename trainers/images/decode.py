@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.trainers.images import pixels as pixels_of
 
 QUALITY = 90
 """Of the JPEGs that ``shrink`` writes."""
@@ -63,10 +64,18 @@ def decode(data: bytes, *, least: tuple[int, int] = (0, 0), quick: bool = False)
             pass
     try:
         with codecs().pillow.open(io.BytesIO(data)) as image:
-            return np.asarray(image.convert("RGB"))
+            return np.asarray(pixels_of.rgb(image))
     except Exception as error:  # Pillow's decoders raise whatever they meet
         reason = "no known image format" if type(error).__name__ == "UnidentifiedImageError" else str(error)
         raise UnreadableImage(reason if data else "the file is empty") from error
+
+
+def reductions(data: bytes) -> tuple[str, ...]:
+    """What of an image that ``decode`` reads is not in its pixels: alpha, further frames, more than 8 bits."""
+    if _is_rgb_jpeg(data):
+        return ()
+    with codecs().pillow.open(io.BytesIO(data)) as image:
+        return pixels_of.reductions(image)
 
 
 def image_shape(data: bytes) -> tuple[int, int]:

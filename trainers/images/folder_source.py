@@ -5,12 +5,28 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.trainers.images.source import IMAGE_SUFFIXES, Entry, Source, labelled, refuse_empty_classes
+from largebatch.trainers.images.source import (
+    IMAGE_SUFFIXES,
+    Entry,
+    Source,
+    is_visible,
+    labelled,
+    refuse_empty_classes,
+    split_folders,
+    visible_folders,
+)
 
 
 def folder_source(path: Path, known: tuple[str, ...] | None) -> Source:
     """The images below ``path``, sorted."""
-    folders = sorted(entry.name for entry in os.scandir(path) if entry.is_dir() and not entry.name.startswith("."))
+    folders = [folder.name for folder in visible_folders(path)]
+    for name in folders:
+        if inner := split_folders(path / name):
+            found_inside = ", ".join(folder.name for folder in inner.values())
+            raise UserMistake(
+                f"{path / name} would be a class, and holds splits ({found_inside}); splits come before classes: give "
+                f"{path / name} where it holds all, else move its images to SPLIT/{name}"
+            )
     found = [(name, file) for name in folders for file in _images(path / name)]
     if not found:
         raise UserMistake(f"{path} holds no images: there must be a folder for each class, or .tar or .parquet files")
@@ -34,9 +50,12 @@ def read_files(entries: Sequence[Entry]) -> Iterator[tuple[Entry, bytes | str]]:
 
 
 def _images(folder: Path) -> list[str]:
-    return sorted(
-        os.path.join(where, name)
-        for where, _, names in os.walk(folder, followlinks=True)
-        for name in names
-        if os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith(".")
-    )
+    found = []
+    for where, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if is_visible(name)]
+        found += [
+            os.path.join(where, name)
+            for name in names
+            if os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and is_visible(name)
+        ]
+    return sorted(found)

@@ -1,7 +1,8 @@
 """What a folder of shards says about itself: ``manifest.json``, and a line a finished shard until it is written."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,14 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shard:
-    """One file of images."""
+    """One file of images. ``reduced``: how many lack something of the source's, by what that is."""
 
     file: str
     num_rows: int
     num_bytes: int
     sha256: str
     unreadable: tuple[Unreadable, ...] = ()
+    reduced: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> "Shard":
@@ -77,6 +79,11 @@ class Manifest:
     def unreadable(self) -> list[Unreadable]:
         """What was left out."""
         return [one for shard in self.shards for one in shard.unreadable]
+
+    @property
+    def reduced(self) -> dict[str, int]:
+        """How many images lack something of the source's, by what that is."""
+        return dict(sum((Counter(shard.reduced) for shard in self.shards), Counter()))
 
     def write(self, folder: Path) -> None:
         """Write it whole, and forget the progress that led to it."""

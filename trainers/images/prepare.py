@@ -5,15 +5,16 @@ The images are shuffled once, always alike, so that neighbours in a shard are of
 
 import hashlib
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.trainers.images.decode import UnreadableImage, codecs, decode, shrink
+from largebatch.trainers.images.decode import UnreadableImage, codecs, decode, reductions, shrink
 from largebatch.trainers.images.manifest import VERSION, Manifest, Origin, Progress, Shard, Unreadable, manifests
 from largebatch.trainers.images.shard_file import is_whole, write_shard
 from largebatch.trainers.images.source import Entry, Source, open_source
@@ -157,14 +158,18 @@ def _worker() -> None:
 def _make(job: _Job) -> Shard:
     if job.finished is not None and is_whole(job.path, job.finished):
         return job.finished
-    return write_shard(job.path, _rows(job), BLOCK_ROWS)
+    reduced: Counter[str] = Counter()
+    shard = write_shard(job.path, _rows(job, reduced), BLOCK_ROWS)
+    return replace(shard, reduced=dict(sorted(reduced.items())))
 
 
-def _rows(job: _Job) -> Iterator[tuple[bytes, int] | Unreadable]:
+def _rows(job: _Job, reduced: "Counter[str]") -> Iterator[tuple[bytes, int] | Unreadable]:
+    """Images and labels; counts in ``reduced`` what they lack."""
     for entry, data in job.read(job.entries):
         if isinstance(data, str):
             yield Unreadable(name=entry.name, label=entry.label, reason=data)
             continue
+        given = data
         try:
             if job.size is None:
                 decode(data)
@@ -173,6 +178,7 @@ def _rows(job: _Job) -> Iterator[tuple[bytes, int] | Unreadable]:
         except UnreadableImage as error:
             yield Unreadable(name=entry.name, label=entry.label, reason=str(error))
             continue
+        reduced.update(reductions(given))
         yield data, entry.label
 
 

@@ -5,6 +5,7 @@ any part of the source in any order.
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +18,13 @@ import numpy as np
 from largebatch.spaces.user_mistake import UserMistake
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"})
-SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-_SPLIT_WORD = re.compile(r"(?<![a-z])(train|training|val|valid|validation|test)(?![a-z])")
+SPLITS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""What a folder or a file of a split may be called, in lower case."""
+_SPLIT_WORD = re.compile(rf"(?<![a-z])({'|'.join(SPLITS)})(?![a-z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,8 @@ def open_source(path: Path) -> dict[str, Source]:
     """The splits of a source by name, ``train`` and perhaps ``val``; ``train`` alone where nothing names a split.
 
     Raises:
-        UserMistake: where there is nothing, a class is empty, or labels do not match.
+        UserMistake: where there is nothing, a class is empty or the only one, labels do not match, or what lies there
+            can be read in two ways.
     """
     from largebatch.trainers.images.folder_source import folder_source
     from largebatch.trainers.images.parquet_source import parquet_source
@@ -77,24 +84,90 @@ def open_source(path: Path) -> dict[str, Source]:
         raise UserMistake(f"{path} does not exist; give a folder a class, tar archives or Parquet files")
     formats: dict[str, Callable[[Sequence[Path], tuple[str, ...] | None], Source]]
     formats = {".parquet": parquet_source, ".tar": tar_source}
-    for suffix, open_files in formats.items():
-        files = sorted(path.rglob(f"*{suffix}")) if path.is_dir() else [path] if path.suffix == suffix else []
-        if files:
-            return _opened({name: partial(open_files, some) for name, some in _by_split(files, path).items()})
+    files = {suffix: _files(path, suffix) for suffix in formats}
+    if all(files.values()):
+        raise UserMistake(f"{path} holds archives of two kinds, {' and '.join(sorted(files))}; give one kind alone")
+    for suffix, some in files.items():
+        if some:
+            _refuse_images_beside(some[0], path)
+            splits = _by_split(some, path)
+            return _opened({name: partial(formats[suffix], of_it) for name, of_it in splits.items()})
     if path.is_file():
         raise UserMistake(f"{path} is no tar archive (.tar) and no Parquet file (.parquet)")
-    folders = [child for child in sorted(path.iterdir()) if child.is_dir()]
-    if folders and all(child.name in SPLITS for child in folders):
-        return _opened({SPLITS[child.name]: partial(folder_source, child) for child in folders})
+    folders = split_folders(path)
+    if folders:
+        return _opened({name: partial(folder_source, folder) for name, folder in folders.items()})
     return {"train": folder_source(path, None)}
 
 
+def _refuse_images_beside(archive: Path, path: Path) -> None:
+    """An archive that was left in a tree of images must not stand for all of them; one folder may be of figures."""
+    holding = [folder for folder in visible_folders(path) if _holds_image(folder)] if path.is_dir() else []
+    if len(holding) > 1:
+        raise UserMistake(
+            f"{path} holds images in folders ({holding[0].name}, {holding[1].name}) and in archives ({archive}); move "
+            f"one kind away"
+        )
+
+
+def _holds_image(folder: Path) -> bool:
+    return any(os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES for _, _, names in os.walk(folder) for name in names)
+
+
+def is_visible(*parts: str) -> bool:
+    """Whether a path of these parts is no hidden file and in no hidden folder: notebooks and macOS leave such."""
+    return not any(part.startswith(".") or part == "__MACOSX" for part in parts)
+
+
+def visible_folders(path: Path) -> list[Path]:
+    """The folders right below ``path``, sorted; other files are not looked at one by one."""
+    with os.scandir(path) as entries:
+        return sorted(path / entry.name for entry in entries if is_visible(entry.name) and entry.is_dir())
+
+
+def split_folders(path: Path) -> dict[str, Path]:
+    """The folders of splits below ``path``, by split; none where its folders are classes.
+
+    Raises:
+        UserMistake: where some are of splits and others are not, or two are of one split.
+    """
+    folders = visible_folders(path)
+    splits: dict[str, Path] = {}
+    for folder in folders:
+        name = SPLITS.get(folder.name.lower())
+        if name in splits:
+            raise UserMistake(f"{splits[name]} and {folder} are both the split {name}; keep one")
+        if name is not None:
+            splits[name] = folder
+    others = [folder for folder in folders if folder.name.lower() not in SPLITS]
+    if splits and others:
+        named = ", ".join(folder.name for folder in splits.values())
+        raise UserMistake(
+            f"{path} holds splits ({named}) beside {others[0].name}; move {others[0].name} away, or, where {named} are "
+            f"classes, all of them into {path / 'train'}"
+        )
+    return splits
+
+
+def _files(path: Path, suffix: str) -> list[Path]:
+    if path.is_file():
+        return [path] if path.suffix == suffix else []
+    return sorted(file for file in path.rglob(f"*{suffix}") if is_visible(*file.relative_to(path).parts))
+
+
 def _by_split(files: Sequence[Path], root: Path) -> dict[str, list[Path]]:
+    """Files by the last word of a split in their names; those without any are for training where no name says so."""
     named: dict[str, list[Path]] = {}
     for file in files:
         found = _SPLIT_WORD.findall(str(file.relative_to(root) if file != root else file.name).lower())
-        named.setdefault(SPLITS[found[-1]] if found else "train", []).append(file)
-    return named
+        named.setdefault(SPLITS[found[-1]] if found else "", []).append(file)
+    unnamed = named.pop("", [])
+    if unnamed and "train" in named:
+        raise UserMistake(
+            f"{unnamed[0]} names no split, and {named['train'][0]} beside it does; move it away, or put all that is "
+            f"for training into a folder train"
+        )
+    return {**named, "train": unnamed} if unnamed else named
 
 
 def _opened(splits: Mapping[str, Callable[[tuple[str, ...] | None], Source]]) -> dict[str, Source]:
@@ -130,7 +203,7 @@ def labelled(
 
 
 def refuse_empty_classes(classes: Sequence[str], labels: Sequence[int], where: str) -> None:
-    """A class without images is a mistake of the labels, or of the copy.
+    """A class without images is a mistake of the labels, or of the copy; an only one, of where to look for classes.
 
     Raises:
         UserMistake: naming the first.
@@ -139,6 +212,11 @@ def refuse_empty_classes(classes: Sequence[str], labels: Sequence[int], where: s
     if empty:
         more = f" and {len(empty) - 1} more" if len(empty) > 1 else ""
         raise UserMistake(f"class {classes[empty[0]]!r}{more} has no image in {where}; fill it or leave the class out")
+    if len(classes) == 1:
+        raise UserMistake(
+            f"{where} holds one class, {classes[0]!r}, and there must be two or more; if that is a folder around the "
+            f"classes or splits, give it instead"
+        )
 
 
 def _range(classes: Sequence[str]) -> str:

@@ -10,7 +10,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.trainers.images.source import IMAGE_SUFFIXES, Entry, Source, labelled, refuse_empty_classes
+from largebatch.trainers.images.source import (
+    IMAGE_SUFFIXES,
+    SPLITS,
+    Entry,
+    Source,
+    is_visible,
+    labelled,
+    refuse_empty_classes,
+)
 
 _JSON_KEYS = ("label", "cls", "class")
 
@@ -51,7 +59,7 @@ def _images_of(file: Path) -> list[tuple[str, str, int, int, int | str]]:
         with tarfile.open(file, "r:") as archive:
             for member in archive:
                 path = PurePosixPath(member.name)
-                if not member.isfile() or path.name.startswith("."):
+                if not member.isfile() or not is_visible(*path.parts):
                     continue
                 if path.suffix.lower() in IMAGE_SUFFIXES:
                     images.append((member.name, member.offset_data, member.size))
@@ -61,9 +69,17 @@ def _images_of(file: Path) -> list[tuple[str, str, int, int, int | str]]:
                     labels[str(path.with_suffix(""))] = _label(content.read(), path.suffix, f"{file}: {member.name}")
     except tarfile.ReadError as error:
         raise UserMistake(f"{file} is no whole, uncompressed tar archive ({error}); unpack or copy it anew") from error
+    splits = {SPLITS[part.lower()]: part for name, *_ in images for part in _folders_of(name) if part.lower() in SPLITS}
+    if len(splits) > 1:
+        raise UserMistake(f"{file} holds several splits ({', '.join(splits.values())}); make an archive of each")
     return [
         (str(file), name, offset, size, _label_of(PurePosixPath(name), labels, file)) for name, offset, size in images
     ]
+
+
+def _folders_of(name: str) -> tuple[str, ...]:
+    """The folders above a member's own class."""
+    return PurePosixPath(name).parts[:-2]
 
 
 def _label_of(path: PurePosixPath, labels: dict[str, int | str], file: Path) -> int | str:
