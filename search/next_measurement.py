@@ -39,7 +39,13 @@ def next_measurements(rows: Sequence[PlanRow], laws: FittedLaws, step_time: Step
     time_DW = steps_DW[:number] + seconds_DW[:number]
     found = []
     sizes = sorted({o.global_batch_size for o in laws.optima if o.reached})
-    for size in [*sizes, *(sizes[-1] * factor for factor in FARTHER)]:
+    norms = {trial.recipe.norm_batch_size for trial in laws.found.trials}
+    farther = [
+        size
+        for size in (sizes[-1] * factor for factor in FARTHER)
+        if any(size <= norm or size % norm == 0 for norm in norms)  # else it is no recipe
+    ]
+    for size in [*sizes, *farther]:
         log_D = laws.steps.curve_logs(np.array([float(size)]))[:number, 0]
         noise = laws.steps.misfit**2 + laws.found.valley.noise**2
         cost = float(np.exp(np.median(log_D)) * step_time.middle_parts(1, size).seconds[0, 0])

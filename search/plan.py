@@ -86,6 +86,9 @@ class Plan:
     unplanned: tuple[int, ...] = ()
     """Worker counts that were asked and have no row."""
     unplanned_why: str = ""
+    left_out: tuple[int, ...] = ()
+    """Batch sizes that reached the target and that no row could have."""
+    left_out_why: str = ""
 
     def choices(self) -> dict[str, Any]:
         """Worker counts of the fastest, the cheapest, and the Pareto front of time and device-hours.
@@ -129,4 +132,5 @@ class Plan:
             "withheld": {name: asdict(found) for name, found in self.withheld.items()},
             "next_measurements": [asdict(one) for one in self.next_measurements],
             "unplanned": {"num_workers": list(self.unplanned), "why": self.unplanned_why},
+            "left_out": {"global_batch_size": list(self.left_out), "why": self.left_out_why},
         }

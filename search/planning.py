@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from largebatch.search.dealing import Dealing, best_batches, dealing_of, left_out
 from largebatch.search.knee import Candidates, find_knee
 from largebatch.search.laws.batch_size.optima import BatchOptimum
 from largebatch.search.laws.batch_size.other_laws import apply_laws
@@ -47,17 +48,19 @@ def make_plan(
     if profile is None or laws.step_seconds is None:
         raise UserMistake("step times were not measured yet: let `run` end, it times them after the trials")
     asked = sorted(set(workers))
-    counts, sizes = _choose(np.array(asked), laws, laws.step_seconds)
+    dealing = dealing_of(laws, _sizes(laws), profile.has_batch_statistics)
+    counts, sizes = _choose(np.array(asked), laws, laws.step_seconds, dealing)
     if not len(counts):
         raise UserMistake(
-            f"no batch size that reached the target can be divided among any of {list(workers)[:8]} workers in whole "
-            f"groups of {_group(laws)} examples; ask for fewer workers, or search larger batch sizes"
+            f"no batch size that reached the target can be divided among any of {list(workers)[:8]} workers in "
+            f"{dealing.words()}; ask for fewer workers, or search larger batch sizes"
         )
     unplanned = tuple(sorted(set(asked) - set(counts.tolist())))
-    rows = _rows(counts, sizes, trials, laws, laws.step_seconds, profile)
+    unused = left_out(dealing, counts.tolist())
+    rows = _rows(counts, sizes, trials, laws, laws.step_seconds, profile, dealing)
     first = rows[0]
     rows = [_compared(row, first, device_hour_cost) for row in rows]
-    knee = find_knee(rows, laws.step_seconds, lambda count: _candidates(count, laws), max(_sizes(laws)))
+    knee = find_knee(rows, laws.step_seconds, lambda count: _candidates(count, laws, dealing), max(_sizes(laws)))
     return Plan(
         study=study,
         target=target,
@@ -75,12 +78,14 @@ def make_plan(
         next_measurements=tuple(next_measurements(rows, laws, laws.step_seconds)),
         seconds_allowed=seconds_allowed,
         unplanned=unplanned,
-        unplanned_why=_why_unplanned(laws) if unplanned else "",
+        unplanned_why=_why_unplanned(laws, dealing) if unplanned else "",
+        left_out=tuple(unused),
+        left_out_why=f"no worker count of the plan deals them in {dealing.words()}" if unused else "",
     )
 
 
-def _why_unplanned(laws: FittedLaws) -> str:
-    groups, sizes = f"whole groups of {_group(laws)} examples", _sizes(laws)
+def _why_unplanned(laws: FittedLaws, dealing: Dealing) -> str:
+    groups, sizes = dealing.words(), _sizes(laws)
     if laws.steps.verdict == "no-law":
         known = ", ".join(map(str, sizes))
         none = f"no batch size that reached the target ({known}) is dealt to them in {groups}"
@@ -89,19 +94,14 @@ def _why_unplanned(laws: FittedLaws) -> str:
     return f"a batch of {groups} is more than {MAX_EXTRAPOLATION} times the largest that reached the target ({largest})"
 
 
-def _candidates(num_workers: int, laws: FittedLaws) -> Candidates:
+def _candidates(num_workers: int, laws: FittedLaws, dealing: Dealing) -> Candidates:
     sizes = np.array(_sizes(laws), dtype=float)
     if laws.steps.verdict == "no-law":
         steps = {optimum.global_batch_size: optimum.steps for optimum in laws.optima}
         return Candidates(batch_C=sizes, steps_C=np.array([steps[int(size)] for size in sizes]))
-    low = max(float(sizes.min()), float(num_workers * _group(laws)))
+    low = max(float(sizes.min()), float(num_workers * dealing.groups.min()))
     batch_C = np.geomspace(low, max(low, float(sizes.max())), NUM_CANDIDATES)
     return Candidates(batch_C=batch_C, steps_C=laws.steps.predict(batch_C).value)
-
-
-def _group(laws: FittedLaws) -> int:
-    """Examples that share batch statistics: a worker's batch is a multiple of it, or it would be another recipe."""
-    return int(np.median([trial.recipe.group_size for trial in laws.found.trials]))
 
 
 def _sizes(laws: FittedLaws) -> list[int]:
@@ -110,11 +110,13 @@ def _sizes(laws: FittedLaws) -> list[int]:
     return [o.global_batch_size for o in laws.optima if o.reached and not (is_lawless and o.is_bound)]
 
 
-def _choose(workers_W: np.ndarray, laws: FittedLaws, step_time: StepTimeLaw) -> tuple[np.ndarray, np.ndarray]:
+def _choose(
+    workers_W: np.ndarray, laws: FittedLaws, step_time: StepTimeLaw, dealing: Dealing
+) -> tuple[np.ndarray, np.ndarray]:
     """The worker counts that can be planned, and the batch size of each."""
-    sizes, group = np.array(_sizes(laws)), _group(laws)
+    sizes, whole_WK = dealing.size_K, dealing.whole(workers_W)
     if laws.steps.verdict == "no-law":  # then only what was measured can be planned
-        table = [(n, sizes[sizes % (n * group) == 0]) for n in workers_W.tolist()]
+        table = [(n, sizes[whole_K]) for n, whole_K in zip(workers_W.tolist(), whole_WK, strict=True)]
         table = [(n, divided) for n, divided in table if len(divided)]
         chosen = []
         for n, divided in table:
@@ -122,29 +124,22 @@ def _choose(workers_W: np.ndarray, laws: FittedLaws, step_time: StepTimeLaw) -> 
             alone = step_time.middle_parts(np.full(len(divided), n), divided / n).seconds
             chosen.append(divided[np.argmin(steps * alone)])
         return np.array([n for n, _ in table], dtype=int), np.array(chosen, dtype=int)
-    unit_W = workers_W * group
-    reachable = unit_W <= MAX_EXTRAPOLATION * sizes.max()
-    workers_W, unit_W = workers_W[reachable], unit_W[reachable]
+    most_units = MAX_EXTRAPOLATION * sizes.max() // dealing.norm_K.min()
+    reachable = (workers_W <= most_units) | whole_WK.any(axis=1)
+    workers_W, whole_WK = workers_W[reachable], whole_WK[reachable]
     if not len(workers_W):
         return workers_W, workers_W
-    seconds = _Seconds(laws, step_time, float(max(sizes.max(), unit_W.max())))
-    low_W = np.maximum(np.ceil(sizes.min() / unit_W), 1.0)
-    high_W = np.maximum(np.floor(sizes.max() / unit_W), low_W)
-    best_W, least_W = low_W, low_W
-    for _ in range(ROUNDS):
-        units_WC = np.rint(low_W[:, None] * (high_W / low_W)[:, None] ** np.linspace(0, 1, NUM_CANDIDATES))
-        seconds_WC = seconds(workers_W, units_WC * unit_W[:, None])
-        place_W = np.argmin(seconds_WC, axis=1)
-        row = np.arange(len(workers_W))
-        best_W, least_W = units_WC[row, place_W], seconds_WC[row, place_W]
-        low_W = units_WC[row, np.maximum(place_W - 1, 0)]
-        high_W = units_WC[row, np.minimum(place_W + 1, NUM_CANDIDATES - 1)]
-    chosen_W = (best_W * unit_W).astype(int)
-    measured_WC = np.broadcast_to(sizes, (len(workers_W), len(sizes))).astype(float)
-    seconds_WC = np.where(sizes % unit_W[:, None] == 0, seconds(workers_W, measured_WC), np.inf)
-    place_W = np.argmin(seconds_WC, axis=1)
-    nearly_W = seconds_WC[np.arange(len(workers_W)), place_W] <= NEARLY * least_W
-    return workers_W, np.where(nearly_W, sizes[place_W], chosen_W)
+    most = max(float(sizes.max()), float(workers_W.max() * dealing.norm_K.max()))
+    seconds = _Seconds(laws, step_time, most)
+    chosen_W, least_W = best_batches(dealing, workers_W, seconds, NUM_CANDIDATES, ROUNDS)
+    least_W = np.where(chosen_W > sizes.max(), np.inf, least_W)  # what was measured comes before what lies beyond
+    measured_WK = np.broadcast_to(sizes, (len(workers_W), len(sizes))).astype(float)
+    seconds_WK = np.where(whole_WK, seconds(workers_W, measured_WK), np.inf)
+    place_W = np.argmin(seconds_WK, axis=1)
+    nearest_W = seconds_WK[np.arange(len(workers_W)), place_W]
+    nearly_W = np.isfinite(nearest_W) & (nearest_W <= NEARLY * least_W)
+    batch_W = np.where(nearly_W, sizes[place_W], chosen_W).astype(int)
+    return workers_W[batch_W > 0], batch_W[batch_W > 0]
 
 
 class _Seconds:
@@ -164,7 +159,7 @@ class _Seconds:
 
 def _rows(
     workers_W: np.ndarray, sizes_W: np.ndarray, trials: Sequence[Trial], laws: FittedLaws, step_time: StepTimeLaw,
-    profile: StepTimeProfile,
+    profile: StepTimeProfile, dealing: Dealing,
 ) -> list[PlanRow]:  # fmt: skip
     local_W = sizes_W // workers_W
     seconds_DW = step_time.draws(workers_W, local_W)
@@ -177,7 +172,7 @@ def _rows(
     timed, tried = {time.num_workers for time in profile.steps} | {1}, set(_sizes(laws))
     rates = [None] * len(sizes_W) if rate_W is None else rate_W.tolist()
     recipes = [
-        _recipe(size, count, trials, laws, rate)
+        _recipe(size, count, trials, laws, rate, dealing)
         for size, count, rate in zip(sizes_W.tolist(), workers_W.tolist(), rates, strict=True)
     ]
     rows = []
@@ -215,7 +210,12 @@ def _steps_draws(sizes_W: np.ndarray, laws: FittedLaws, num_draws: int) -> Array
 
 
 def _recipe(
-    size: int, num_workers: int, trials: Sequence[Trial], laws: FittedLaws, law_rate: float | None
+    size: int,
+    num_workers: int,
+    trials: Sequence[Trial],
+    laws: FittedLaws,
+    law_rate: float | None,
+    dealing: Dealing,
 ) -> dict[str, Any]:
     """The best trial's recipe at the nearest measured batch size, with the law's learning rate where there is one."""
     nearest = _nearest(size, laws)
@@ -227,7 +227,10 @@ def _recipe(
         rate = law_rate
         if recipe.has_momentum:  # the law holds at the momentum of its trials: keep the effective rate
             rate *= (1 - recipe.momentum) / laws.found.damping
-    changed = {"learning_rate": rate, "num_workers": num_workers, "global_batch_size": size}
+    changed = {
+        "learning_rate": rate, "num_workers": num_workers, "global_batch_size": size,
+        "norm_batch_size": dealing.norm_batch_size(recipe, num_workers, size),
+    }  # fmt: skip
     return recipe.model_copy(update=changed).model_dump()
 
 

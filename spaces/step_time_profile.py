@@ -58,6 +58,9 @@ class StepTimeProfile(BaseModel):
     num_bytes: PositiveInt
     micro_batch_size: PositiveInt | None = None
     """Examples of a pass, fewer than the task's where memory ran out; not recorded by the first versions."""
+    has_batch_statistics: bool | None = None
+    """Whether examples of a pass share statistics, so that a group of them stays whole; not recorded by the first
+    versions."""
     compute: tuple[ComputeTime, ...]
     input: InputTime | None = None
     """Not recorded by the first versions."""

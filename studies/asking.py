@@ -44,6 +44,18 @@ def ask_for_recipe(folder: Path, study: Study, trials: Sequence[Trial], texts: M
     return request
 
 
+def offered_batch(study: Study, trials: Sequence[Trial], wanted: float) -> int:
+    """The batch size nearest to ``wanted`` that ``ask_for_recipe`` takes: above ``norm_batch_size`` whole groups."""
+    size = max(round(wanted), 1)
+    examples = study.budget.examples_per_trial
+    size = size if examples is None else min(size, examples)
+    norm = _base(study, trials, size).norm_batch_size
+    if size <= norm:
+        return size
+    groups = round(size / norm) if examples is None else min(round(size / norm), examples // norm)
+    return groups * norm
+
+
 def ask_to_stop(folder: Path, trials: Sequence[Trial], number: int) -> Stop:
     """Ask a running trial to end.
 
@@ -93,16 +105,22 @@ def _recipe(study: Study, trials: Sequence[Trial], texts: Mapping[str, str]) -> 
         if name not in names:
             raise UserMistake(f"{name}: no hyper-parameter is called so{nearest(name, names)}")
     values: dict[str, Any] = {name: yaml.safe_load(text) for name, text in texts.items()}
-    base = study.space.typical()
-    best = best_trials(trials)
-    size = values.get("global_batch_size", base.global_batch_size)
-    if best and isinstance(size, int) and size > 0:
-        base = best[min(best, key=lambda one: abs(math.log(one / size)))].recipe
+    size = values.get("global_batch_size", study.space.typical().global_batch_size)
+    base = _base(study, trials, size)
+    if best_trials(trials):
         values.setdefault("global_batch_size", base.global_batch_size)
     try:
         return Recipe.model_validate({**base.model_dump(exclude={"seed"}), **values})
     except ValidationError as error:
         raise UserMistake(first_problem(error)) from error
+
+
+def _base(study: Study, trials: Sequence[Trial], size: Any) -> Recipe:
+    """The recipe of the best trial of the batch size nearest to ``size``, or a typical one of the study."""
+    best = best_trials(trials)
+    if best and isinstance(size, int) and size > 0:
+        return best[min(best, key=lambda one: abs(math.log(one / size)))].recipe
+    return study.space.typical()
 
 
 def _domain(space: Space, name: str, text: str) -> Domain:

@@ -29,6 +29,8 @@ def make_step_seconds(study: Study, profile: StepTimeProfile | None) -> StepSeco
     from largebatch.search.planned_seconds import planned_seconds
 
     batches = study.space.batches
+    if profile.has_batch_statistics is False:
+        batches = tuple((size, 1) for size, _ in batches)
     most_groups = max(size // min(norm, size) for size, norm in batches)
     return planned_seconds(profile, study.workers, min(norm for _, norm in batches), most_groups)
 

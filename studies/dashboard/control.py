@@ -7,7 +7,7 @@ from dash import Dash, Input, Output, State, no_update
 
 from largebatch.spaces.domain import Domain, Range
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.asking import ask_for_recipe, ask_to_narrow, ask_to_stop, asked_words
+from largebatch.studies.asking import ask_for_recipe, ask_to_narrow, ask_to_stop, asked_words, offered_batch
 from largebatch.studies.dashboard.guard import may_control
 from largebatch.studies.dashboard.pages.picked import clicked
 from largebatch.studies.dashboard.reading.library import Library
@@ -32,7 +32,7 @@ def add_control(app: Dash, library: Library, token: str) -> None:
         except UserMistake as mistake:
             return f"Not asked: {mistake}"
 
-    _add_enqueue(app, asked)
+    _add_enqueue(app, library, asked)
     _add_stop(app, asked)
     _add_narrow(app, library, asked)
 
@@ -40,19 +40,25 @@ def add_control(app: Dash, library: Library, token: str) -> None:
 Asked = Callable[[object, Mapping[str, Any], Callable[[LiveStudy], str]], str]
 
 
-def _add_enqueue(app: Dash, asked: Asked) -> None:
+def _add_enqueue(app: Dash, library: Library, asked: Asked) -> None:
     @app.callback(
         Output("wanted-batch", "value"), Output("wanted-rate", "value"), Input(_PLOT, "clickData"),
         State({"type": "choice", "name": "x"}, "value"), State({"type": "choice", "name": "y"}, "value"),
+        State("place", "data"),
         prevent_initial_call=True,
     )  # fmt: skip
-    def fill(click: Any, x: str, y: str) -> Any:
-        """The recipe at the point that was clicked."""
+    def fill(click: Any, x: str, y: str, place: Mapping[str, Any]) -> Any:
+        """The recipe at the point that was clicked, of a batch size that the study takes."""
+        live = library.studies.get(str(place.get("study")))
+        if live is None or live.snapshot.study is None:
+            return no_update, no_update
         point = clicked(click)
         values = {x: point.get("x"), y: point.get("y")}
         batch, rate = values.get("global_batch_size"), values.get("learning_rate")
         return (
-            round(batch) if isinstance(batch, int | float) else no_update,
+            offered_batch(live.snapshot.study, live.snapshot.trials, batch)
+            if isinstance(batch, int | float)
+            else no_update,
             float(f"{rate:.4g}") if isinstance(rate, int | float) else no_update,
         )
 

@@ -91,6 +91,9 @@ def choice_notes(plan: Plan) -> list[str]:
         else:
             sure = f"{surely} to be 95 % sure" if surely is not None else "none that is 95 % sure"
             notes.append(f"Fewest workers that end within {allowed}: {fewest} by the best guess, {sure}.")
+    if plan.left_out:
+        sizes = ", ".join(map(str, plan.left_out))
+        notes.append(f"Measured and left out of the plan: batch {sizes}, for {plan.left_out_why}.")
     return [*notes, note] if (note := _unplanned_note(plan)) else notes
 
 

@@ -74,6 +74,7 @@ def profile_steps(
         device=device_name(device),
         num_bytes=num_bytes,
         micro_batch_size=micro_batch.size,
+        has_batch_statistics=largest.has_batch_statistics,
         compute=tuple(compute),
         input=_input_time(task, recipe, max(local_batch_sizes), device, execution),
         steps=tuple(steps),
