@@ -2,7 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+
+from largebatch.spaces.printable import printable
 
 Repeats = Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
 
@@ -54,7 +56,7 @@ class StepTimeProfile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    device: str
+    device: Annotated[str, AfterValidator(printable)]
     num_bytes: PositiveInt
     micro_batch_size: PositiveInt | None = None
     """Examples of a pass, fewer than the task's where memory ran out; not recorded by the first versions."""

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Literal, get_args
 
 from largebatch.spaces.passage_interval import PassageInterval
+from largebatch.spaces.printable import printable
 from largebatch.spaces.recipe import Recipe
 
 Action = Literal["go on", "pause", "stop"]
@@ -71,6 +72,9 @@ class Ending:
     examples_high: float | None = None
     reason: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", printable(self.reason))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
@@ -101,6 +105,9 @@ class Trial:
     repeat_of: int | None = None
     origin: Origin | None = None
     paused_at: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "why", printable(self.why))
 
     @property
     def reached(self) -> bool:

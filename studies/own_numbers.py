@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from largebatch.spaces.nearest import nearest
+from largebatch.spaces.printable import printable
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.user_mistake import UserMistake
 
@@ -160,7 +161,7 @@ def _rows(
             raise UserMistake(f"{where}: censored must be 0 or 1; got {given['censored']!r}")
         rows.append(
             OwnRow(
-                line=number, group=given.get("group", ""), values=values, censored=censored in _TRUE,
+                line=number, group=printable(given.get("group", "")), values=values, censored=censored in _TRUE,
                 recipe={name: given[name] for name in heading if name in RECIPE},
             )
         )  # fmt: skip

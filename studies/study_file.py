@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from largebatch.spaces.nearest import nearest
+from largebatch.spaces.printable import printable
 from largebatch.spaces.problems import KeyPath
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.plain_words import plain_words
@@ -68,6 +69,8 @@ def parse_study(text: str, source: str) -> Study:
     for path in _booleans(document.data, ()):
         if not any(path[:length] in wrong for length in range(1, len(path) + 1)):
             problems.append((path, _line(path, document), "must be a number, not true or false"))
+    for path, text in _unprintable(document.data, ()):
+        problems.append((path, _line(path, document), f"{text!r:.80} holds a character that cannot be shown"))
     if problems or study is None:
         problems.sort(key=lambda problem: problem[1])
         raise UserMistake("\n".join(f"{source}:{line}: {_said(path, text)}" for path, line, text in problems))
@@ -133,6 +136,15 @@ def _booleans(value: Any, path: KeyPath) -> Iterator[KeyPath]:
     if isinstance(value, dict | list):
         for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _booleans(inner, (*path, key))
+
+
+def _unprintable(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    """Texts with control characters or lone surrogates, which no terminal and no file should be given."""
+    if isinstance(value, str) and printable(value) != value:
+        yield path, value
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _unprintable(inner, (*path, key))
 
 
 def _line(path: KeyPath, document: Document) -> int:

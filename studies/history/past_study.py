@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from largebatch.spaces.printable import printable
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Trial
@@ -76,7 +77,7 @@ def read_past_study(path: Path) -> PastStudy:
         raise UserMistake(f"{path} is damaged ({type(error).__name__}: {said:.200})") from error
     return PastStudy(
         name=study.name,
-        directory=str(path),
+        directory=printable(str(path)),
         created=facts.get("created", ""),
         state=_state(directory, trials),
         task=study.task,

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from largebatch.spaces.nearest import nearest
+from largebatch.spaces.printable import printable
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.history.condition import parse_condition
 from largebatch.studies.history.past_study import PastStudy, read_past_study
@@ -49,7 +50,7 @@ def read_history(root: Path, *, where: str | None = None, sort: str = "-created"
         try:
             studies.append(asdict(read_past_study(folder)))
         except UserMistake as mistake:
-            damaged.append({"directory": str(folder), "problem": str(mistake)})
+            damaged.append({"directory": printable(str(folder)), "problem": str(mistake)})
     if not studies and not damaged:
         raise UserMistake(f"{root} holds no study, however deep; give the folder above your studies, such as runs")
     table = pa.Table.from_pylist(studies, schema=SCHEMA)

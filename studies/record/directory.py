@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from largebatch.spaces.printable import printable
 from largebatch.spaces.problems import first_problem
 from largebatch.spaces.step_time_profile import StepTimeProfile
 from largebatch.spaces.target import Target
@@ -78,7 +79,7 @@ class StudyDirectory:
         lines = "\n".join(line.removeprefix("# ") for line in text.splitlines())
         try:
             facts = yaml.safe_load(lines) or {}
-            return {str(name): str(value) for name, value in facts.items()}
+            return {printable(str(name)): printable(str(value)) for name, value in facts.items()}
         except (yaml.YAMLError, ValueError, AttributeError, TypeError, RecursionError) as error:
             raise self._no_provenance("cannot be read") from error
 

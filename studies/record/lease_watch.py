@@ -16,6 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from largebatch.spaces.printable import printable_values
+
 FOLDER = "leases"
 EXPIRY_SECONDS = 30.0
 
@@ -144,7 +146,7 @@ def _facts(text: bytes) -> dict[str, Any]:
         facts = json.loads(text)
     except (ValueError, RecursionError):
         return {}  # its owner is about to write it, or was killed before it did
-    return facts if isinstance(facts, dict) else {}
+    return printable_values(facts) if isinstance(facts, dict) else {}
 
 
 def _is_locked(path: Path) -> bool:

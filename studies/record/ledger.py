@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 from pydantic import TypeAdapter
 
 from largebatch.spaces.domain import Choice, Domain
+from largebatch.spaces.printable import printable_values
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.space import Space
 from largebatch.spaces.trial import Ending, Measurement, Origin, Outcome, Trial
@@ -158,7 +159,8 @@ class Ledger:
     def requests(self) -> dict[str, dict[str, Any]]:
         """All that was asked, by name, in the order of asking."""
         attributes = self._storage.get_study_user_attrs(self._study)
-        return {name.removeprefix(REQUEST): attributes[name] for name in sorted(attributes) if name.startswith(REQUEST)}
+        asked = sorted(name for name in attributes if name.startswith(REQUEST))
+        return {name.removeprefix(REQUEST): printable_values(attributes[name]) for name in asked}
 
     def taken_requests(self) -> set[str]:
         """Names of the requests that have become trials."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from largebatch.spaces.printable import printable_values
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Ending, Origin, Outcome, Trial
 from largebatch.spaces.user_mistake import UserMistake
@@ -80,7 +81,8 @@ class LedgerReader:
 
     def requests(self) -> list[dict[str, Any]]:
         """All that was asked, in the order of asking."""
-        return [self._attributes[name] for name in sorted(self._attributes) if name.startswith(REQUEST)]
+        asked = sorted(name for name in self._attributes if name.startswith(REQUEST))
+        return [printable_values(self._attributes[name]) for name in asked]
 
     def elapsed_seconds(self) -> float:
         """How long the study has run, all its sessions together, as far as trials have ended."""

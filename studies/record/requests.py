@@ -14,9 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from largebatch.spaces.domain import Domain
+from largebatch.spaces.printable import printable
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.space import Space
 from largebatch.spaces.whole_file import write_whole
@@ -25,8 +26,8 @@ from largebatch.spaces.whole_file import write_whole
 class _Request(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    by: str
-    at: str
+    by: Annotated[str, AfterValidator(printable)]
+    at: Annotated[str, AfterValidator(printable)]
 
 
 class Enqueue(_Request):

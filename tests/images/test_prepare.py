@@ -57,6 +57,13 @@ def test_an_interrupted_preparation_goes_on(tree: Path, tmp_path: Path, told: To
     assert made == prepare_images(tree, tmp_path / "at-once", told=told, rows_per_shard=40)
 
 
+def test_a_name_of_a_latin_1_disk(tree: Path, tmp_path: Path, told: Told) -> None:
+    broken = tree / "train" / "ant" / "caf\udce9.jpeg"
+    broken.write_bytes(b"no image")
+    made = prepare_images(tree, tmp_path / "out", told=told)
+    assert [one.name.endswith(r"ant/caf\xe9.jpeg") for one in made["train"].unreadable] == [True]
+
+
 def test_damage_is_found_and_mended(tree: Path, tmp_path: Path, told: Told) -> None:
     out = tmp_path / "out"
     prepare_images(tree, out, told=told, rows_per_shard=40)

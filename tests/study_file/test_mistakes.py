@@ -51,6 +51,8 @@ def test_the_text_that_these_tests_break_is_valid() -> None:
             "first_trials:\n  - {learning_rate: -0.1}\nbudget:",
             "9: first_trials: recipe 1: learning_rate: Input should be greater than 0",
         ),
+        ("task: digits", 'task: "dig\\e[1m"', "2: task: 'dig\\x1b[1m' holds a character that cannot be shown"),
+        ("task: digits", 'task: "\\udce9"', "2: task: '\\udce9' holds a character that cannot be shown"),
         ("search:", "serach:", "7: unknown key 'serach'; did you mean 'search'?"),
         ("{trials: 5}", "{trails: 5, minutes: 1}", "9: budget: unknown key 'trails'; did you mean 'trials'?"),
         ("task:", "tsk:", "2: unknown key 'tsk'; did you mean 'task'?"),

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from largebatch.spaces.domain import Choice
+from largebatch.spaces.printable import printable
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.study import SCHEDULERS, SEARCHERS, Study
 from largebatch.studies.study_file import find_study, fingerprint, load_study, parse_study, study_diff, study_text
@@ -147,7 +148,7 @@ STUDIES = st.fixed_dictionaries(
     optional={
         "target": st.builds(
             lambda metric, bound, side: {"metric": metric, side: bound},
-            st.text(max_size=10), BOUNDS, st.sampled_from(["above", "below"]),
+            st.text(max_size=10).map(printable), BOUNDS, st.sampled_from(["above", "below"]),
         ),
         "search": st.fixed_dictionaries({"name": st.sampled_from(SEARCHERS), "seed": st.integers(0, 2**31 - 1)}),
         "scheduler": st.fixed_dictionaries({"name": st.sampled_from(SCHEDULERS)}),

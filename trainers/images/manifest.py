@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from largebatch.spaces.printable import printable
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.spaces.whole_file import write_whole
 
@@ -21,6 +22,10 @@ class Unreadable:
     name: str
     label: int
     reason: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", printable(self.name))
+        object.__setattr__(self, "reason", printable(self.reason))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,9 +63,8 @@ class Source:
         """16 hex digits that tell this list of images from any other; ``root`` may move."""
         digest = hashlib.sha256(repr(self.classes).encode())
         for entry in self.entries:
-            digest.update(
-                f"{entry.file.removeprefix(str(root))}\0{entry.first}\0{entry.second}\0{entry.label}\n".encode()
-            )
+            line = f"{entry.file.removeprefix(str(root))}\0{entry.first}\0{entry.second}\0{entry.label}\n"
+            digest.update(line.encode(errors="surrogateescape"))  # a name may hold bytes that are not UTF-8
         return digest.hexdigest()[:16]
 
 

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
+from largebatch.spaces.printable import printable
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.dashboard.reading.live_study import LiveStudy
 
@@ -69,7 +70,7 @@ class Library:
 
     def _scan(self) -> None:
         for path in _study_folders(self._root):
-            key = path.resolve().name if path == self._root else path.relative_to(self._root).as_posix()
+            key = printable(path.resolve().name if path == self._root else path.relative_to(self._root).as_posix())
             if key not in self.studies:
                 self.studies = {**self.studies, key: LiveStudy(path, key, self._executor)}
 

@@ -13,6 +13,7 @@ from largebatch.search.laws.fitting import fit_laws
 from largebatch.search.laws.step_time.interconnects import Network
 from largebatch.search.plan import Plan
 from largebatch.search.planning import make_plan
+from largebatch.spaces.printable import printable
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.answer import measured_noise_scales
 from largebatch.studies.dashboard.reading.snapshot import Fit, Snapshot, State
@@ -86,7 +87,7 @@ class LiveStudy:
         )  # fmt: skip
 
     def _tell(self, error: Exception) -> None:
-        words = str(error) if isinstance(error, UserMistake) else f"{type(error).__name__}: {error}"
+        words = str(error) if isinstance(error, UserMistake) else printable(f"{type(error).__name__}: {error}")
         self._show(replace(self.snapshot, problem=words, read_fraction=1.0, state=self._state()))
 
     def _show(self, snapshot: Snapshot) -> None:
@@ -138,7 +139,7 @@ class LiveStudy:
             scales = measured_noise_scales(self.directory, trials)
             fit = replace(fit, laws=fit_laws(trials, fit.profile, noise_scales=scales, network=network))
         except _BROKEN as error:
-            fit = replace(fit, problem=str(error))
+            fit = replace(fit, problem=printable(str(error)))
         self._fits[network] = fit
         self.version += 1
 

@@ -10,6 +10,7 @@ from typing import Any
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from largebatch.spaces.printable import printable_values
 from largebatch.spaces.trial import Trial
 from largebatch.studies.record.database.database import Database
 from largebatch.studies.record.ledger import REQUEST, recorded_trial
@@ -72,7 +73,8 @@ class DatabaseReader:
 
     def requests(self) -> list[dict[str, Any]]:
         """All that was asked, in the order of asking."""
-        return [self._attributes[name] for name in sorted(self._attributes) if name.startswith(REQUEST)]
+        asked = sorted(name for name in self._attributes if name.startswith(REQUEST))
+        return [printable_values(self._attributes[name]) for name in asked]
 
     def elapsed_seconds(self) -> float:
         """How long the study has run, all its sessions together, as far as trials have ended."""
