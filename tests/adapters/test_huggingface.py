@@ -82,6 +82,60 @@ def test_the_loss_is_the_models_own() -> None:
     assert found == pytest.approx(output.loss.item(), rel=1e-5)
 
 
+class Wrapped(nn.Module):
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self.inner(*args, **kwargs)
+
+
+def compiled(inner: nn.Module) -> nn.Module:
+    made: nn.Module = torch.compile(inner, backend="eager")  # type: ignore[assignment]
+    return made
+
+
+def with_tuples(inner: nn.Module) -> nn.Module:
+    inner.config.return_dict = False  # type: ignore[union-attr]
+    return inner
+
+
+@pytest.mark.parametrize("change", [Wrapped, compiled, with_tuples, lambda inner: Wrapped(with_tuples(inner))])
+def test_a_model_that_is_wrapped_compiled_or_returns_tuples_gives_the_same_figures(change: Any) -> None:
+    def problem(make: Any) -> Task:
+        target = Target(metric="accuracy", above=0.9)
+        return huggingface_task(make, words(), words(), target=target, metrics={"accuracy": accuracy})
+
+    expected, found = (
+        trained(problem(make), steps=2).evaluate() for make in (lambda: model(0.0), lambda: change(model(0.0)))
+    )
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+class Unnamed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Linear(1, 1), nn.Linear(1, 1)
+
+    def forward(self, **columns: Any) -> Any:
+        return columns
+
+
+def test_a_forward_that_names_nothing_is_refused() -> None:
+    with pytest.raises(UserMistake, match="forward of Unnamed names none of what it takes, so no column can be chosen"):
+        huggingface_task(Unnamed, words(), words(), target=Target(metric="val_loss", below=0.1))
+
+
+def test_a_model_without_a_loss_is_refused() -> None:
+    plain = transformers.BertModel(model().config)
+    found = huggingface_task(lambda: Wrapped(plain), words(), words(), target=Target(metric="val_loss", below=0.1))
+    with pytest.raises(UserMistake, match="the model returns no loss for its labels"):
+        found.loss((torch.zeros(2, 3),), None)
+    with pytest.raises(UserMistake, match="the model returns no loss for its labels"):
+        found.loss({"logits": torch.zeros(2, 3)}, None)
+
+
 def test_a_transform_that_draws_is_the_examples_own() -> None:
     def mask_words(rows: Any) -> Any:
         ids = torch.as_tensor(rows["input_ids"])

@@ -100,6 +100,51 @@ def test_its_figures_are_those_of_lightnings_trainer() -> None:
     assert ours == pytest.approx(dict(theirs), rel=1e-5)
 
 
+class HandsItOn(Module):
+    def training_step(self, *args: Any) -> Tensor:
+        return super().training_step(*args)
+
+
+class WithoutIndex(Module):
+    def training_step(self, batch: Any) -> Tensor:  # type: ignore[override]
+        return super().training_step(batch, 0)
+
+    def validation_step(self, batch: Any) -> None:  # type: ignore[override]
+        super().validation_step(batch, 0)
+
+
+class ByKeyword(Module):
+    def training_step(self, batch: Any, *, batch_idx: int) -> Tensor:  # type: ignore[override]
+        return super().training_step(batch, batch_idx)
+
+
+class Outer(lightning.LightningModule):  # type: ignore[misc,name-defined]
+    """An inner module takes the steps and logs, as in a fine-tuning that wraps another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = nn.ModuleDict({"inner": Module()})
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        loss: Tensor = self.parts["inner"].training_step(batch, batch_idx)
+        return loss
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        self.parts["inner"].validation_step(batch, batch_idx)
+
+
+@pytest.mark.parametrize("module", [HandsItOn, WithoutIndex, ByKeyword, Outer])
+def test_steps_of_every_signature_and_of_an_inner_module_train_alike(module: Any) -> None:
+    def weights_and_figures(kind: Any) -> tuple[list[Tensor], Any]:
+        training = trained(lightning_task(kind, Data(), target=TARGET), steps=3)
+        return [tensor.float() for tensor in training.model.state_dict().values()], training.evaluate()
+
+    expected, found = weights_and_figures(Module), weights_and_figures(module)
+    assert found[1] == pytest.approx(expected[1])
+    for theirs, ours in zip(expected[0], found[0], strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
 class ByHand(Module):
     def __init__(self) -> None:
         super().__init__()
@@ -114,6 +159,34 @@ class Clipping(Module):
 class AsksTheTrainer(Module):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         return super().training_step(batch, batch_idx) * (1 + self.current_epoch)
+
+
+class SkipsEverySecond(Module):
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        return None if batch_idx % 2 else super().training_step(batch, batch_idx)  # type: ignore[return-value]
+
+
+class LooksAtTheFirst(Module):
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        if batch_idx == 0:
+            return
+        super().validation_step(batch, batch_idx)
+
+
+class AsksForOptimizers(Module):
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        self.optimizers().zero_grad()
+        return super().training_step(batch, batch_idx)
+
+
+class ReadsItself(Module):
+    def training_step(self, dataloader_iter: Any) -> Tensor:  # type: ignore[override]
+        return super().training_step(next(dataloader_iter), 0)
+
+
+class LogsASum(Module):
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        self.log("val_acc", torch.ones(()), reduce_fx="sum")
 
 
 class LogsAnObject(Module):
@@ -132,6 +205,11 @@ class NoValidation(lightning.LightningModule):  # type: ignore[misc,name-defined
         (ByHand, "ByHand optimizes by hand .* return the loss from training_step instead"),
         (Clipping, "Clipping has configure_gradient_clipping, which would never be called here"),
         (AsksTheTrainer, "asks its trainer for `current_epoch`, and there is none here"),
+        (SkipsEverySecond, "the module uses batch_idx, and there is none here"),
+        (LooksAtTheFirst, "the module uses batch_idx, and there is none here"),
+        (AsksForOptimizers, r"the module calls self\.optimizers\(\), and the optimizer and its steps are the study's"),
+        (ReadsItself, "a step that takes dataloader_iter reads its batches itself"),
+        (LogsASum, "val_acc is logged with reduce_fx='sum', and a study takes the mean over all examples"),
         (LogsAnObject, "val_acc must be a number, the mean over the examples of a batch; got a object"),
         (NoValidation, "NoValidation must have a validation_step"),
         (nn.Identity, "takes a subclass of LightningModule; got Identity"),

@@ -48,14 +48,17 @@ def huggingface_task(
     Raises:
         UserMistake: for streamed data sets, and where no column is one of labels.
     """
-    taken = tuple(inspect.signature(model().forward).parameters)
+    named = _named(model())
+    taken = tuple(inspect.signature(named.forward).parameters)
+    # a config may ask for tuples, which have no names for what metrics read
+    options = {} if getattr(getattr(named, "config", None), "return_dict", True) else {"return_dict": True}
     train, unused = _examples(train_data, taken)
     notes = ["optimizer, learning rate, schedule and batch size are the study's: a Trainer's arguments have no part"]
     if unused:
         notes.append(f"columns that the model's forward does not name are left out: {', '.join(unused)}")
     return Task(
         model=model,
-        forward=lambda model, inputs, targets: model(**inputs, labels=targets),
+        forward=lambda model, inputs, targets: model(**inputs, labels=targets, **options),
         loss=_loss,
         train_data=train,
         validation_data=_examples(validation_data, taken)[0],
@@ -105,6 +108,20 @@ class TransformedRows(Dataset[Any]):
         return {name: torch.as_tensor(row[name]) for name in row if name in self._taken and name not in LABELS}, labels
 
 
+def _named(model: nn.Module) -> nn.Module:
+    """The model, or the only one in it where ``forward`` takes ``*args, **kwargs`` alone: compiled, or wrapped."""
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    if any(one.kind not in variable for one in inspect.signature(model.forward).parameters.values()):
+        return model
+    inside = list(model.children())
+    if len(inside) != 1:
+        raise UserMistake(
+            f"task: forward of {type(model).__name__} names none of what it takes, so no column can be chosen; name "
+            f"them in it, as in forward(self, input_ids, attention_mask, labels)"
+        )
+    return _named(inside[0])
+
+
 def _examples(data: Any, taken: tuple[str, ...]) -> tuple[Dataset[Any], list[str]]:
     """The examples of a data set, and the columns that the model does not take."""
     if not hasattr(data, "with_format") or not hasattr(data, "__len__"):
@@ -132,8 +149,12 @@ def _label_column(names: list[str]) -> str:
 
 
 def _loss(output: Any, targets: Any) -> Tensor:
+    """The model's own: called so, or the first of a tuple, as ``Trainer`` takes it."""
     del targets
-    if output.loss is None:
+    if isinstance(output, tuple):
+        loss = output[0] if output else None
+    else:
+        loss = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
+    if not isinstance(loss, Tensor) or loss.numel() != 1:
         raise UserMistake("task: the model returns no loss for its labels; choose one with a head, as AutoModelFor..")
-    loss: Tensor = output.loss
     return loss

@@ -4,9 +4,11 @@
 change the training behind the study's back is refused by name. Works with ``lightning`` and ``pytorch_lightning``.
 """
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import nn
 from torch.utils.data import (
     BatchSampler,
@@ -37,6 +39,10 @@ NEVER_CALLED = (
     *("transfer_batch_to_device",),
 )
 """Hooks that would change the training or its figures."""
+OPTIMIZING = (
+    *("optimizers", "lr_schedulers", "manual_backward", "toggle_optimizer", "untoggle_optimizer", "clip_gradients"),
+)
+"""A module's ways to its optimizers."""
 
 
 def lightning_task(
@@ -69,8 +75,8 @@ def lightning_task(
             getattr(data, prepare)(*(["fit"] if prepare == "setup" else []))
     return train_step_task(
         model=lambda: _detached(module()),
-        train_step=lambda model, batch: model.training_step(batch, 0),  # type: ignore[operator]
-        evaluate=_logged,
+        train_step=lambda model, batch: _call(model.training_step, batch),
+        evaluate=lambda model, batch: _logged(model, batch, (target.metric, *metrics)),
         train_data=_data_of(data.train_dataloader(), "train_dataloader"),
         validation_data=_data_of(data.val_dataloader(), "val_dataloader"),
         target=target,
@@ -87,10 +93,37 @@ class _Log:
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
+        self.reductions: dict[str, Any] = {}
 
     def __call__(self, name: str, value: Any, *arguments: Any, **options: Any) -> None:
-        del arguments, options
+        del arguments
         self.values[name] = value
+        self.reductions[name] = options.get("reduce_fx", "mean")
+
+
+class _NoIndex:
+    """Takes the place of ``batch_idx``: it may be handed on; a batch is dealt in groups, so no number is its own."""
+
+
+def _refuse_index(*operands: Any) -> Any:
+    del operands
+    raise UserMistake(
+        "task: the module uses batch_idx, and there is none here: a study deals a batch in groups, in an order of its "
+        "own; take out what depends on it, or let the data set say it of each item"
+    )
+
+
+for _operation in (
+    *("bool", "int", "float", "index", "str", "format", "hash", "neg", "abs", "round"),
+    *("eq", "ne", "lt", "le", "gt", "ge"),
+    *(
+        side + name
+        for side in ("", "r")
+        for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow")
+    ),
+    *(side + name for side in ("", "r") for name in ("and", "or", "xor", "lshift", "rshift")),
+):
+    setattr(_NoIndex, f"__{_operation}__", _refuse_index)
 
 
 class _NoTrainer:
@@ -105,23 +138,65 @@ class _NoTrainer:
         )
 
 
+class _Optimizing:
+    """Takes the place of a module's way to an optimizer, which is the study's."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        raise UserMistake(
+            f"task: the module calls self.{self._name}(), and the optimizer and its steps are the study's; return the "
+            f"loss from training_step instead, one loss for all parameters"
+        )
+
+
 def _detached(module: Any) -> nn.Module:
-    """The module without a Trainer, its ``log`` kept in memory."""
-    module.trainer = _NoTrainer()
-    module.log = _Log()
+    """The module, and those in it, without a Trainer; what any of them logs is kept in one place, as Lightning does."""
+    log = _Log()
+    for part in module.modules():
+        if _lightning_base(part) is not None:
+            part.trainer = _NoTrainer()
+            part.log = log
+            for name in OPTIMIZING:
+                setattr(part, name, _Optimizing(name))
     kept: nn.Module = module
     return kept
 
 
-def _logged(model: Any, batch: Any) -> Mapping[str, Any]:
+def _lightning_base(module: Any) -> type | None:
+    return next((kind for kind in type(module).__mro__ if kind.__name__ == "LightningModule"), None)
+
+
+def _call(step: Any, batch: Any) -> Any:
+    """Call a step as Lightning does: with the number of the batch where it has a parameter for it."""
+    taken = inspect.signature(step).parameters
+    if "dataloader_iter" in taken:
+        raise UserMistake("task: a step that takes dataloader_iter reads its batches itself; let it take the batch")
+    kinds = [one.kind for one in taken.values()]
+    if "batch_idx" in taken and taken["batch_idx"].kind is inspect.Parameter.KEYWORD_ONLY:
+        return step(batch, batch_idx=_NoIndex())
+    in_order = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if sum(kind in in_order for kind in kinds) > 1 or inspect.Parameter.VAR_POSITIONAL in kinds:
+        return step(batch, _NoIndex())
+    return step(batch)
+
+
+def _logged(model: Any, batch: Any, recorded: Sequence[str]) -> Mapping[str, Any]:
     model.log.values.clear()
-    model.validation_step(batch, 0)
+    _call(model.validation_step, batch)
+    for name in recorded:
+        how = model.log.reductions.get(name, "mean")
+        if how not in ("mean", torch.mean):
+            raise UserMistake(
+                f"task: {name} is logged with reduce_fx={how!r}, and a study takes the mean over all examples; log one"
+            )
     return dict(model.log.values)
 
 
 def _refuse_unhonoured(module: Any) -> None:
     name = type(module).__name__
-    base = next((kind for kind in type(module).__mro__ if kind.__name__ == "LightningModule"), None)
+    base = _lightning_base(module)
     if base is None or base is type(module):
         raise UserMistake(f"task: lightning_task takes a subclass of LightningModule; got {name}")
     if not module.automatic_optimization:
