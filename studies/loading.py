@@ -76,18 +76,16 @@ def _check_start(task: "Task", study: Study, target: Target) -> None:
     import torch
 
     from largebatch.trainers.batches.batch_tree import collated, tensors
-    from largebatch.trainers.failure import describe
+    from largebatch.trainers.failure import fenced
     from largebatch.trainers.training import Training
 
     recipe = Recipe(global_batch_size=study.space.batch_sizes[0], learning_rate=1.0)
-    try:
+    with fenced(study.task):
         training = Training(task, recipe, max_examples=1, device=torch.device("cpu"))
         size = sum(tensor.numel() for tensor in tensors(collated([task.validation_data[0]])[0]))
         fewest, most = CHECKED_EXAMPLES
         limit = min(max(CHECKED_NUMBERS // max(1, size), fewest), most)  # for this runs on the processor
         value = training.evaluate(limit=limit)[target.metric]
-    except Exception as error:
-        raise UserMistake(f"task: {study.task} cannot be evaluated: {describe(error)}") from error
     if target.reached(value):
         raise UserMistake(
             f"target: {target} is met before training (an untrained model has {target.metric} {value:.4g}); "

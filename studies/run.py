@@ -154,7 +154,7 @@ def _lend(job: _Job, owner: Holder, leaving: Leaving) -> None:
         if not is_begun(directory, watch, owner.fence):
             return
         directory.refuse_change(job.study)
-        directory.refuse_other_data(fingerprint(task.train_data))
+        directory.refuse_other_data(_fingerprint(job.study, task))
         max_examples = job.study.budget.examples_per_trial or task.max_examples
         with Guest(job.study, target, max_examples, directory, watch, leaving) as guest:
             with job.watch(guest), suppress(LeftEarly):
@@ -180,9 +180,17 @@ def _ray_cluster(address: str | None, leaving: Leaving) -> AbstractContextManage
     return ray_cluster(address, leaving)
 
 
+def _fingerprint(study: Study, task: "Task") -> str:
+    """Of the training data, which are read by the task's own code."""
+    from largebatch.trainers.failure import fenced
+
+    with fenced(study.task):
+        return fingerprint(task.train_data)
+
+
 def _open(directory: StudyDirectory, study: Study, task: "Task", target: Target, storage: str | None) -> None:
     """Begin the record of the study, or make sure that it is this one's and whole."""
-    data = fingerprint(task.train_data)
+    data = _fingerprint(study, task)
     if directory.study_file.exists():
         directory.refuse_change(study)  # another job may have begun it meanwhile
         directory.refuse_other_data(data)

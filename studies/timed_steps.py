@@ -4,7 +4,6 @@ from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.directory import StudyDirectory
 from largebatch.studies.study import Study
-from largebatch.trainers.failure import describe
 
 
 def time_steps(study: Study, directory: StudyDirectory, *, in_process: bool) -> None:
@@ -18,11 +17,10 @@ def time_steps(study: Study, directory: StudyDirectory, *, in_process: bool) -> 
 
         try:
             profile = profile_in_process(study.task, recipe, sizes, study.execution)
-        except Exception as error:
+        except UserMistake as mistake:
             raise UserMistake(
-                f"task: steps of {study.task} could not be timed ({describe(error)}); every trial is recorded, and the "
-                f"same command times them again"
-            ) from error
+                f"{mistake}. Steps could not be timed; every trial is recorded, and the same command times them again"
+            ) from mistake
         write_whole(directory.profile_file, profile.model_dump_json(indent=1))
         return
     from largebatch.studies.engine.devices import devices_of, threads_per_worker

@@ -11,12 +11,14 @@ from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Action, Ending, Measurement
 from largebatch.trainers.batches.micro_batch import MicroBatch, is_out_of_memory, release_memory
+from largebatch.trainers.failure import contained
 from largebatch.trainers.mailbox import Job
 from largebatch.trainers.run_to_target import run_to_target
 from largebatch.trainers.task import Task, load_task
 from largebatch.trainers.training import Training
 
 
+@contained()
 def attempt(
     task: Task,
     task_name: str,

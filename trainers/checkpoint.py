@@ -27,7 +27,7 @@ _OPTIMIZER_COPIES = {"sgd": 1, "nesterov": 1, "adam": 2, "adamw": 2, "lars": 1, 
 class CheckpointWriter:
     """Writes states to files in a thread of its own, one at a time.
 
-    A file that cannot be written (a full disk) costs the training nothing: the one before stays, and a log line tells.
+    A file that cannot be written costs the training nothing: the one before stays, and a log line tells.
     """
 
     def __init__(self) -> None:
@@ -149,7 +149,7 @@ def _write_all(copies: list[tuple[Path, Any]]) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             _write(path, state)
-        except OSError as error:
+        except Exception as error:  # a full disk; what a model's own state holds and cannot be written
             logging.getLogger(__name__).warning("%s was not written: %s; the one before stays", path, error)
 
 

@@ -28,9 +28,10 @@ def describe(error: BaseException) -> str:
         message = "its message cannot be read"
     if len(message) > _MOST_LETTERS:
         message = f"{message[:_MOST_LETTERS]}.."
-    frames = traceback.extract_tb(error.__traceback__)
-    place = next((frame for frame in reversed(frames) if not _of_a_library(frame.filename)), frames[-1])
-    return f"{type(error).__name__}: {message} ({Path(place.filename).name}:{place.lineno})"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
+    own = [frame for frame in frames if not _of_a_library(frame.filename)]
+    where = "".join(f" ({Path(place.filename).name}:{place.lineno})" for place in (own or frames)[-1:])
+    return f"{type(error).__name__}: {message}{where}"
 
 
 @contextmanager
@@ -64,4 +65,4 @@ def fenced(task: str) -> Iterator[None]:
 
 def _of_a_library(file: str) -> bool:
     folders = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
-    return file.startswith(("<", *(f"{folder}/" for folder in folders)))
+    return file.startswith(tuple(f"{folder}/" for folder in folders))

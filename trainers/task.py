@@ -22,6 +22,7 @@ from largebatch.spaces.trial import RECORDED
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.trainers.batches.example_random import ExampleRandom
 from largebatch.trainers.batches.streamed import Kept, Streamed, num_examples
+from largebatch.trainers.failure import contained, describe, fenced
 from largebatch.trainers.stages import EVERYTHING, Stage
 from largebatch.trainers.tasks import TASKS
 
@@ -153,7 +154,7 @@ def load_task(name: str, options: Mapping[str, Value]) -> Task:
 
     Raises:
         UserMistake: if there is no such task, or its module does not import, or it does not take the options, or it
-            does not return a ``Task``.
+            raises an error or does not return a ``Task``.
     """
     return _load_task(name, tuple(sorted(options.items())))
 
@@ -190,7 +191,8 @@ def make_task(name: str, options: Mapping[str, Value]) -> Task:
             f"task: {name} is called as {function.__name__}{signature} and has {error}; give it a default, or the "
             f"space a task.NAME"
         ) from error
-    task = function(**options)
+    with fenced(name):
+        task = function(**options)
     if not isinstance(task, Task):
         raise UserMistake(f"task: {name!r} must return a largebatch.Task; got {type(task).__name__}")
     return task
@@ -201,14 +203,13 @@ def _task_function(name: str) -> Callable[..., Any]:
         raise UserMistake(f"task: unknown task {name!r}{nearest(name, TASKS)} or package.module:function")
     module_name, _, function_name = TASKS.get(name, name).partition(":")
     try:
-        module = importlib.import_module(module_name)
+        with contained():
+            module = importlib.import_module(module_name)
     except Exception as error:
         way_out = "it must be importable from the folder where largebatch runs"
         if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
             way_out = f"install it: pip install 'largebatch[{EXTRAS[error.name]}]'"
-        raise UserMistake(
-            f"task: the module of {name!r} does not import: {type(error).__name__}: {error}; {way_out}"
-        ) from error
+        raise UserMistake(f"task: the module of {name!r} does not import: {describe(error)}; {way_out}") from error
     function = getattr(module, function_name, None)
     if not callable(function):
         raise UserMistake(f"task: module {module_name!r} has no function {function_name!r}")

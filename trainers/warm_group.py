@@ -15,7 +15,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Action, Ending, Measurement, Outcome
-from largebatch.trainers.failure import describe, failed
+from largebatch.trainers.failure import contained, describe, failed
 from largebatch.trainers.mailbox import Job
 
 
@@ -97,7 +97,8 @@ def serve_trials(config: Mapping[str, Any]) -> None:
     try:
         task = load_task(config["task"], config["options"])
         recipe = Recipe(global_batch_size=1, learning_rate=1.0)
-        Training(task, recipe, max_examples=1, device=get_device())  # imports what the first trial would wait for
+        with contained():
+            Training(task, recipe, max_examples=1, device=get_device())  # imports what the first trial would wait for
     except Exception as error:
         ray.get(mailbox.lose.remote(group, describe(error)))
         return

@@ -11,7 +11,7 @@ from largebatch.spaces.trial import Action, Ending, Measurement, Outcome, Trial
 from largebatch.studies.engine.leaving import Leaving
 from largebatch.studies.lending.decider import Decider
 from largebatch.trainers.attempt import attempt, attempt_job
-from largebatch.trainers.failure import describe, failed
+from largebatch.trainers.failure import describe, failed, fenced
 from largebatch.trainers.mailbox import Job
 from largebatch.trainers.task import load_task
 from largebatch.trainers.timing.step_timing import profile_steps
@@ -49,21 +49,36 @@ def run_in_process(coordinator: Decider, leaving: Leaving) -> None:
 def profile_in_process(
     task: str, recipe: Recipe, local_batch_sizes: Sequence[int], execution: Execution
 ) -> StepTimeProfile:
-    """Time steps on one device."""
-    return profile_steps(
-        task, load_task(task, recipe.task_options), recipe, local_batch_sizes, device_here(), execution
-    )
+    """Time steps on one device.
+
+    Raises:
+        UserMistake: if the task's own code raises an error.
+    """
+    loaded = load_task(task, recipe.task_options)
+    with fenced(task):
+        return profile_steps(task, loaded, recipe, local_batch_sizes, device_here(), execution)
 
 
 def train_in_process(task: str, job: Job, on_measurement: Callable[[Measurement], None], leaving: Leaving) -> Ending:
-    """One training on one device."""
+    """One training on one device; an error inside it ends it as failed, one of its record is raised."""
+    problems: list[Exception] = []
 
     def told(measurement: Measurement) -> Action:
-        on_measurement(measurement)
+        try:
+            on_measurement(measurement)
+        except Exception as problem:
+            problems.append(problem)
+            return "stop"
         return "go on"
 
     with leaving.training():
-        return attempt_job(job, task, device_here(), told, leaving.asked.is_set)
+        try:
+            ending = attempt_job(job, task, device_here(), told, leaving.asked.is_set)
+        except Exception as error:
+            ending = failed(describe(error))
+    if problems:
+        raise problems[0]
+    return ending
 
 
 def device_here() -> torch.device:

@@ -19,6 +19,7 @@ from largebatch.spaces.whole_file import write_whole
 from largebatch.trainers.batches.loader import Groups, Loader
 from largebatch.trainers.batches.micro_batch import MicroBatch, is_out_of_memory
 from largebatch.trainers.device_name import device_name
+from largebatch.trainers.failure import contained
 from largebatch.trainers.task import Task, load_task
 from largebatch.trainers.timing.repeats import repeated_seconds
 from largebatch.trainers.timing.sum_timing import ranks_of_nodes, time_sums
@@ -105,14 +106,15 @@ def serve_profile(config: Mapping[str, Any]) -> None:
 
     torch.set_num_threads(config["threads"])
     recipe = Recipe.model_validate(config["recipe"])
-    profile = profile_steps(
-        config["task"],
-        load_task(config["task"], recipe.task_options),
-        recipe,
-        config["local_batch_sizes"],
-        get_device(),
-        Execution.model_validate(config["execution"]),
-        node=int(ray.get_runtime_context().get_node_id()[:15], 16),
-    )
+    with contained():
+        profile = profile_steps(
+            config["task"],
+            load_task(config["task"], recipe.task_options),
+            recipe,
+            config["local_batch_sizes"],
+            get_device(),
+            Execution.model_validate(config["execution"]),
+            node=int(ray.get_runtime_context().get_node_id()[:15], 16),
+        )
     if dist.get_rank() == 0:
         write_whole(Path(config["path"]), profile.model_dump_json(indent=1))
