@@ -171,8 +171,7 @@ class Study(_Section):
             raise ValueError(
                 f"{', '.join(str(count) for count in workers if count > most)} workers with whole groups of {norms} "
                 f"need a batch more than {MAX_EXTRAPOLATION} times the largest of {_listed(space.batch_sizes)}; the "
-                f"most that works: {most}; add larger batch sizes, lower norm_batch_size (1 suits a model without batch "
-                "statistics), or drop the count"
+                f"most that works: {most}; add larger batch sizes, lower norm_batch_size, or drop the count"
             )
         return tuple(sorted(set(workers)))
 
