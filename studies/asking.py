@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from largebatch.spaces.domain import Choice, Domain, Range
@@ -18,6 +17,7 @@ from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.requests import Enqueue, Narrow, Stop, asked, narrowed, write_request
 from largebatch.studies.report.trial_words import best_trials
 from largebatch.studies.study import Study
+from largebatch.studies.yaml_lines import NotYamlError, read_yaml
 
 
 def ask_for_recipe(folder: Path, study: Study, trials: Sequence[Trial], texts: Mapping[str, str]) -> Enqueue:
@@ -104,15 +104,27 @@ def _recipe(study: Study, trials: Sequence[Trial], texts: Mapping[str, str]) -> 
     for name in texts:
         if name not in names:
             raise UserMistake(f"{name}: no hyper-parameter is called so{nearest(name, names)}")
-    values: dict[str, Any] = {name: yaml.safe_load(text) for name, text in texts.items()}
+    values = {name: _value(name, text) for name, text in texts.items()}
     size = values.get("global_batch_size", study.space.typical().global_batch_size)
     base = _base(study, trials, size)
     if best_trials(trials):
         values.setdefault("global_batch_size", base.global_batch_size)
     try:
-        return Recipe.model_validate({**base.model_dump(exclude={"seed"}), **values})
+        recipe = Recipe.model_validate({**base.model_dump(exclude={"seed"}), **values})
     except ValidationError as error:
         raise UserMistake(first_problem(error)) from error
+    for name, value in values.items():
+        if isinstance(value, bool) and not isinstance(getattr(recipe, name), bool):  # pydantic takes true for 1
+            raise UserMistake(f"{name}: must be a number, as in {name}=0.3; got {texts[name]!r:.60}")
+    return recipe
+
+
+def _value(name: str, text: str) -> Any:
+    """The value of a text, as a study file would read it."""
+    try:
+        return read_yaml(text).data
+    except NotYamlError as error:
+        raise UserMistake(f"{name}: must be a number or a word, as in {name}=0.3; got {text!r:.60} ({error})") from None
 
 
 def _base(study: Study, trials: Sequence[Trial], size: Any) -> Recipe:
@@ -140,17 +152,18 @@ def _domain(space: Space, name: str, text: str) -> Domain:
         low, high = float(low_text), float(high_text) if colon else float(low_text)
     except ValueError:
         raise UserMistake(
-            f"{name}: a range is given as LOW:HIGH, as in {domain.low:g}:{domain.high:g}; got {text!r}"
+            f"{name}: a range is given as LOW:HIGH, as in {domain.low:g}:{domain.high:g}; got {text!r:.60}"
         ) from None
     if not domain.low <= low <= high <= domain.high:
         raise UserMistake(
-            f"{name}: must lie within the study's {domain.low:g} to {domain.high:g}, the lower end first; got {text}"
+            f"{name}: must lie within the study's {domain.low:g} to {domain.high:g}, the lower end first; got "
+            f"{text!r:.60}"
         )
     listed = domain.values()
     if listed is not None:
         kept = tuple(value for value in listed if low <= value <= high)
         if not kept:
-            raise UserMistake(f"{name}: none of {', '.join(f'{value:g}' for value in listed)} lies in {text}")
+            raise UserMistake(f"{name}: none of {', '.join(f'{value:g}' for value in listed)} lies in {text!r:.60}")
         whole = tuple(int(value) if value.is_integer() else value for value in kept)
         return Choice(choices=whole, when=domain.when)
     if low == high:

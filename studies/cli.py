@@ -1,14 +1,16 @@
 """The ``largebatch`` command. Each command imports what it needs when it runs, so that ``--help`` is quick."""
 
-import errno
 import io
 import os
 import sys
 import traceback
+from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn
 
 import typer
 
+from largebatch.spaces.os_fault import os_fault
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.commands import (
     answers,
@@ -40,42 +42,70 @@ app.add_typer(prepare.app)
 app.add_typer(cluster.app)
 app.add_typer(doctor.app)
 
-_DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-
 
 def main() -> NoReturn:
     """Run the command line and end the process."""
+    if sys.stdout is None:  # closed by whoever started this, as by `>&-`
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # an output without a sign still shows the rest
     code = command()
-    sys.stdout.flush()
-    sys.stderr.flush()
     if "ray" in sys.modules:  # all is written and Ray is shut down; its threads may crash an interpreter that is ending
         os._exit(code)
     sys.exit(code)
 
 
 def command() -> int:
-    """Run the command line; return 0, 2 for a user's mistake, 130 on Ctrl-C, 1 for anything else."""
+    """Run the command line; return 0, 2 for a user's mistake, 130 on Ctrl-C, 1 for anything else.
+
+    What the operating system refuses is the user's to fix. A reader that has gone (``| head``) gets no message.
+    """
+    code = _command()
+    if (refused := _flush()) is None or code:
+        return code
+    if isinstance(refused, BrokenPipeError):
+        return 1
+    _tell(os_fault(refused, _OUTPUT))
+    return 2
+
+
+_OUTPUT = Path("standard output")
+
+
+def _command() -> int:
     try:
         app()
     except UserMistake as mistake:
-        print(f"largebatch: {mistake}", file=sys.stderr)
+        _tell(mistake)
         return 2
     except KeyboardInterrupt:
         return 130
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno in _DISK_FAULTS:
-            where = f"{error.filename}: " if error.filename else ""
-            print(
-                f"largebatch: {where}{error.strerror}; what was recorded is whole: make room, or let it be written, "
-                f"and the same command goes on",
-                file=sys.stderr,
-            )
-            return 2
+    except BrokenPipeError:
+        return 1
+    except OSError as error:
+        _tell(os_fault(error, _OUTPUT if _flush() is not None else None))
+        return 2
+    except Exception:
         traceback.print_exc()
         return 1
     return 0
+
+
+def _flush() -> OSError | None:
+    """Write what is left of the output; why it cannot be, where that is so: the interpreter would try once more."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        return error
+    return None
+
+
+def _tell(mistake: UserMistake) -> None:
+    with suppress(OSError):  # then nobody reads it
+        print(f"largebatch: {mistake}", file=sys.stderr, flush=True)

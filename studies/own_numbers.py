@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from largebatch.spaces.nearest import nearest
+from largebatch.spaces.os_fault import os_fault
 from largebatch.spaces.printable import printable
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.user_mistake import UserMistake
@@ -76,7 +77,7 @@ def read_table(path: Path) -> OwnTable:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise UserMistake(f"{path} cannot be read: {error.strerror}") from error
+        raise os_fault(error, path) from error
     except UnicodeDecodeError as error:
         raise UserMistake(f"{path} is not text in UTF-8; save it as CSV in UTF-8") from error
     delimiter, num_before = _delimiter(text)

@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from largebatch.spaces.nearest import nearest
+from largebatch.spaces.os_fault import os_fault
 from largebatch.spaces.printable import printable
 from largebatch.spaces.problems import KeyPath
 from largebatch.spaces.user_mistake import UserMistake
@@ -119,7 +120,7 @@ def _read(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise UserMistake(f"{path} cannot be read: it is not UTF-8 text") from error
     except OSError as error:
-        raise UserMistake(f"{path} cannot be read: {error.strerror}") from error
+        raise os_fault(error, path) from error
 
 
 def _exists(path: Path) -> bool:

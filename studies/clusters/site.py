@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from largebatch.schedulers.clusters.allocation import Allocation
 from largebatch.spaces.nearest import nearest
+from largebatch.spaces.os_fault import os_fault
 from largebatch.spaces.problems import KeyPath, first_problem
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.yaml_lines import NotYamlError, read_yaml
@@ -45,7 +46,9 @@ def _of_folder() -> dict[str, Any]:
         content = tomllib.loads(FILE.read_text())
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise os_fault(error, FILE) from error
+    except (ValueError, RecursionError) as error:
         raise UserMistake(f"{FILE} cannot be read: {error}") from error
     return _checked(str(FILE), content.get("cluster", {}), ("site",))
 
@@ -61,7 +64,9 @@ def _of_site(name: str) -> dict[str, Any]:
         raise UserMistake(f"--site {name}: no file {path}; {there}, and docs/sites has examples") from None
     except NotYamlError as error:
         raise UserMistake(f"{path}, line {error.line}: {error}") from error
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise os_fault(error, path) from error
+    except UnicodeDecodeError as error:
         raise UserMistake(f"{path} cannot be read: {error}") from error
     for _, line, problem in document.problems:
         raise UserMistake(f"{path}, line {line}: {problem}")

@@ -59,14 +59,14 @@ def benchmark(
         execution={name: value for name, value in given.items() if value is not None},
     )
     found = measure_scaling(question, address=address, in_process=in_process)
-    if out is not None:
-        try:
-            write_scaling_page(out, found)
-        except OSError as error:
-            raise UserMistake(f"{out} cannot be written: {error.strerror}; choose another -o") from error
     if as_json:
         print(json.dumps(found.to_json(), indent=1))
     else:
         print_scaling(found)
-        if out is not None:
+    if out is not None:  # last: what was measured is not lost with a page that cannot be written
+        try:
+            write_scaling_page(out, found)
+        except OSError as error:
+            raise UserMistake(f"{out} cannot be written: {error.strerror}; choose another -o") from error
+        if not as_json:
             print(f"The page: {out}")

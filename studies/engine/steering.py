@@ -1,15 +1,18 @@
 """What people asked of a study, in its file or while it runs: recorded in the ledger, then obeyed."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.space import Space
 from largebatch.spaces.trial import Trial
+from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.ledger import Ledger
-from largebatch.studies.record.requests import Enqueue, Stop, narrowed, parse_request, read_requests
+from largebatch.studies.record.requests import Enqueue, Narrow, Stop, narrowed, parse_request, read_requests
 
 POLL_SECONDS = 0.5
 
@@ -51,13 +54,13 @@ class Steering:
 
     def space(self, whole: Space) -> Space:
         """Where to search now."""
-        return narrowed(whole, [parse_request(_plain(one)) for one in self.ledger.requests().values()])
+        return narrowed(whole, [_recorded(one) for one in self.ledger.requests().values()])
 
     def next_recipe(self) -> Asked | None:
         """The oldest that was asked for while the study ran and has no trial, else the next of the first ones."""
         taken = self.ledger.taken_requests()
         for name, one in sorted(self.ledger.requests().items()):
-            request = parse_request(_plain(one))
+            request = _recorded(one)
             if isinstance(request, Enqueue) and name not in taken:
                 return Asked(name, request.recipe, f"asked for by {request.by}")
         for number, recipe in enumerate(self.first):
@@ -75,5 +78,16 @@ class Steering:
         return "taken"
 
 
-def _plain(recorded: dict[str, object]) -> dict[str, object]:
-    return {name: value for name, value in recorded.items() if name != "became"}
+def _recorded(recorded: Mapping[str, object]) -> Enqueue | Stop | Narrow:
+    """A request of the ledger.
+
+    Raises:
+        UserMistake: if it is none that this version knows: it was taken, so that to ignore it would be wrong.
+    """
+    try:
+        return parse_request({name: value for name, value in recorded.items() if name != "became"})
+    except ValidationError as error:
+        raise UserMistake(
+            f"the ledger holds a request that this version of largebatch does not know (kind "
+            f"{recorded.get('kind')!r:.60}, asked at {recorded.get('at')}): continue with the version that took it"
+        ) from error

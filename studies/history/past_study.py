@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from largebatch.spaces.os_fault import os_fault
 from largebatch.spaces.printable import printable
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
@@ -68,10 +69,11 @@ def read_past_study(path: Path) -> PastStudy:
         trials = _trials(directory, study)
         answer = _answer(json.loads(directory.plan_file.read_text())) if directory.plan_file.exists() else {}
         profile = directory.profile()
+        state = _state(directory, trials)
     except UserMistake:
         raise
     except OSError as error:
-        raise UserMistake(f"{path} cannot be read: {error.strerror}") from error
+        raise os_fault(error, path) from error
     except Exception as error:  # whatever a damaged file brings about; the other studies are listed all the same
         said = str(error).splitlines()[0] if str(error) else "no reason given"
         raise UserMistake(f"{path} is damaged ({type(error).__name__}: {said:.200})") from error
@@ -79,7 +81,7 @@ def read_past_study(path: Path) -> PastStudy:
         name=study.name,
         directory=printable(str(path)),
         created=facts.get("created", ""),
-        state=_state(directory, trials),
+        state=state,
         task=study.task,
         target=str(target),
         optimizer=_optimizers(study),

@@ -48,9 +48,19 @@ def read_history(root: Path, *, where: str | None = None, sort: str = "-created"
     studies, damaged = [], []
     for folder in study_folders(root):
         try:
-            studies.append(asdict(read_past_study(folder)))
+            row = asdict(read_past_study(folder))
+            pa.Table.from_pylist([row], schema=SCHEMA)
+            studies.append(row)
         except UserMistake as mistake:
             damaged.append({"directory": printable(str(folder)), "problem": str(mistake)})
+        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:  # a plan of other types
+            said = str(error).splitlines()[0]
+            damaged.append(
+                {
+                    "directory": printable(str(folder)),
+                    "problem": printable(f"{folder / 'plan.json'} is damaged ({said:.200})"),
+                }
+            )
     if not studies and not damaged:
         raise UserMistake(f"{root} holds no study, however deep; give the folder above your studies, such as runs")
     table = pa.Table.from_pylist(studies, schema=SCHEMA)

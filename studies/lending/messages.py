@@ -116,10 +116,13 @@ class Lines:
     def append(self, message: BaseModel) -> None:
         """One line, on disk when this returns. The file is made with the first one; its folder must be there."""
         line = json.dumps(message.model_dump(mode="json"), separators=(",", ":")).encode() + b"\n"
-        with self._path.open("ab") as file:
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with self._path.open("ab") as file:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self._path)) from error
 
     def read(self) -> list[bytes]:
         """The whole lines since the last call.

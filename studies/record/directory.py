@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from largebatch.spaces.os_fault import os_fault
 from largebatch.spaces.printable import printable
 from largebatch.spaces.problems import first_problem
 from largebatch.spaces.step_time_profile import StepTimeProfile
@@ -161,7 +162,7 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise UserMistake(f"{path} is damaged: it is no text; put a copy of the file back") from error
     except OSError as error:
-        raise UserMistake(f"{path} cannot be read: {error.strerror}") from error
+        raise os_fault(error, path) from error
 
 
 def is_study(path: Path) -> bool:
@@ -176,7 +177,18 @@ def is_study(path: Path) -> bool:
 
 
 def set_aside(path: Path) -> Path:
-    """Rename a study directory, so that nothing in it is lost, and return its new path."""
+    """Rename a study directory, so that nothing in it is lost, and return its new path.
+
+    Raises:
+        UserMistake: if this process works in it, and would then begin the new study inside of the old one.
+    """
+    if path.name in ("", ".."):
+        path = path.resolve()
+    if Path.cwd().is_relative_to(path.resolve()):
+        raise UserMistake(
+            f"--fresh sets {path} aside, in which this command was typed; go to the folder above it and name it from "
+            f"there: cd {path.parent}"
+        )
     aside = path.with_name(f"{path.name}.{time.strftime('%Y%m%d-%H%M%S')}")
     path.rename(aside)
     return aside

@@ -35,7 +35,7 @@ class FencedJournal(BaseJournalBackend):
         Raises:
             UserMistake: if an owner with a higher fence has done so.
         """
-        self._refuse = refuse
+        self._path, self._refuse = path, refuse
         self._descriptor = _take_over(path, fence, refuse)
         weakref.finalize(self, os.close, self._descriptor)
         self._lock = JournalFileSymlinkLock(str(path))  # for optuna-dashboard, which writes notes into a study
@@ -62,11 +62,11 @@ class FencedJournal(BaseJournalBackend):
             while lines:
                 lines = lines[os.write(self._descriptor, lines) :]
             os.fsync(self._descriptor)
-        except OSError:
+        except OSError as error:
             with suppress(OSError):
                 os.ftruncate(self._descriptor, end)  # half a line would spoil the next one
             self._refuse()  # NFS forgets a file whose place another has taken
-            raise
+            raise OSError(error.errno, error.strerror, str(self._path)) from error
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         """All lines from that number on."""

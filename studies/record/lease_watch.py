@@ -17,9 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from largebatch.spaces.printable import printable_values
+from largebatch.spaces.user_mistake import UserMistake
 
 FOLDER = "leases"
 EXPIRY_SECONDS = 30.0
+MOST_OWNERS = 100_000
+"""Of one study, one after another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,12 +120,24 @@ def lease_path(directory: Path, fence: int) -> Path:
 
 
 def newest_fence(directory: Path, known: int = 0) -> int:
-    """The highest fence of a directory, at least ``known``; 0 where it never had an owner."""
+    """The highest fence of a directory, at least ``known``; 0 where it never had an owner.
+
+    Raises:
+        UserMistake: if a file has a number that no owner was given: every lower one would be forbidden, one by one.
+    """
     try:
-        names = os.listdir(directory / FOLDER)
+        names = [name for name in os.listdir(directory / FOLDER) if name.isascii() and name.isdecimal()]
     except FileNotFoundError:
         return 0
-    return max([known, *(int(name) for name in names if name.isdecimal())])
+    newest = known
+    for name in names:
+        if len(name) > len(str(MOST_OWNERS)) or int(name) > MOST_OWNERS:
+            raise UserMistake(
+                f"{directory / FOLDER / name} is no lease: they are numbered from 1 on, one for each owner of the "
+                f"study; remove it"
+            )
+        newest = max(newest, int(name))
+    return newest
 
 
 @cache

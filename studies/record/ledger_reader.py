@@ -92,7 +92,7 @@ class LedgerReader:
         try:
             for entry in json.loads(b"[" + lines.replace(b"\n", b",") + b"]"):
                 self._apply(entry)
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
             raise UserMistake(f"{self._path} holds what no ledger holds ({type(error).__name__}: {error})") from error
 
     def _apply(self, entry: dict[str, Any]) -> None:

@@ -109,5 +109,5 @@ def _recorded(directory: StudyDirectory) -> tuple[Database, str] | None:
         return Database.named(facts["url"], directory.path), str(facts["study"])
     except UserMistake as mistake:
         raise UserMistake(f"{directory.storage_file}: {str(mistake).removeprefix('--storage: ')}") from mistake
-    except (ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise UserMistake(f"{directory.storage_file} is damaged; put a copy of the file back") from error

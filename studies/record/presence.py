@@ -37,7 +37,11 @@ class Presence:
         }  # fmt: skip
         self._over, self._lock = threading.Event(), threading.Lock()
         self._length = 0
-        self._write({})
+        try:
+            self._write({})
+        except OSError as error:
+            os.close(self._descriptor)
+            raise OSError(error.errno, error.strerror, str(path)) from error
         self._thread = threading.Thread(target=self._renew, daemon=True, name="presence")
         self._thread.start()
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,6 +61,8 @@ def export_study(path: Path, file: Path, authors: Sequence[Author], licence: str
             crate.write_zip(made / file.name)
             (made / file.name).rename(file)
     except OSError as error:
+        if str(error.filename).startswith(f"{path}{os.sep}"):  # a file of the study
+            raise
         raise UserMistake(f"{file} cannot be written: {error.strerror or error}; choose another -o") from error
     return Exported(
         file=file,

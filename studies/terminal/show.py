@@ -148,7 +148,11 @@ def request_words(request: Mapping[str, Any]) -> str:
         "stop": lambda: f"to stop trial {request['trial']}",
         "narrow": lambda: f"to search {request['name']} in {request['domain']}",
     }
-    return f"{request['by']} asked {of[request['kind']]()} ({request['at']}): {request['became']}"
+    try:
+        asked = of[request["kind"]]()
+    except (LookupError, TypeError, ValueError):
+        asked = f"what only a later version of largebatch knows ({request.get('kind')})"
+    return f"{request.get('by')} asked {asked} ({request.get('at')}): {request.get('became')}"
 
 
 def study_json(answer: Answer) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def trials(out: Path) -> list[Trial]:
         (["profile", "digits", "--local-batch-sizes", "48"], "must be a multiple of it; got 48"),
         (["benchmark", "no-such-task", "--in-process"], "unknown task 'no-such-task'"),
         (["benchmark", "digits", "--study", "nowhere"], "nowhere holds no study"),
-        (["fit", "nothing.csv"], "nothing.csv cannot be read: No such file"),
+        (["fit", "nothing.csv"], "nothing.csv: No such file"),
         (["fit", "nothing.csv", "--predict", "0,1"], "--predict must be whole numbers from 1 on"),
         (["cluster", "slurm"], "give either a command after `--`, or --hold to keep the nodes"),
         (["cluster", "slurm", "--nodes", "0", "--hold"], "--nodes: Input should be greater than or equal to 1"),

@@ -148,7 +148,7 @@ def _stored_plan(path: Path) -> Plan | None:
             study=stored["study"], target=stored["target"], laws={}, rows=rows, knee_num_workers=knee["num_workers"],
             knee_why=knee["why"], knee_cause=knee["cause"],
         )  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError):  # none yet, or of another version
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # none yet, or of another version
         return None
 
 

@@ -26,7 +26,7 @@ from largebatch.studies.record.opening import follow_ledger
 
 FIT_PATIENCE_SECONDS = 1.0
 """How long a page waits for laws that were never fitted; later ones replace the known ones when they are there."""
-_BROKEN = (OSError, ValueError, KeyError, TypeError, yaml.YAMLError)
+_BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, yaml.YAMLError)
 """What reading a directory that somebody wrote by hand, or that is half removed, may raise."""
 
 
@@ -100,7 +100,7 @@ class LiveStudy:
         try:
             if self._lease.look() is not None:
                 return "running"
-        except OSError:
+        except (OSError, UserMistake):
             return "not running"
         return "interrupted" if self._lease.died else "not running"
 
