@@ -54,13 +54,8 @@ def read_history(root: Path, *, where: str | None = None, sort: str = "-created"
         except UserMistake as mistake:
             damaged.append({"directory": printable(str(folder)), "problem": str(mistake)})
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:  # a plan of other types
-            said = str(error).splitlines()[0]
-            damaged.append(
-                {
-                    "directory": printable(str(folder)),
-                    "problem": printable(f"{folder / 'plan.json'} is damaged ({said:.200})"),
-                }
-            )
+            said = printable(f"{folder / 'plan.json'} is damaged ({str(error).splitlines()[0]:.200})")
+            damaged.append({"directory": printable(str(folder)), "problem": said})
     if not studies and not damaged:
         raise UserMistake(f"{root} holds no study, however deep; give the folder above your studies, such as runs")
     table = pa.Table.from_pylist(studies, schema=SCHEMA)
