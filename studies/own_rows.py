@@ -49,10 +49,10 @@ def of_one_recipe(rows: Rows, note: Note) -> Rows:
     if fits_rates:
         note(f"{where}: the best learning rate is sought over all of them, and what else differs counts as scatter")
         return rows
-    kept = tuple(row for same in at_size for row in _best(same))
+    kept = {id(row) for same in at_size for row in _best(same)}
     left_out = len(rows) - len(kept)
     note(f"{where}, so they are no repeats: those of the fewest steps are used, {left_out} of {len(rows)} are left out")
-    return tuple(row for row in rows if row in kept)
+    return tuple(row for row in rows if id(row) in kept)
 
 
 def refuse_fixed_budget(rows: Rows, unit: str) -> None:
@@ -70,7 +70,8 @@ def refuse_fixed_budget(rows: Rows, unit: str) -> None:
         raise UserMistake(
             f"all {len(reached)} rows took the same {same} at {len(np.unique(batch))} batch sizes: that is a fixed "
             f"budget, not what a target took; give for each training the {unit} at which it first met the target, and "
-            "mark those that did not with censored = 1"
+            "mark those that did not with censored = 1; if all met it at the same evaluation, give a column "
+            "evaluation_interval: how far evaluations lay apart"
         )
 
 
