@@ -23,13 +23,15 @@ class Range(_Domain):
     """Numbers from ``low`` to ``high``, both included.
 
     Scales: ``linear``; ``log``; ``log2`` (doublings of ``low``: 16, 32, 64, ..); ``log1m`` (log of 1 - value, for
-    a momentum that nears 1). ``when`` names the values of other parameters under which this one exists.
+    a momentum that nears 1).
     """
 
     low: Annotated[float, Field(allow_inf_nan=False)]
     high: Annotated[float, Field(allow_inf_nan=False)]
     scale: Scale = "linear"
+    """How values are spread over the range."""
     when: When | None = None
+    """Values of other hyper-parameters under which this one exists, such as ``{optimizer: [sgd]}``."""
 
     @model_validator(mode="after")
     def _bounds(self) -> "Range":
@@ -97,10 +99,12 @@ class Range(_Domain):
 
 
 class Choice(_Domain):
-    """One of the listed values; ``when`` as in ``Range``."""
+    """One of the listed values."""
 
     choices: Annotated[tuple[Value, ...], Field(min_length=1)]
+    """The values."""
     when: When | None = None
+    """As in a range."""
 
     @model_validator(mode="after")
     def _distinct(self) -> "Choice":

@@ -31,10 +31,14 @@ class Recipe(BaseModel):
     __pydantic_extra__: dict[str, bool | int | float | str]
 
     global_batch_size: PositiveInt
+    """Examples of a step, over all workers."""
     learning_rate: PositiveFloat
+    """Of the global batch; its peak where a schedule changes it."""
     num_workers: PositiveInt = 1
     norm_batch_size: PositiveInt = 32
+    """Examples that share batch statistics: one virtual worker."""
     optimizer: Literal["sgd", "nesterov", "adam", "adamw", "lars", "lamb", "muon"] = "nesterov"
+    """``sgd`` is heavy ball with ``momentum``."""
     momentum: Decay = 0.9
     """Of ``sgd`` (heavy ball), ``nesterov``, ``lars`` and ``muon``."""
     beta1: Decay = 0.9
@@ -46,24 +50,31 @@ class Recipe(BaseModel):
     trust_coefficient: PositiveFloat = 0.001
     """``eeta`` of LARS."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Decoupled from the gradient for ``adamw``, ``lamb`` and ``muon``, an L2 penalty for the others."""
     decayed_weights: Literal["matrices", "all"] = "matrices"
     """Whether biases and the scales of norms (tensors of one dimension) decay too."""
     momentum_correction: Literal["none", "rate"] = "none"
     """``rate``: the momentum of LARS, which holds past rates, is scaled as the rate changes."""
     schedule: Literal["constant", "linear", "cosine", "polynomial", "step", "wsd", "plateau"] = "constant"
+    """How the learning rate changes after its warm-up."""
     polynomial_power: PositiveFloat = 2.0
     """Of ``polynomial``."""
     step_fraction: PositiveFraction = 1 / 3
     """``step`` multiplies the rate by ``step_factor`` after each such share of the horizon."""
     step_factor: PositiveFraction = 0.1
+    """Of ``step``."""
     decay_fraction: PositiveFraction = 0.2
     """Last share of the horizon in which ``wsd`` (warm-up, stable, decay) falls to zero."""
     patience_evaluations: PositiveInt = 3
     """``plateau`` halves the rate after so many evaluations without a better target metric."""
     warmup_steps: Annotated[int, Field(ge=0)] | None = None
+    """Length of the warm-up in steps; at most one of the three lengths may be given."""
     warmup_epochs: Annotated[float, Field(ge=0)] | None = None
+    """Length of the warm-up in passes over the training data."""
     warmup_fraction: Fraction | None = None
+    """Length of the warm-up as a share of the horizon."""
     warmup_shape: Literal["linear", "constant"] = "linear"
+    """Whether the rate grows during the warm-up or stays at ``warmup_factor``."""
     warmup_factor: Fraction = 0.0
     """Share of the rate at which a linear warm-up begins, or at which a constant one stays."""
     adaptive: Literal["none", "adascale", "noise-scale"] = "none"
@@ -71,6 +82,7 @@ class Recipe(BaseModel):
     base_batch_size: PositiveInt = 32
     """Where adaptive: the batch size at which ``learning_rate`` holds, and at which a growing batch starts."""
     weight_averaging: Literal["none", "power", "ema", "lawa"] = "power"
+    """Which average of the weights is evaluated."""
     averaging_examples: PositiveInt | None = None
     """Half-life of ``ema``; a twentieth of the horizon if not given."""
     averaging_evaluations: PositiveInt = 5
@@ -78,6 +90,7 @@ class Recipe(BaseModel):
     horizon_examples: PositiveInt | None = None
     """Examples over which a rate decays and of which the warm-up is a fraction; the trial's limit if not given."""
     seed: Annotated[int, Field(ge=0)] = 0
+    """Of initial weights, order of examples, augmentation and dropout."""
 
     @model_validator(mode="before")
     @classmethod

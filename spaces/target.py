@@ -11,8 +11,11 @@ class Target(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     metric: str
+    """One of the task's metrics."""
     above: float | None = None
+    """For a metric that grows, such as an accuracy."""
     below: float | None = None
+    """For a metric that falls, such as a loss."""
 
     @model_validator(mode="after")
     def _one_bound(self) -> "Target":

@@ -41,12 +41,16 @@ class _Section(BaseModel):
 
 
 class Search(_Section):
-    """Which searcher proposes recipes. ``points_per_range`` is for ``grid``, the rule for Optuna's and DeepHyper's."""
+    """Which searcher proposes recipes."""
 
     name: str = "optuna-tpe"
+    """One of ``SEARCHERS``."""
     seed: Seed = 0
+    """Seeds the searcher and the recipes that it proposes."""
     points_per_range: PositiveInt = 5
+    """Of ``grid``: values of each range."""
     learning_rate_rule: str = "square-root"
+    """Of Optuna's and DeepHyper's searchers: rates are searched as departures from this rule across batch sizes."""
 
     @field_validator("name")
     @classmethod
@@ -60,18 +64,19 @@ class Search(_Section):
 
 
 class TrialScheduler(_Section):
-    """Which trials go on.
-
-    ``grace_examples`` is the first rung of ``asha`` and ``hyperband``, and where ``median`` begins; by default a
-    trial's limit over the square of ``reduction_factor``. ``median`` compares with at least ``min_samples`` trials.
-    ``pbt`` compares its population every ``perturbation_examples``, by default an eighth of a trial's limit.
-    """
+    """Which trials continue and which are stopped early."""
 
     name: str = "asha"
+    """One of ``SCHEDULERS``."""
     grace_examples: PositiveInt | None = None
+    """First rung of ``asha`` and ``hyperband``, and where ``median`` begins to stop trials; if not given, a trial's
+    limit over the square of ``reduction_factor``."""
     reduction_factor: Annotated[int, Field(ge=2)] = 3
+    """Of ``asha`` and ``hyperband``: the best 1 in this many trials of a rung continue."""
     min_samples: PositiveInt = 3
+    """Of ``median``: the least number of other trials to compare with."""
     perturbation_examples: PositiveInt | None = None
+    """Of ``pbt``: examples between two comparisons of its population; if not given, an eighth of a trial's limit."""
 
     @field_validator("name")
     @classmethod
@@ -80,12 +85,16 @@ class TrialScheduler(_Section):
 
 
 class Budget(_Section):
-    """Where the study ends, whichever comes first; ``examples_per_trial`` is where one trial gives up."""
+    """Where the study ends, whichever comes first. One of ``trials``, ``examples`` and ``minutes`` must be given."""
 
     trials: PositiveInt | None = None
+    """Number of trials; with scheduler ``pbt``, the size of its population."""
     examples: PositiveInt | None = None
+    """Training examples of all trials together."""
     minutes: PositiveFloat | None = None
+    """Wall time, over all sessions of the study."""
     examples_per_trial: PositiveInt | None = None
+    """Training examples after which one trial gives up; the task's ``max_examples`` if not given."""
 
     @model_validator(mode="after")
     def _finite(self) -> "Budget":
@@ -95,20 +104,22 @@ class Budget(_Section):
 
 
 class Resources(_Section):
-    """Devices of a trial, trials at once (None fills the machine), seconds between a trial's checkpoints.
-
-    With ``examples_per_device`` a trial takes a device for every so many examples of its global batch, at most all;
-    with ``trials_per_device`` several trials of one device share it.
-    ``checkpoint_bytes`` is what all checkpoints of the study may take on disk: those of running trials, then the best
-    weights of each batch size, then those of other trials that reached the target.
-    """
+    """How trials are dealt to devices, and what their checkpoints may take."""
 
     devices_per_trial: PositiveInt = 1
+    """Devices that emulate the workers of a trial."""
     examples_per_device: PositiveInt | None = None
+    """Instead of ``devices_per_trial``: a trial takes one device for each such number of examples of its global batch,
+    at most all devices."""
     trials_per_device: PositiveInt = 1
+    """Trials of one device each that share it."""
     concurrent_trials: PositiveInt | None = None
+    """Trials at once; if not given, as many as the machine has devices for."""
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 30.0
+    """Seconds between two checkpoints of a trial."""
     checkpoint_bytes: PositiveInt = 20_000_000_000
+    """Bytes on disk of all checkpoints of the study: those of running trials, then the best weights of each batch
+    size, then those of other trials that reached the target."""
 
     @model_validator(mode="after")
     def _one_way(self) -> "Resources":
@@ -126,23 +137,34 @@ class Resources(_Section):
 
 
 class Study(_Section):
-    """One question. ``target`` is the task's own where it is None."""
+    """One question."""
 
     name: str
+    """Names the study and, unless ``--out`` does, its directory in ``runs/``."""
     task: str
+    """A task that ships (``largebatch list``), or ``package.module:function``; the module is imported."""
     target: Target | None = None
+    """What a training must reach; the task's own target if not given."""
     space: Space
+    """What is searched: a domain for each hyper-parameter that may vary, or its one value."""
     # After the space, which its check looks at: so that the check runs though another key be wrong.
     workers: Annotated[tuple[PositiveInt, ...], Field(min_length=1, validate_default=True)] = (1, 2, 4, 8, 16, 32, 64)
+    """Worker counts that the plan answers."""
     search: Search = Search()
+    """The searcher."""
     scheduler: TrialScheduler = TrialScheduler()
+    """The trial scheduler."""
     budget: Budget
+    """Where the study ends."""
     resources: Resources = Resources()
+    """Devices and checkpoints of trials."""
     execution: Execution = Execution()
+    """How devices compute."""
     first_trials: tuple[dict[str, bool | int | float | str], ...] = ()
-    """Recipes to begin with, such as published ones; what they leave out is the middle of its domain."""
+    """Recipes to begin with, such as published ones; a hyper-parameter that one leaves out takes the middle of its
+    domain."""
     repeats: PositiveInt = 1
-    """Up to so many seeds for the finalists of each batch size; 1: none is repeated."""
+    """Seeds for the best recipes of each batch size, at most; 1 repeats none."""
 
     @field_validator("name")
     @classmethod
