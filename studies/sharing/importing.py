@@ -7,24 +7,34 @@ scripts, so it is made anew from the record, and so is the plan, to compare.
 
 import hashlib
 import json
+import math
 import shutil
 import stat
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from largebatch.spaces.printable import printable
 from largebatch.spaces.problems import first_problem
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.answer import read_answer, write_answer_report
 from largebatch.studies.record.directory import StudyDirectory
 from largebatch.studies.sharing.contents import METADATA, REPORT, belongs
+from largebatch.studies.study import Study
 
-MOST_METADATA_BYTES = 100_000_000
+MOST_BYTES = {".json": 10_000_000, ".py": 10_000_000, ".txt": 10_000_000, ".yaml": 1_000_000}
+"""Of a file that is read whole, by the ending of its name: as plain values it takes many times as much memory."""
+MOST_BYTES_DESCRIBED = 2_000
+"""Of the description, for each file of the crate; a megabyte is allowed at any rate."""
+MOST_CURVE_ROWS = 10_000_000
 MOST_EXPANSION = 200
 """A crate of a study, most of it numbers, grows a few times when it is unpacked, never as much as this."""
 _CHUNK_BYTES = 1 << 20
@@ -62,10 +72,8 @@ class _Entity(BaseModel):
         return kind in ([self.type] if isinstance(self.type, str) else self.type)
 
 
-class _Crate(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    graph: list[_Entity] = Field(alias="@graph")
+_Crate = dict[str, _Entity]
+"""The entities of a crate by their names."""
 
 
 def import_study(file: Path, out: Path | None) -> Imported:
@@ -84,28 +92,63 @@ def import_study(file: Path, out: Path | None) -> Imported:
         with tempfile.TemporaryDirectory(dir=parent, prefix=".import-") as folder:
             inside = Path(folder) / "study"
             crate = _unpack(file, inside)
-            directory = StudyDirectory.existing(inside)
-            study = directory.study()
-            differs = _plan_again(directory)
+            study, differs = _read(file, inside)
             out = out or parent / study.name
+            done = Imported(
+                directory=out, name=study.name, task=study.task,
+                authors=tuple(
+                    printable(f"{entity.name} <{entity.id}>") for entity in crate.values() if entity.is_a("Person")
+                ),
+                licence=printable(_licence(crate)),
+                code=tuple(sorted(str(out / "code" / path.name) for path in (inside / "code").glob("*.py"))),
+                num_files=sum(entity.is_a("File") for entity in crate.values()), plan_differs=differs,
+            )  # fmt: skip
             _refuse_there(out)
-            inside.rename(out)
+            inside.rename(out)  # last: all that can be wrong has been found by now
     except OSError as error:
-        raise UserMistake(f"{file} cannot be unpacked: {error.strerror or error} ({error.filename})") from error
-    entities = {entity.id: entity for entity in crate.graph}
-    root = entities.get("./")
+        raise UserMistake(
+            f"{file} cannot be unpacked into {parent}: {error.strerror or error}; make room, have it permitted, or "
+            f"choose another --out"
+        ) from error
+    return done
+
+
+def _licence(crate: _Crate) -> str:
+    root = crate.get("./")
     licence = root.license if root is not None else None
-    said = entities.get(licence.get("@id", "")) if isinstance(licence, dict) else None
-    return Imported(
-        directory=out,
-        name=study.name,
-        task=study.task,
-        authors=tuple(f"{entity.name} <{entity.id}>" for entity in crate.graph if entity.is_a("Person")),
-        licence=said.name if said is not None else "No licence was given",
-        code=tuple(sorted(str(path) for path in (out / "code").glob("*.py"))),
-        num_files=sum(entity.is_a("File") for entity in crate.graph),
-        plan_differs=differs,
-    )
+    name = licence.get("@id") if isinstance(licence, dict) else None
+    said = crate.get(name) if isinstance(name, str) else None
+    return said.name if said is not None else "No licence was given"
+
+
+def _read(file: Path, inside: Path) -> tuple[Study, float | None]:
+    """The study that was unpacked, and how far its plan is from the one made of its record.
+
+    Raises:
+        UserMistake: that names the file of the crate: where it was unpacked is gone by then.
+    """
+    try:
+        for path in (inside / "curves").glob("*.parquet"):
+            refuse_long(path)
+        directory = StudyDirectory.existing(inside)
+        return directory.study(), _plan_again(directory)
+    except UserMistake as mistake:
+        what = str(mistake).splitlines()[0].partition("; ")[0].replace(f"{inside}/", "").replace(str(inside), "it")
+        raise UserMistake(f"{file}: {what}; nothing was taken; ask its authors for a whole one") from mistake
+
+
+def refuse_long(path: Path) -> None:
+    """A few bytes of Parquet may stand for any number of rows.
+
+    Raises:
+        UserMistake: if a curve has more than any study measures, or is damaged.
+    """
+    try:
+        rows = pq.read_metadata(path).num_rows
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise UserMistake(f"{path} is damaged ({error})") from error
+    if rows > MOST_CURVE_ROWS:
+        raise UserMistake(f"{path} has {rows:,} rows, and no curve has more than {MOST_CURVE_ROWS:,}")
 
 
 def _refuse_there(out: Path) -> None:
@@ -120,11 +163,10 @@ def _unpack(file: Path, inside: Path) -> _Crate:
             members = _members(file, archive, inside.parent)
             if METADATA not in members:
                 raise UserMistake(f"{file} is no RO-Crate: it has no {METADATA}")
-            if members[METADATA].file_size > MOST_METADATA_BYTES:
-                raise UserMistake(f"{file}: {METADATA} is larger than {MOST_METADATA_BYTES:,} bytes")
+            _refuse_large(file, members)
             text = archive.read(METADATA)
             crate = _parse(file, text)
-            described = {entity.id.removeprefix("./"): entity for entity in crate.graph if entity.is_a("File")}
+            described = {name.removeprefix("./"): entity for name, entity in crate.items() if entity.is_a("File")}
             strangers = sorted(set(members) - set(described) - {METADATA})
             missing = sorted(set(described) - set(members))
             if strangers or missing:
@@ -134,7 +176,7 @@ def _unpack(file: Path, inside: Path) -> _Crate:
                 _write(file, archive, members[name], entity, inside / name)
             (inside / METADATA).write_bytes(text)
             (inside / REPORT).unlink(missing_ok=True)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError) as error:
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError, zlib.error) as error:
         raise UserMistake(f"{file} is no whole zip ({error}); get it again") from error
     except RuntimeError as error:  # a password
         raise UserMistake(f"{file} cannot be unpacked: {error}") from error
@@ -166,13 +208,32 @@ def _members(file: Path, archive: zipfile.ZipFile, folder: Path) -> Mapping[str,
     return members
 
 
+def _refuse_large(file: Path, members: Mapping[str, zipfile.ZipInfo]) -> None:
+    for name, member in members.items():
+        most = MOST_BYTES.get(Path(name).suffix)
+        if name == METADATA:
+            most = max(1_000_000, MOST_BYTES_DESCRIBED * len(members))
+        if most is not None and member.file_size > most:
+            raise UserMistake(
+                f"{file}: {name} has {member.file_size:,} bytes, and in a study of this size it has at most {most:,}; "
+                f"nothing was taken"
+            )
+
+
 def _parse(file: Path, text: bytes) -> _Crate:
+    """The entities, up to the first that is none: each mistake takes memory of its own."""
     try:
-        return _Crate.model_validate(json.loads(text))
+        graph = json.loads(text)["@graph"]
+        if not isinstance(graph, list):
+            raise TypeError("@graph must be a list")
+        entities = [_Entity.model_validate(entity) for entity in graph]
     except ValidationError as error:
         raise UserMistake(f"{file}: {METADATA}: {first_problem(error)}") from error
+    except (TypeError, LookupError) as error:
+        raise UserMistake(f"{file}: {METADATA}: it describes no crate ({error})") from error
     except (ValueError, RecursionError) as error:
         raise UserMistake(f"{file}: {METADATA} is no JSON: {error}") from error
+    return {entity.id: entity for entity in entities}
 
 
 def _write(file: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, entity: _Entity, path: Path) -> None:
@@ -201,8 +262,8 @@ def _plan_again(directory: StudyDirectory) -> float | None:
     try:
         rows = json.loads(directory.plan_file.read_text())["rows"]
         shared = {int(row["num_workers"]): float(row["seconds_to_target"]) for row in rows}
+        if not all(math.isfinite(seconds) and seconds > 0 for seconds in shared.values()):
+            raise ValueError("times must be positive and finite")
         return max((abs(made[count] / shared[count] - 1) for count in made.keys() & shared.keys()), default=None)
-    except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
-        raise UserMistake(
-            f"{directory.plan_file.name} of the crate is damaged ({error!r}); nothing was taken"
-        ) from error
+    except (ValueError, LookupError, TypeError, ArithmeticError, RecursionError) as error:
+        raise UserMistake(f"{directory.plan_file.name} of the crate is damaged ({error!r:.200})") from error

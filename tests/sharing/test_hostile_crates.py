@@ -1,17 +1,20 @@
 """Crates that somebody made to do harm, or that were damaged on the way: a sentence, and nothing on the disk."""
 
+import hashlib
 import json
 import stat
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.sharing.contents import METADATA
 from largebatch.studies.sharing.exporting import export_study
-from largebatch.studies.sharing.importing import import_study
+from largebatch.studies.sharing.importing import import_study, refuse_long
 
 Members = list[tuple[zipfile.ZipInfo, bytes]]
 
@@ -54,6 +57,21 @@ def lie_about_sizes(entity: dict[str, object]) -> None:
         entity["contentSize"] = "many"
 
 
+def other_file(name: str, content: bytes) -> Callable[[Members], Members]:
+    """Another content, as the description says."""
+
+    def described(entity: dict[str, object]) -> None:
+        if entity["@id"] == name:
+            entity["contentSize"] = str(len(content))
+            entity["sha256"] = hashlib.sha256(content).hexdigest()
+
+    return lambda members: other_metadata(described)(changed(name, lambda _: content)(members))
+
+
+def other_plan(value: str) -> Callable[[Members], Members]:
+    return other_file("plan.json", f'{{"rows": [{{"num_workers": {value}, "seconds_to_target": {value}}}]}}'.encode())
+
+
 @pytest.mark.parametrize(
     ("harm", "expected"),
     [
@@ -72,6 +90,16 @@ def lie_about_sizes(entity: dict[str, object]) -> None:
         (changed(METADATA, lambda _: b"[]"), "ro-crate-metadata.json: "),
         (changed("ledger.log", lambda text: text.replace(b"0.5", b"0.6", 1)), r"ledger\.log is not the file that"),
         (other_metadata(lie_about_sizes), "should be a valid integer"),
+        (changed(METADATA, lambda _: b"[" * 200_000), "is no JSON"),
+        (changed(METADATA, lambda _: b'{"@graph": [' + b"1," * 400_000 + b"1]}"), "Input should be a valid dict"),
+        (changed(METADATA, lambda _: b'{"@graph": [' + b"1," * 600_000 + b"1]}"), "has 1,200,015 bytes, and"),
+        (changed(METADATA, lambda _: b'{"@graph": 1e400}'), "@graph must be a list"),
+        (other_file("plan.json", b"[" * 200_000), r"plan\.json of the crate is damaged \(RecursionError"),
+        (other_plan("1e400"), r"plan\.json of the crate is damaged \(OverflowError"),
+        (other_plan("0"), r"plan\.json of the crate is damaged \(ValueError"),
+        (other_file("study.yaml", b"# x\n" * 300_000), r"study\.yaml has 1,200,000 bytes"),
+        (other_file("ledger.log", b"{}\n"), r"hostile\.zip: ledger\.log, line 1 is damaged .*; nothing was taken"),
+        (other_file("study.yaml", b"name: ["), r"hostile\.zip: study\.yaml:1: .*; nothing was taken; ask its authors"),
     ],
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore:Duplicate name")
@@ -81,8 +109,10 @@ def test_harm_is_refused(harm: Callable[[Members], Members], expected: str, memb
         for info, content in harm(members):
             archive.writestr(info, content)
     (tmp_path / "in").mkdir()
-    with pytest.raises(UserMistake, match=expected):
+    with pytest.raises(UserMistake, match=expected) as refused:
         import_study(file, tmp_path / "in" / "theirs")
+    assert ".import-" not in str(refused.value)  # which is gone
+    assert len(str(refused.value)) < 800
     assert not list((tmp_path / "in").iterdir())
     assert not list(tmp_path.glob("outside*"))
 
@@ -111,3 +141,36 @@ def test_half_a_file_and_no_zip(members: Members, tmp_path: Path) -> None:
     with pytest.raises(UserMistake, match=r"is no whole zip|cannot be unpacked"):
         import_study(tmp_path / "spoiled.zip", tmp_path / "theirs")
     assert not (tmp_path / "theirs").exists()
+
+
+@pytest.mark.parametrize("licence", [{"@id": ["#no-licence"]}, {"@id": {}}, ["CC0"], "CC0", 1e400, None])
+def test_a_licence_of_another_form(licence: object, members: Members, tmp_path: Path) -> None:
+    def named(entity: dict[str, object]) -> None:
+        if entity["@id"] == "./":
+            entity["license"] = licence
+
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+        for info, content in other_metadata(named)(members):
+            archive.writestr(info, content)
+    done = import_study(tmp_path / "other.zip", tmp_path / "theirs")
+    assert done.licence == "No licence was given"
+    assert (tmp_path / "theirs" / "study.yaml").exists()
+
+
+def test_what_others_wrote_cannot_steer_the_terminal(members: Members, tmp_path: Path) -> None:
+    def named(entity: dict[str, object]) -> None:
+        if entity["@id"] == "#no-licence":
+            entity["name"] = "free\x1b]0;title\x07"
+
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+        for info, content in other_metadata(named)(members):
+            archive.writestr(info, content)
+    assert import_study(tmp_path / "other.zip", tmp_path / "theirs").licence == "free\\x1b]0;title\\x07"
+
+
+def test_a_curve_that_unpacks_to_any_number_of_rows(tmp_path: Path) -> None:
+    path = tmp_path / "trial-000000.parquet"
+    pq.write_table(pa.table({"value": pa.nulls(11_000_000)}), path)
+    assert path.stat().st_size < 100_000
+    with pytest.raises(UserMistake, match="has 11,000,000 rows, and no curve has more than 10,000,000"):
+        refuse_long(path)
