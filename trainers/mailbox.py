@@ -2,17 +2,27 @@
 
 It keeps the jobs of each group and the events of each trial in order, gives a job again when the workers that had it
 died, and to another group of the same size when its own is lost.
+
+A call that waits has a place in the actor, and Ray does not take it back when the caller dies. So no call waits for
+longer than ``WAIT_SECONDS``: it says that there is nothing yet, and whoever is still there asks again. A place is lost
+for that long at most, and where more wait than there are places they take turns.
 """
 
 import asyncio
+import contextlib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from largebatch.spaces.trial import Action, Ending, Measurement, Outcome
 from largebatch.trainers.failure import failed
 
+WAIT_SECONDS = 60.0
+"""How long a call waits at most. A thousand workers and trials ask some fifty times a second."""
+PLACES = 100_000
+"""Calls that may wait at once: three a device of thirty thousand; Ray's default is 1,000."""
+NOTHING_YET: Literal["nothing yet"] = "nothing yet"
 MAX_DEATHS = 3
 """A recipe whose workers died this often is recorded as failed."""
 
@@ -105,14 +115,18 @@ class Mailbox:
             for job in jobs:
                 waiting.put_nowait(None) if job is None else self._give(job, group)
 
-    async def told_to_leave(self) -> None:
-        """Wait for ``leave``."""
-        await self._leaving.wait()
+    async def told_to_leave(self) -> bool:
+        """Wait for ``leave``; whether it has come."""
+        await _for_a_while(self._leaving.wait())
+        return self._leaving.is_set()
 
     async def next_event(self, number: int) -> Event:
-        """Wait for news of trial ``number``; several measurements come together when the caller is slow."""
+        """Wait for news of trial ``number``; several measurements come together when the caller is slow.
+
+        An event without any: there is nothing yet.
+        """
         news = self._news[number]
-        await news.wait()
+        await _for_a_while(news.wait())
         news.clear()
         measurements = tuple(self._measurements.pop(number, ()))
         return Event(measurements=measurements, ending=self._endings.pop(number, None))
@@ -167,8 +181,13 @@ class Mailbox:
             if job is not None:
                 self._give(job, group)
 
-    async def next_job(self, group: int, index: int) -> Job | None:
+    async def next_job(self, group: int, index: int) -> Job | Literal["nothing yet"] | None:
         """Wait for the ``index``-th job of a group, the same for each of its workers; None means to quit."""
+        await _for_a_while(self._take_until(group, index))
+        return self._jobs[group][index] if index < len(self._jobs[group]) else NOTHING_YET
+
+    async def _take_until(self, group: int, index: int) -> None:
+        """Take jobs of a group until it has the ``index``-th; where this is given up, what waits is still there."""
         async with self._taking[group]:
             while index >= len(self._jobs[group]):
                 job = await self._waiting[group].get()
@@ -177,7 +196,6 @@ class Mailbox:
                 self._jobs[group].append(job)
                 if job is not None:
                     self._unfinished[group] = job
-        return self._jobs[group][index]
 
     async def close(self, group: int) -> None:
         """Let a group quit once its queue is empty."""
@@ -203,3 +221,8 @@ class Mailbox:
             return
         self._endings[number] = ending
         self._news[number].set()
+
+
+async def _for_a_while(wait: Coroutine[Any, Any, Any]) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(wait, WAIT_SECONDS)

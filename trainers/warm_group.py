@@ -16,7 +16,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Action, Ending, Measurement, Outcome
 from largebatch.trainers.failure import contained, describe, failed
-from largebatch.trainers.mailbox import Job
+from largebatch.trainers.mailbox import NOTHING_YET, Job
 
 
 class WarmGroup:
@@ -110,6 +110,8 @@ def serve_trials(config: Mapping[str, Any]) -> None:
     dist.broadcast(index, src=0)
     next_index = int(index.item())
     while (job := ray.get(mailbox.next_job.remote(group, next_index))) is not None:
+        if job == NOTHING_YET:
+            continue
         next_index += 1
         ending = _train(job, config["task"], mailbox, leaving)
         if dist.get_rank() == 0 or ending.outcome is Outcome.FAILED:
@@ -122,7 +124,8 @@ def _when_told_to_leave(mailbox: Any) -> threading.Event:
     leaving = threading.Event()
 
     def wait() -> None:
-        ray.get(mailbox.told_to_leave.remote())
+        while not ray.get(mailbox.told_to_leave.remote()):
+            pass
         leaving.set()
 
     threading.Thread(target=wait, daemon=True, name="leaving").start()

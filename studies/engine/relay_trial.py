@@ -24,7 +24,9 @@ class RelayTrial(tune.Trainable):  # type: ignore[misc]
 
     def step(self) -> dict[str, Any]:
         """Wait for the next event."""
-        event: Event = ray.get(self._mailbox.next_event.remote(self._number))
+        event = Event(measurements=(), ending=None)
+        while not event.measurements and event.ending is None:
+            event = ray.get(self._mailbox.next_event.remote(self._number))
         return {"event": event, "done": event.ending is not None}
 
     def _submit(self, config: Mapping[str, Any]) -> None:

@@ -23,12 +23,12 @@ def train_with_ray(
 
     from largebatch.studies.engine.devices import num_devices_at_hand, threads_per_worker
     from largebatch.studies.engine.tune_engine import storage_folder
-    from largebatch.trainers.mailbox import Mailbox
+    from largebatch.trainers.mailbox import PLACES, Mailbox
     from largebatch.trainers.warm_group import WarmGroup, serve_trials
 
     workers, total = int(job.recipe["num_workers"]), num_devices_at_hand()
     num_devices = max(count for count in range(1, min(workers, total) + 1) if num_groups % count == 0)
-    mailbox = ray.remote(num_cpus=0)(Mailbox).remote()
+    mailbox = ray.remote(num_cpus=0, max_concurrency=PLACES)(Mailbox).remote()
     config = {
         "mailbox": mailbox, "task": task_name, "threads": threads_per_worker(num_devices), "group": 0,
         "options": Recipe.model_validate(job.recipe).task_options,

@@ -31,7 +31,7 @@ from largebatch.studies.engine.leaving import Leaving
 from largebatch.studies.engine.relay_trial import RelayTrial
 from largebatch.studies.lending.decider import Decider
 from largebatch.trainers.failure import failed
-from largebatch.trainers.mailbox import Event, Job, Mailbox
+from largebatch.trainers.mailbox import PLACES, Event, Job, Mailbox
 from largebatch.trainers.timing.step_timing import serve_profile
 from largebatch.trainers.warm_group import WarmGroup, serve_trials
 
@@ -52,7 +52,7 @@ def run_trials(coordinator: Decider, leaving: Leaving) -> None:
     """
     devices = devices_of(coordinator.study)
     coordinator.refuse_what_cannot_fit(devices.most_trials)
-    mailbox = ray.remote(num_cpus=0, label_selector=on_this_node())(Mailbox).remote()
+    mailbox = ray.remote(num_cpus=0, max_concurrency=PLACES, label_selector=on_this_node())(Mailbox).remote()
     with storage_folder() as storage:
         work = {
             "mailbox": mailbox, "task": coordinator.study.task, "threads": threads_per_worker(devices.units),

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from largebatch.spaces.trial import Ending, Measurement, Outcome
-from largebatch.trainers.mailbox import MAX_DEATHS, Job, Mailbox
+from largebatch.trainers import mailbox as mailbox_module
+from largebatch.trainers.mailbox import MAX_DEATHS, NOTHING_YET, Job, Mailbox
 
 ENDING = Ending(outcome=Outcome.EXHAUSTED, step=1, examples=1, seconds=1.0)
 
@@ -132,5 +133,56 @@ def test_a_lost_group_s_jobs_go_to_one_of_its_size_and_fail_without_any() -> Non
         ending = (await mailbox.next_event(2)).ending
         assert ending is not None
         assert ending.reason == "no torch"
+
+    run(work())
+
+
+class FourPlaces:
+    """As Ray has them: a call that waits holds one until it returns, whether its caller lives or not."""
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mailbox, self._places = mailbox, asyncio.Semaphore(4)
+
+    async def call(self, name: str, *arguments: Any) -> Any:
+        async with self._places:
+            return await getattr(self._mailbox, name)(*arguments)
+
+
+def test_callers_that_are_gone_do_not_keep_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty groups come and go, one after the other; each leaves a wait for ``leave`` and one for a job behind."""
+    monkeypatch.setattr(mailbox_module, "WAIT_SECONDS", 0.01)
+
+    async def work() -> None:
+        places = FourPlaces(Mailbox())
+        abandoned = []
+        for group in range(20):
+            abandoned += [asyncio.ensure_future(places.call("told_to_leave"))]
+            await places.call("submit", job(group, group=group))
+            assert await places.call("next_job", group, await places.call("join", group)) == job(group, group=group)
+            abandoned += [asyncio.ensure_future(places.call("next_job", group, 1)) for _ in range(2)]
+            abandoned += [asyncio.ensure_future(places.call("next_event", 100 + group))]
+            await places.call("finish", group, group, ENDING)
+            assert (await places.call("next_event", group)).ending == ENDING
+        await asyncio.gather(*abandoned)
+
+    run(work())
+
+
+def test_a_wait_that_is_over_says_nothing_yet_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mailbox_module, "WAIT_SECONDS", 0.01)
+
+    async def work() -> None:
+        mailbox = Mailbox()
+        assert not await mailbox.told_to_leave()
+        both = await asyncio.gather(mailbox.next_job(0, 0), mailbox.next_job(0, 0))
+        assert both == [NOTHING_YET, NOTHING_YET]
+        event = await mailbox.next_event(0)
+        assert (event.measurements, event.ending) == ((), None)
+        await mailbox.submit(job(0))
+        assert await mailbox.next_job(0, 0) == await mailbox.next_job(0, 0) == job(0)
+        await mailbox.post(0, measurement(1))
+        assert [m.step for m in (await mailbox.next_event(0)).measurements] == [1]
+        await mailbox.leave()
+        assert await mailbox.told_to_leave()
 
     run(work())
