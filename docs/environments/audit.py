@@ -1,5 +1,6 @@
 """What comes with us: the licence of every installed package that largebatch or one of its extras requires, and the
 vulnerabilities that are known of all that is installed (pip-audit). A report: findings do not change the exit code.
+Lower bounds of ours and the pins of constraints.txt are held to known-fixes.toml, which needs no service.
 
 Licences are what a package says of itself. GPL and AGPL do not go with redistributing the whole under Apache-2.0; LGPL
 and MPL do while the package stays apart, as with pip it does.
@@ -10,13 +11,18 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
+HERE = Path(__file__).parent
 STRONG = re.compile(r"\b(?:A?GPL|GNU (?:Affero )?General Public)", re.IGNORECASE)
 WEAK = re.compile(r"\bLGPL|Lesser General Public|\bMPL|Mozilla", re.IGNORECASE)
 SECONDS = 120
@@ -102,6 +108,29 @@ def report_vulnerabilities() -> None:
         print(f"NOT AUDITED: pip-audit could not ask: {(done.stderr.strip().splitlines() or ['no answer'])[-1]}")
 
 
+def report_bounds() -> None:
+    """Where our bounds or pins let in what known-fixes.toml warns of."""
+    known = tomllib.loads((HERE / "known-fixes.toml").read_text())
+    pins = [line for line in (HERE / "constraints.txt").read_text().splitlines() if "==" in line]
+    found = [*below_fixes(importlib.metadata.requires("largebatch") or (), known), *below_fixes(pins, known)]
+    print("\n".join(found))
+    print(f"bounds and pins: {len(found)} let in one of the {len(known['fix'])} known faults or a malicious release")
+
+
+def below_fixes(requirements: Sequence[str], known: Mapping[str, Any]) -> Iterator[str]:
+    """Lines on requirements that allow a version older than a fix, or a malicious release."""
+    for one in sorted({(canonicalize_name(one.name), str(one.specifier)) for one in map(Requirement, requirements)}):
+        name, allowed = one[0], SpecifierSet(one[1])
+        lowest = min((Version(part.version) for part in allowed if part.operator in (">=", "==")), default=None)
+        for fix in known["fix"]:
+            if fix["package"] == name and (lowest is None or lowest < Version(fix["fixed"])):
+                yield f"FLOOR BELOW A FIX: {name}{allowed}: {fix['id']}, fixed in {fix['fixed']} ({fix['source']})"
+        for bad in known["malicious"]:
+            let_in = [version for version in bad["versions"] if name in bad["packages"] and allowed.contains(version)]
+            if let_in:
+                yield f"MALICIOUS RELEASE ALLOWED: {name} {', '.join(let_in)}: {bad['id']} ({bad['source']})"
+
+
 def vulnerabilities(audited: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Lines on what pip-audit says of each package."""
     packages = [one for one in audited if one["name"] != "largebatch"]
@@ -117,5 +146,6 @@ def vulnerabilities(audited: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
+    report_bounds()
     report_licences()
     report_vulnerabilities()

@@ -136,6 +136,53 @@ def test_an_audit_says_what_it_found_and_what_it_could_not_ask() -> None:
     ]
 
 
+KNOWN = {
+    "fix": [{"package": "one", "id": "CVE-1", "fixed": "2.5", "source": "there"}],
+    "malicious": [{"packages": ["one"], "id": "GHSA-1", "versions": ["3.1", "3.2"], "source": "there"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("requirement", "said"),
+    [
+        ("one>=2.4,!=3.1,!=3.2", ["FLOOR BELOW A FIX: one!=3.1,!=3.2,>=2.4: CVE-1, fixed in 2.5 (there)"]),
+        ("One[extra]>=2.5,!=3.1,!=3.2; extra == 'some'", []),
+        ("one>=2.10,!=3.1", ["MALICIOUS RELEASE ALLOWED: one 3.2: GHSA-1 (there)"]),
+        ("one==3.1", ["MALICIOUS RELEASE ALLOWED: one 3.1: GHSA-1 (there)"]),
+        ("one!=3.1,!=3.2", ["FLOOR BELOW A FIX: one!=3.1,!=3.2: CVE-1, fixed in 2.5 (there)"]),
+        ("other>=1", []),
+    ],
+)
+def test_an_audit_says_where_a_bound_lies_below_a_fix(requirement: str, said: list[str]) -> None:
+    assert list(script("audit.py")["below_fixes"]([requirement], KNOWN)) == said
+
+
+def test_no_bound_lets_in_a_malicious_release_and_no_pin_a_known_fault() -> None:
+    known = tomllib.loads((ENVIRONMENTS / "known-fixes.toml").read_text())
+    below = script("audit.py")["below_fixes"]
+    bounds = list(below([str(one) for one in asked()], known))
+    assert not [line for line in bounds if line.startswith("MALICIOUS")]
+    # A bound that is raised leaves this list; one that a new entry of the table names is raised, or comes into it.
+    assert {re.split("[!>]", line.split(": ")[1])[0] for line in bounds} == {
+        "scikit-learn",
+        "transformers",
+        "lightning",
+    }
+    assert list(below([f"{name}=={version}" for name, version in constrained().items()], known)) == []
+
+
+def test_what_is_excluded_is_what_is_malicious() -> None:
+    known = tomllib.loads((ENVIRONMENTS / "known-fixes.toml").read_text())["malicious"]
+    lines = (ENVIRONMENTS / "excluded.txt").read_text().splitlines()
+    found = {one.name: one.specifier for one in (Requirement(line) for line in lines if not line.startswith("#"))}
+    for one in known:
+        for package in one["packages"]:
+            assert found.pop(package) == SpecifierSet(",".join(f"!={version}" for version in one["versions"]))
+    assert not found
+    recipe = (ROOT / "docs" / "environments.md").read_text()
+    assert recipe.count("-c docs/environments/excluded.txt") == 1
+
+
 def test_every_bound_has_a_lowest_version(capsys: pytest.CaptureFixture[str]) -> None:
     """`make lower-bounds` holds each package to it; a requirement without one, or with a cap, would escape."""
     script("lowest.py")

@@ -75,3 +75,27 @@ def test_arrow_keys_tell_a_mark_and_a_figure_downloads_as_csv(write, example, tm
     assert float(best[64][4]) < float(best[64][3]) < float(best[64][5])
     assert any('"quoted" <b>' in row[-1] for row in rows)
     assert {len(row) for row in rows} == {7}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="no chromium or chrome was found to open the page in")
+def test_a_screenshot_shows_the_figures_as_the_installed_plotly_draws_them(write, tmp_path):
+    """Pixels, where another release of plotly could leave figures empty whose elements are all there."""
+    image = pytest.importorskip("PIL.Image")
+    chops = pytest.importorskip("PIL.ImageChops")
+    page = write()
+    hidden = tmp_path / "hidden.html"
+    style = "<style>.main-svg { visibility: hidden }</style></body>"
+    hidden.write_text(page.read_text(encoding="utf-8").replace("</body>", style), encoding="utf-8")
+    shots = []
+    for path in (page, hidden):
+        shot = path.with_suffix(".png")
+        command = [
+            *(str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
+            *("--disable-background-networking", f"--user-data-dir={tmp_path / 'profile'}", "--hide-scrollbars"),
+            *("--window-size=1000,4000", "--virtual-time-budget=8000", f"--screenshot={shot}", path.as_uri()),
+        ]
+        subprocess.run(command, capture_output=True, timeout=120, check=True)
+        shots.append(image.open(shot).convert("L"))
+    drawn = sum(chops.difference(*shots).histogram()[17:])
+    assert drawn > 20_000, "marks, lines and letters of the figures"
