@@ -140,3 +140,14 @@ def _finalists(trials: Sequence[Trial], seconds: StepSeconds | None) -> list[lis
     with np.errstate(invalid="ignore"):
         matters = (logs_GW - logs_GW.min(axis=0) < MATTERS).any(axis=1)
     return [finalists for finalists, does in zip(ranked, matters.tolist(), strict=True) if does]
+
+
+def best_trials(trials: Sequence[Trial]) -> dict[int, Trial]:
+    """For each batch size its best trial (see ``winner``), ascending by batch size.
+
+    Of those that kept their recipe: a branch trained under other batch sizes or rates before.
+    """
+    kept = [trial for trial in trials if trial.origin is None]
+    sizes = sorted({trial.recipe.global_batch_size for trial in kept})
+    found = {size: winner([trial for trial in kept if trial.recipe.global_batch_size == size]) for size in sizes}
+    return {size: trial for size, trial in found.items() if trial is not None}

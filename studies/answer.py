@@ -11,6 +11,7 @@ from largebatch.search.laws.fitting import FittedLaws, fit_laws
 from largebatch.search.laws.step_time.interconnects import Network
 from largebatch.search.plan import Plan
 from largebatch.search.planning import make_plan
+from largebatch.search.repeats import best_trials
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Measurement, Trial
 from largebatch.spaces.user_mistake import UserMistake
@@ -21,7 +22,6 @@ from largebatch.studies.record.opening import read_ledger
 from largebatch.studies.report.figures.every import Drawn, report_figures
 from largebatch.studies.report.files.markdown import markdown_report
 from largebatch.studies.report.page import write_report
-from largebatch.studies.report.trial_words import best_trials
 from largebatch.studies.study import Study
 
 

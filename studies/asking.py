@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from largebatch.search.repeats import best_trials
 from largebatch.spaces.domain import Choice, Domain, Range
 from largebatch.spaces.nearest import nearest
 from largebatch.spaces.problems import first_problem
@@ -15,7 +16,6 @@ from largebatch.spaces.space import Space
 from largebatch.spaces.trial import Trial
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.requests import Enqueue, Narrow, Stop, asked, narrowed, write_request
-from largebatch.studies.report.trial_words import best_trials
 from largebatch.studies.study import Study
 from largebatch.studies.yaml_lines import NotYamlError, read_yaml
 

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.record.directory import StudyDirectory
 from largebatch.studies.study import Study
 
 if TYPE_CHECKING:
@@ -56,19 +55,6 @@ def batch_without_step(study: Study, task: "Task") -> int | None:
     recipes = [space.completed(values) for values in [*pairs, *study.first_trials]]
     largest = max(recipe.first_batch_size for recipe in recipes)
     return largest if largest > (study.budget.examples_per_trial or task.max_examples) else None
-
-
-def refuse_another_study(directory: StudyDirectory, study: Study) -> None:
-    """Compare with the frozen study of a directory.
-
-    Raises:
-        UserMistake: with the difference, or, where that is a name that the task does not know, with that name.
-    """
-    try:
-        directory.refuse_change(study)
-    except UserMistake:
-        load_question(study)
-        raise
 
 
 def _check_start(task: "Task", study: Study, target: Target) -> None:

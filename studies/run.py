@@ -25,11 +25,11 @@ from largebatch.studies.lending.host import Host
 from largebatch.studies.lending.joining import is_answered, is_begun, owner_to_join, tell_joining, wait_for_the_end
 from largebatch.studies.lending.messages import FOLDER as GUESTS
 from largebatch.studies.lending.settling import settle
-from largebatch.studies.loading import load_question, refuse_another_study, refuse_no_step
+from largebatch.studies.loading import load_question, refuse_no_step
 from largebatch.studies.makers import make_scheduler, make_searcher, make_step_seconds, needs_step_seconds
 from largebatch.studies.record.checkpoint_store import CheckpointStore
 from largebatch.studies.record.database.fenced_storage import DatabaseAway
-from largebatch.studies.record.directory import StudyDirectory, fingerprint, set_aside
+from largebatch.studies.record.directory import StudyDirectory, fingerprint, refuse_another_study, set_aside
 from largebatch.studies.record.lease import POLL_SECONDS, InUse, Lease, wait_until_free
 from largebatch.studies.record.lease_watch import FOLDER as LEASES
 from largebatch.studies.record.lease_watch import Holder, LeaseWatch

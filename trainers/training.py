@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
-from largebatch.trainers.averages.average import make_average
+from largebatch.trainers.averages.make_average import make_average
 from largebatch.trainers.batches.evaluation_batches import EvaluationBatches
 from largebatch.trainers.batches.example_random import ExampleRandom, model_generator
 from largebatch.trainers.batches.loader import Groups, Loader

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.engine.leaving import Leaving
-from largebatch.studies.loading import refuse_another_study
-from largebatch.studies.record.directory import StudyDirectory
+from largebatch.studies.record.directory import StudyDirectory, refuse_another_study
 from largebatch.studies.record.lease import POLL_SECONDS, InUse, versions, wait_until_free
 from largebatch.studies.record.lease_watch import Holder, LeaseWatch
 from largebatch.studies.record.opening import read_ledger

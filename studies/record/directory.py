@@ -17,6 +17,7 @@ from largebatch.spaces.step_time_profile import StepTimeProfile
 from largebatch.spaces.target import Target
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.spaces.whole_file import write_whole
+from largebatch.studies.loading import load_question
 from largebatch.studies.study import Study
 from largebatch.studies.study_file import fingerprint as study_fingerprint
 from largebatch.studies.study_file import parse_study, study_diff, study_text
@@ -222,3 +223,16 @@ def _versions() -> dict[str, str]:
         "machine": f"{platform.system()} {platform.machine()}",
         **{package: importlib.metadata.version(package) for package in packages},
     }
+
+
+def refuse_another_study(directory: StudyDirectory, study: Study) -> None:
+    """Compare with the frozen study of a directory.
+
+    Raises:
+        UserMistake: with the difference, or, where that is a name that the task does not know, with that name.
+    """
+    try:
+        directory.refuse_change(study)
+    except UserMistake:
+        load_question(study)
+        raise

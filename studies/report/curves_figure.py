@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from largebatch.search.repeats import best_trials
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Measurement, Trial
 from largebatch.studies.report.axes import INK, Figure, figure_layout, level, log_axis, plain, positive, safe
-from largebatch.studies.report.trial_words import best_trials, drawn, spread, trial_words, varying_names
+from largebatch.studies.report.trial_words import drawn, spread, trial_words, varying_names
 
 MAX_CURVES = 120
 """More lines than this hide one another, and would make the page slow."""

@@ -4,7 +4,6 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from largebatch.search.repeats import winner
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Outcome, Trial
 from largebatch.studies.report.answer import format_number, format_seconds
@@ -114,17 +113,6 @@ def drawn(trials: Sequence[Trial], limit: int, keep: Callable[[Trial], bool] = l
     numbers = {trial.number for trial in kept}
     others = spread([trial for trial in trials if trial.number not in numbers], limit - len(kept))
     return sorted([*kept, *others], key=lambda trial: trial.number)
-
-
-def best_trials(trials: Sequence[Trial]) -> dict[int, Trial]:
-    """For each batch size its best trial (see ``winner``), ascending by batch size.
-
-    Of those that kept their recipe: a branch trained under other batch sizes or rates before.
-    """
-    kept = [trial for trial in trials if trial.origin is None]
-    sizes = sorted({trial.recipe.global_batch_size for trial in kept})
-    found = {size: winner([trial for trial in kept if trial.recipe.global_batch_size == size]) for size in sizes}
-    return {size: trial for size, trial in found.items() if trial is not None}
 
 
 def branches_words(trials: Sequence[Trial]) -> str:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from largebatch.search.repeats import best_trials
 from largebatch.spaces.trial import Trial
 from largebatch.spaces.whole_file import write_whole
 from largebatch.studies.record.checkpoint_store import CheckpointStore
 from largebatch.studies.record.curves import curve_path
 from largebatch.studies.record.directory import StudyDirectory
 from largebatch.studies.record.opening import ledger_file
-from largebatch.studies.report.trial_words import best_trials
 from largebatch.studies.study import Study
 from largebatch.trainers.checkpoint_path import best_path
 

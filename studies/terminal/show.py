@@ -10,14 +10,14 @@ from rich.console import Console
 
 from largebatch.search.laws.step_time.interconnects import INTERCONNECTS
 from largebatch.search.plan import Plan
-from largebatch.search.repeats import compare_finalists
+from largebatch.search.repeats import best_trials, compare_finalists
 from largebatch.spaces.rule import RULES
 from largebatch.spaces.trial import Trial
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.answer import Answer
 from largebatch.studies.report.answer import answer_sentence, format_number, plan_notes, plan_table
 from largebatch.studies.report.certainty import comparison_words
-from largebatch.studies.report.trial_words import best_trials, branches_words, default_value, outcome_words
+from largebatch.studies.report.trial_words import branches_words, default_value, outcome_words
 from largebatch.studies.study import SCHEDULERS, SEARCHERS
 from largebatch.studies.terminal.narrow import table_that_fits
 from largebatch.studies.terminal.progress import best_table

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.trainers.images.source import open_source
+from largebatch.trainers.images.open_source import open_source
 
 Encode = Callable[..., bytes]
 

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from largebatch.spaces.recipe import Recipe
-from largebatch.trainers.averages.average import WeightAverage, make_average
+from largebatch.trainers.averages.average import WeightAverage
+from largebatch.trainers.averages.make_average import make_average
 from largebatch.trainers.averages.power import GAMMA
 
 

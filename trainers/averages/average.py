@@ -1,12 +1,10 @@
-"""What every weight average is, and the one of a recipe."""
+"""What every weight average is, and the copy of the model that each keeps."""
 
 import copy
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from torch import Tensor, nn
-
-from largebatch.spaces.recipe import Recipe
 
 
 class WeightAverage(Protocol):
@@ -25,27 +23,6 @@ class WeightAverage(Protocol):
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on from ``state``."""
-
-
-def make_average(
-    model: nn.Module, recipe: Recipe, max_examples: int, another: Callable[[], nn.Module]
-) -> WeightAverage | None:
-    """The weight average of ``recipe`` over ``model``; ``another`` makes one more such model."""
-    from largebatch.trainers.averages.ema import ExponentialAverage
-    from largebatch.trainers.averages.lawa import LatestAverage
-    from largebatch.trainers.averages.power import PowerAverage
-
-    if recipe.weight_averaging == "none":
-        return None
-    frozen = frozen_copy(model, another)
-    match recipe.weight_averaging:
-        case "power":
-            return PowerAverage(model, frozen)
-        case "ema":
-            horizon = recipe.horizon_examples or max_examples
-            return ExponentialAverage(model, frozen, recipe.averaging_examples or max(1, horizon // 20))
-        case "lawa":
-            return LatestAverage(model, frozen, recipe.averaging_evaluations)
 
 
 def frozen_copy(model: nn.Module, another: Callable[[], nn.Module]) -> nn.Module:

@@ -16,8 +16,9 @@ from pathlib import Path
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.trainers.images.decode import UnreadableImage, codecs, decode, reductions, shrink
 from largebatch.trainers.images.manifest import VERSION, Manifest, Origin, Progress, Shard, Unreadable, manifests
+from largebatch.trainers.images.open_source import open_source
 from largebatch.trainers.images.shard_file import is_whole, write_shard
-from largebatch.trainers.images.source import Entry, Source, open_source
+from largebatch.trainers.images.source import Entry, Source
 
 ROWS_PER_SHARD = 2048
 BLOCK_ROWS = 64

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from largebatch.search.laws.fitting import FittedLaws
+from largebatch.search.repeats import best_trials
 from largebatch.spaces.domain import Range
 from largebatch.spaces.space import Space
 from largebatch.spaces.trial import Trial
@@ -28,7 +29,7 @@ from largebatch.studies.report.axes import (
 )
 from largebatch.studies.report.figures.valley import valley_traces
 from largebatch.studies.report.optima_traces import rate_optima
-from largebatch.studies.report.trial_words import MARKS, best_trials, drawn, outcome, trial_words
+from largebatch.studies.report.trial_words import MARKS, drawn, outcome, trial_words
 
 PLANE = ("global_batch_size", "learning_rate")
 MAX_POINTS, FEW = 4000, 800

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from largebatch.search.repeats import best_trials
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Trial
 from largebatch.studies.record.curve_reader import Series
 from largebatch.studies.report.axes import INK, Figure, figure_layout, level, log_axis, safe, tick_label
-from largebatch.studies.report.trial_words import best_trials, drawn, spread, trial_words
+from largebatch.studies.report.trial_words import drawn, spread, trial_words
 
 MAX_CURVES, MAX_TOTAL_POINTS, MOST_POINTS = 3000, 90_000, 300
 """Curves drawn at most; points of all of them, and of one."""

@@ -8,6 +8,7 @@ from dash import html
 
 from largebatch.search.laws.fitting import FittedLaws
 from largebatch.search.plan import Plan
+from largebatch.search.repeats import best_trials
 from largebatch.studies.dashboard import parts
 from largebatch.studies.dashboard.page import Page, Scene, Shown
 from largebatch.studies.dashboard.pages.reading import heading, problem, read_plan
@@ -19,7 +20,7 @@ from largebatch.studies.report.figures.residuals import rate_residuals, step_tim
 from largebatch.studies.report.law_words import law_html, rates_html
 from largebatch.studies.report.learning_rate_figure import learning_rate_figure
 from largebatch.studies.report.steps_figure import steps_figure
-from largebatch.studies.report.trial_words import best_trials, drawn
+from largebatch.studies.report.trial_words import drawn
 
 MAX_POINTS = 800
 

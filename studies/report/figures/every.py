@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from largebatch.search.plan import Plan
+from largebatch.search.repeats import best_trials
 from largebatch.spaces.step_time_profile import StepTimeProfile
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Measurement, Trial
@@ -14,7 +15,7 @@ from largebatch.studies.report.figures.cost_figure import cost_figure
 from largebatch.studies.report.figures.residuals import rate_residuals, step_time_residuals, steps_residuals
 from largebatch.studies.report.learning_rate_figure import learning_rate_figure
 from largebatch.studies.report.steps_figure import steps_figure
-from largebatch.studies.report.trial_words import best_trials, branches_words, drawn
+from largebatch.studies.report.trial_words import branches_words, drawn
 from largebatch.studies.report.workers_figure import workers_figure
 
 if TYPE_CHECKING:
