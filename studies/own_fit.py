@@ -13,7 +13,7 @@ from rich.table import Table
 from largebatch.search.laws.batch_size.learning_rate_law import fit_learning_rate_law
 from largebatch.search.laws.batch_size.points import Points
 from largebatch.search.laws.batch_size.steps_law import Unit, fit_steps_law
-from largebatch.search.laws.law import Array, Law, quantile_interval
+from largebatch.search.laws.law import Array, Law, no_law, quantile_interval
 from largebatch.search.laws.posterior import NUM_DRAWS
 from largebatch.search.laws.step_time.interconnects import Network
 from largebatch.search.laws.step_time.step_time_law import StepTimeLaw
@@ -29,7 +29,7 @@ from largebatch.search.own_laws import (
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.own_numbers import OwnRow, OwnTable
 from largebatch.studies.own_passages import own_passages
-from largebatch.studies.own_rows import of_one_recipe, refuse_fixed_budget, timed, with_all
+from largebatch.studies.own_rows import fixed_budget, of_one_recipe, timed, with_all
 from largebatch.studies.report.answer import format_number
 from largebatch.studies.terminal.narrow import table_that_fits
 
@@ -86,11 +86,12 @@ class _Group:
         self.rng = np.random.default_rng(0)
         self.points: Points | None = None
         self.rates: Points | None = None
+        self.budget: str | None = None
         if unit is not None:
             self._check_amounts(unit)
             rows = with_all(self.rows, "learning_rate", "the laws of steps and of the learning rate", self.notes.append)
             rows = of_one_recipe(rows, self.notes.append)
-            refuse_fixed_budget(rows, unit)
+            self.budget = fixed_budget(rows, unit)
             self.points, self.rates = pool(self._trainings(rows, unit), self.kind)
             self._note_repeats(rows)
 
@@ -98,11 +99,14 @@ class _Group:
         """The group's entry."""
         answer: dict[str, Any] = {}
         predictions: list[dict[str, Any]] = []
-        withheld = {}
+        withheld: dict[str, Withheld | None] = {}
         if self.points is not None:
             law = fit_steps_law(self.points, rng=self.rng, unit=self.kind)
-            answer |= _law_entry(law) | {"unit": self.unit}
             withheld["steps"] = withhold_batch_size(self.points, None, self.rng, self.kind)
+            if self.budget is not None:  # fitted nonetheless: other laws' random numbers do not depend on it
+                law = no_law("hyperbola", self.budget, law.fitted_on)
+                withheld["steps"] = None
+            answer |= _law_entry(law) | {"unit": self.unit}
             predictions += [self._at_batch(law, size) for size in asked.batch_sizes]
         elif asked.batch_sizes:
             raise UserMistake("--predict needs a column steps, epochs or examples; this file has times alone")

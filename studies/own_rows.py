@@ -55,24 +55,25 @@ def of_one_recipe(rows: Rows, note: Note) -> Rows:
     return tuple(row for row in rows if id(row) in kept)
 
 
-def refuse_fixed_budget(rows: Rows, unit: str) -> None:
-    """Refuse trainings of one length whatever their batch size: they ended when a budget did, not at a target."""
+def fixed_budget(rows: Rows, unit: str) -> str | None:
+    """Why there is no law of trainings of one length whatever their batch size: a budget ended them, not a target."""
     # Those that say between which evaluations they met it did meet it, be it all of them at the first.
     reached = [row for row in rows if not row.censored and not any(name in row.values for name in PASSAGE_COLUMNS)]
     batch = np.array([row.values["global_batch_size"] for row in reached])
     if len(np.unique(batch)) < MIN_POINTS:
-        return
+        return None
     amount = np.array([row.values[unit] for row in reached])
     examples = amount * batch if unit == "steps" else amount
     a_step = float(batch.max()) if unit == "steps" else 0.0  # a budget of examples ends after a whole step
-    if np.ptp(amount) == 0 or np.ptp(examples) <= min(a_step, SAME_BUDGET * float(examples.min())):
-        same = unit if np.ptp(amount) == 0 else "examples"
-        raise UserMistake(
-            f"all {len(reached)} rows took the same {same} at {len(np.unique(batch))} batch sizes: that is a fixed "
-            f"budget, not what a target took; give for each training the {unit} at which it first met the target, and "
-            "mark those that did not with censored = 1; if all met it at the same evaluation, give a column "
-            "evaluation_interval: how far evaluations lay apart"
-        )
+    if np.ptp(amount) > 0 and np.ptp(examples) > min(a_step, SAME_BUDGET * float(examples.min())):
+        return None
+    same = unit if np.ptp(amount) == 0 else "examples"
+    return (
+        f"all {len(reached)} rows took the same {same} at {len(np.unique(batch))} batch sizes: that is a fixed budget, "
+        f"not what a target took; give for each training the {unit} at which it first met the target, and mark those "
+        "that did not with censored = 1; if all met it at the same evaluation, give a column evaluation_interval: how "
+        "far evaluations lay apart"
+    )
 
 
 def timed(rows: Rows, note: Note) -> Rows:

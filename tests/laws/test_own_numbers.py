@@ -395,8 +395,12 @@ BUDGETS = {
 def test_a_fixed_budget_is_no_target(path: Path, of: str) -> None:
     unit = of.split()[0]
     rows = [f"{size},{amount}" for size, amount in zip(SIZES, BUDGETS[of], strict=True)]
-    with pytest.raises(UserMistake, match="at 6 batch sizes: that is a fixed budget, not what a target took"):
-        answer(path, "\n".join([f"global_batch_size,{unit}", *rows]))
+    found = group(path, "\n".join([f"global_batch_size,{unit}", *rows]), batch_sizes=[16, 1024])
+    assert (found["verdict"], found["parameters"], found["withheld"]) == ("no-law", {}, {})
+    assert "at 6 batch sizes: that is a fixed budget, not what a target took" in found["reason"]
+    measured, unknown = found["predictions"]
+    assert measured["value"] == pytest.approx(BUDGETS[of][0])
+    assert unknown["value"] is None
 
 
 def test_semicolons_and_decimal_commas_are_read(path: Path) -> None:
