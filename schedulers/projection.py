@@ -70,8 +70,8 @@ class Projection:
         return max(trial.intermediate) < UNLUCKY * usual
 
     def _log_times(self, trial: Trial) -> np.ndarray:
-        """log(time to target) at each worker count of a trial that reached it."""
-        steps = max(trial.steps_to_target or 0.0, 1e-9)
+        """log(time to target) at each worker count of a trial that reached it, at the latest."""
+        steps = max(trial.passage.high if trial.passage is not None else 0.0, 1e-9)
         return np.asarray(math.log(steps) + self.seconds.log_seconds(trial.recipe.global_batch_size))
 
 

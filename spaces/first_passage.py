@@ -2,7 +2,8 @@
 
 Trainings of one task pass through the same metrics, some faster than others: a training that took ``e`` examples to a
 metric that another one passed after ``f`` of its ``F`` examples to the target is projected to take ``e F / f``. Their
-mean is the projection, nearer batch sizes weighing more; it is as uncertain as they disagree, and more so far away.
+mean is the projection, nearer batch sizes weighing more; it is as uncertain as they disagree, and more so far away and
+where evaluations lie far apart.
 Curves of the same task as a guide: Chandrashekaran, Lane (2017), Speeding up hyper-parameter optimization by
 extrapolation of learning curves using previous builds, ECML PKDD.
 """
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from largebatch.spaces.passage_interval import PassageInterval
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Trial
 
@@ -44,27 +46,34 @@ class Passage:
     number: int
     log_batch: float
     examples_to_target: float
+    spread: float
+    """Standard deviation of their logarithm, for evaluations lie apart."""
     examples: Array
     best: Array
 
-    def at(self, value: float) -> float | None:
-        """Examples at which the best metric first was ``value``; None where it began with it."""
+    def at(self, value: float) -> tuple[float, float] | None:
+        """Examples at which the best metric first was ``value``, and how uncertain their logarithm is.
+
+        None where it began with it.
+        """
         after = int(np.argmax(self.best <= value)) if self.best[-1] <= value else len(self.best) - 1
         if after == 0:
             return None
         fallen = self.best[after - 1] - self.best[after]
         share = min(max((self.best[after - 1] - value) / fallen, 0.0), 1.0) if 0 < fallen < math.inf else 1.0
         first, last = self.examples[after - 1], self.examples[after]
-        return max(float(first + share * (last - first)), 1.0)
+        middle, batch = max(float(first + share * (last - first)), 1.0), math.exp(self.log_batch)
+        return middle, PassageInterval(first / batch, middle / batch, last / batch).log_spread
 
 
 def passages(trials: Sequence[Trial], target: Target) -> list[Passage]:
     """The curves of those of ``trials`` that reached the target."""
     found = []
     for trial in trials:
-        if trial.examples_to_target is not None and trial.intermediate:
+        if trial.examples_to_target is not None and trial.passage is not None and trial.intermediate:
             examples, best = _running_best(trial.intermediate, target)
-            found.append(Passage(trial.number, _log_batch(trial), trial.examples_to_target, examples, best))
+            spread = trial.passage.log_spread
+            found.append(Passage(trial.number, _log_batch(trial), trial.examples_to_target, spread, examples, best))
     return found
 
 
@@ -80,14 +89,15 @@ def project(trial: Trial, references: Sequence[Passage], target: Target) -> Proj
     others = [passage for passage in references if passage.number != trial.number]
     others = sorted(others, key=lambda passage: abs(passage.log_batch - here))[:NUM_REFERENCES]
     passed = [(passage, passage.at(float(best[-1]))) for passage in others]
-    logs = [math.log(max(one.examples_to_target / at, 1.0)) for one, at in passed if at is not None]
+    logs = [math.log(max(one.examples_to_target / at[0], 1.0)) for one, at in passed if at is not None]
+    unseen = [math.hypot(one.spread, at[1]) for one, at in passed if at is not None]
     weights = [math.exp(-abs(one.log_batch - here) / NEARBY) for one, at in passed if at is not None]
     if not logs:
         return None
     share = np.array(weights) / np.sum(weights)
     to_go = float(share @ np.array(logs))
     apart = math.sqrt(float(share @ (np.array(logs) - to_go) ** 2))
-    spread = math.hypot(apart, SPREAD + SPREAD_PER_LOG * to_go)
+    spread = math.hypot(apart, SPREAD + SPREAD_PER_LOG * to_go, float(share @ np.array(unseen)))
     return Projection(log_examples=math.log(examples[-1]) + to_go, spread=spread)
 
 

@@ -36,7 +36,8 @@ def see(
     best: dict[int, float] = {}
     for trial in reached:
         size = trial.recipe.global_batch_size
-        best[size] = min(best.get(size, math.inf), math.log(max(trial.steps_to_target or 1.0, 1.0)))
+        if trial.passage is not None:
+            best[size] = min(best.get(size, math.inf), trial.passage.log_middle)
     references = passages(reached, target)
     rows = [_row(trial, best, references, target, max_examples) for trial in kept]
     return Seen(
@@ -53,9 +54,9 @@ def _row(
 ) -> tuple[float, float, bool]:
     """log(steps), its uncertainty, and whether it is a lower bound."""
     size = trial.recipe.global_batch_size
-    if trial.steps_to_target is not None:
-        y = math.log(max(trial.steps_to_target, 1.0))
-        return y, FAR_SPREAD * max(y - best.get(size, y), 0.0), False
+    if (passage := trial.passage) is not None:
+        y = passage.log_middle
+        return y, math.hypot(FAR_SPREAD * max(y - best.get(size, y), 0.0), passage.log_spread), False
     if trial.ending is not None and trial.ending.outcome in WILD:
         return math.log(max(max_examples / size, 1.0)), 0.0, True
     trained = math.log(max(trial.examples / size, 1.0))
