@@ -218,7 +218,11 @@ def _result(planned: PlannedTraining, ending: Ending, curve: Sequence[Measuremen
         "examples": ending.examples,
         "seconds": ending.seconds,
         "steps_to_target": ending.steps_to_target,
+        "steps_low": ending.steps_low,
+        "steps_high": ending.steps_high,
         "seconds_to_target": _seconds_at(ending.steps_to_target, curve),
+        "seconds_low": _seconds_at(ending.steps_low, curve),
+        "seconds_high": _seconds_at(ending.steps_high, curve),
         "predicted": {
             "steps": row.steps, "steps_low": row.steps_low, "steps_high": row.steps_high,
             "seconds_to_target": row.seconds_to_target, "seconds_low": row.seconds_low,

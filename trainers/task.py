@@ -22,6 +22,7 @@ from largebatch.spaces.trial import RECORDED
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.trainers.batches.example_random import ExampleRandom
 from largebatch.trainers.batches.streamed import Kept, Streamed, num_examples
+from largebatch.trainers.evaluation_interval import usual_evaluation_examples
 from largebatch.trainers.failure import contained, describe, fenced
 from largebatch.trainers.stages import EVERYTHING, Stage
 from largebatch.trainers.tasks import TASKS
@@ -59,9 +60,10 @@ class Task:
     same shapes in every item; a ``BatchSource`` computes whole batches on the device. An iterable data set is read as
     ``Streamed`` says, one for validation once, into memory.
     ``val_loss``, the loss on the validation set, is a metric of every task; others are a ``Metric``, or just its
-    function. ``max_examples`` is where a trial gives up, ``evaluation_examples`` how many examples lie between two
-    evaluations (40 passes and one pass over the training data where they are 0), ``micro_batch_size`` how many go
-    through the model in one pass. ``augment(inputs, random)`` changes training inputs on their device; all its random
+    function. ``max_examples`` is where a trial gives up (40 passes over the training data where it is 0),
+    ``evaluation_examples`` how many examples lie between two evaluations (where it is 0, so many that evaluating costs
+    a tenth of training, see ``trainers/evaluation_interval.py``), ``micro_batch_size`` how many go through the model in
+    one pass. ``augment(inputs, random)`` changes training inputs on their device; all its random
     numbers must come from ``random``. A data set may augment its items itself, with torch's, numpy's or Python's
     generator, which are seeded before each item. ``stages`` say which parameters are trained when, in a fine-tuning.
     ``forward(model, inputs, targets)`` makes the outputs where ``model(inputs)`` does not. ``notes`` say what the study
@@ -91,9 +93,12 @@ class Task:
         self._refuse_no_step()
         self._refuse_taken_names()
         one_pass = num_examples(self.train_data)
-        for name, usual in (("max_examples", PASSES * one_pass), ("evaluation_examples", one_pass)):
-            if getattr(self, name) == 0:
-                object.__setattr__(self, name, usual)
+        if self.max_examples == 0:
+            object.__setattr__(self, "max_examples", PASSES * one_pass)
+        if self.evaluation_examples == 0:
+            validation = len(self.validation_data)  # type: ignore[arg-type]
+            usual = usual_evaluation_examples(one_pass, validation, self.max_examples)
+            object.__setattr__(self, "evaluation_examples", usual)
 
     def _refuse_no_step(self) -> None:
         """Refuse numbers with which no step could ever be taken, or no evaluation made."""

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from largebatch.spaces.passage_interval import PassageInterval
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Measurement
 from largebatch.studies.report.answer import format_seconds
@@ -63,19 +64,32 @@ class TrainProgress:
         return "  ".join(parts)
 
 
+def _passage_words(result: dict[str, Any]) -> tuple[str, str]:
+    """After how many steps, and in what time; trainings of earlier versions do not say between which evaluations."""
+    steps, low, high = result["steps_to_target"], result.get("steps_low"), result.get("steps_high")
+    after, took = f"after {steps:,.1f} steps", format_seconds(result["seconds_to_target"])
+    if low is None or high is None:
+        return after, took
+    if PassageInterval(low, steps, high).is_bound:
+        early = f"before the first evaluation, after {high:,} steps at most (a smaller evaluation_examples tells more)"
+        return early, f"at most {format_seconds(result['seconds_high'])}"
+    return f"{after} (between the evaluations at {low:,} and {high:,})", took
+
+
 def print_result(result: dict[str, Any]) -> None:
     """What came out, beside what was predicted."""
     console = Console(highlight=False)
     predicted = result["predicted"]
     workers, devices = result["num_workers"], result["num_devices"]
     if result["steps_to_target"] is not None:
+        after, took = _passage_words(result)
         said = (
-            f"The target was reached after {result['steps_to_target']:,.1f} steps; predicted "
+            f"The target was reached {after}; predicted "
             f"{predicted['steps']:,.1f} ({predicted['steps_low']:,.1f} to {predicted['steps_high']:,.1f})."
         )
         if devices == workers:
             said += (
-                f" That took {format_seconds(result['seconds_to_target'])}; predicted "
+                f" That took {took}; predicted "
                 f"{format_seconds(predicted['seconds_to_target'])} ({format_seconds(predicted['seconds_low'])} to "
                 f"{format_seconds(predicted['seconds_high'])})."
             )

@@ -108,6 +108,8 @@ def test_told_to_leave_killed_and_resumed_it_ends_bit_identical(study: Path) -> 
     assert all(torch.equal(left[name], right[name]) for name in left)
     expected = json.loads((study / "whole" / "workers-2" / "result.json").read_text())
     assert result["steps_to_target"] == expected["steps_to_target"]
+    assert result["steps_low"] < result["steps_to_target"] <= result["steps_high"]
+    assert result["seconds_low"] < result["seconds_to_target"] <= result["seconds_high"]
 
 
 @pytest.mark.slow
