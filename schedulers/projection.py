@@ -70,8 +70,13 @@ class Projection:
         return max(trial.intermediate) < UNLUCKY * usual
 
     def _log_times(self, trial: Trial) -> np.ndarray:
-        """log(time to target) at each worker count of a trial that reached it, at the latest."""
-        steps = max(trial.passage.high if trial.passage is not None else 0.0, 1e-9)
+        """log(time to target) at each worker count of a trial that reached it; at the latest where that is known alone.
+
+        Between two evaluations the straight line lies above a curve that flattens: what it says is late enough.
+        """
+        passage = trial.passage
+        steps = 0.0 if passage is None else passage.high if passage.is_bound else passage.middle
+        steps = max(steps, 1e-9)
         return np.asarray(math.log(steps) + self.seconds.log_seconds(trial.recipe.global_batch_size))
 
 

@@ -3,7 +3,7 @@
 Trainings of one task pass through the same metrics, some faster than others: a training that took ``e`` examples to a
 metric that another one passed after ``f`` of its ``F`` examples to the target is projected to take ``e F / f``. Their
 mean is the projection, nearer batch sizes weighing more; it is as uncertain as they disagree, and more so far away and
-where evaluations lie far apart.
+where one began with what the other took until its first evaluation.
 Curves of the same task as a guide: Chandrashekaran, Lane (2017), Speeding up hyper-parameter optimization by
 extrapolation of learning curves using previous builds, ECML PKDD.
 """
@@ -47,7 +47,7 @@ class Passage:
     log_batch: float
     examples_to_target: float
     spread: float
-    """Standard deviation of their logarithm, for evaluations lie apart."""
+    """Standard deviation of their logarithm where the target was met before the first evaluation, else 0."""
     examples: Array
     best: Array
 
@@ -63,7 +63,7 @@ class Passage:
         share = min(max((self.best[after - 1] - value) / fallen, 0.0), 1.0) if 0 < fallen < math.inf else 1.0
         first, last = self.examples[after - 1], self.examples[after]
         middle, batch = max(float(first + share * (last - first)), 1.0), math.exp(self.log_batch)
-        return middle, PassageInterval(first / batch, middle / batch, last / batch).log_spread
+        return middle, PassageInterval(first / batch, middle / batch, last / batch).bound_spread
 
 
 def passages(trials: Sequence[Trial], target: Target) -> list[Passage]:
@@ -72,7 +72,7 @@ def passages(trials: Sequence[Trial], target: Target) -> list[Passage]:
     for trial in trials:
         if trial.examples_to_target is not None and trial.passage is not None and trial.intermediate:
             examples, best = _running_best(trial.intermediate, target)
-            spread = trial.passage.log_spread
+            spread = trial.passage.bound_spread
             found.append(Passage(trial.number, _log_batch(trial), trial.examples_to_target, spread, examples, best))
     return found
 

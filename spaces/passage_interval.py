@@ -33,3 +33,8 @@ class PassageInterval:
     def log_spread(self) -> float:
         """Standard deviation in log, of a passage that lies anywhere in the interval, and after one step at least."""
         return UNIFORM * math.log(max(self.high, 1.0) / max(self.low, 1.0))
+
+    @property
+    def bound_spread(self) -> float:
+        """``log_spread`` of a bound, else 0: for those who learn how interpolated steps scatter, errors included."""
+        return self.log_spread if self.is_bound else 0.0

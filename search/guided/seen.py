@@ -56,7 +56,7 @@ def _row(
     size = trial.recipe.global_batch_size
     if (passage := trial.passage) is not None:
         y = passage.log_middle
-        return y, math.hypot(FAR_SPREAD * max(y - best.get(size, y), 0.0), passage.log_spread), False
+        return y, math.hypot(FAR_SPREAD * max(y - best.get(size, y), 0.0), passage.bound_spread), False
     if trial.ending is not None and trial.ending.outcome in WILD:
         return math.log(max(max_examples / size, 1.0)), 0.0, True
     trained = math.log(max(trial.examples / size, 1.0))

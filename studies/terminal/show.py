@@ -11,6 +11,7 @@ from rich.console import Console
 from largebatch.search.laws.step_time.interconnects import INTERCONNECTS
 from largebatch.search.plan import Plan
 from largebatch.search.repeats import best_trials, compare_finalists
+from largebatch.spaces.passage_interval import PassageInterval
 from largebatch.spaces.rule import RULES
 from largebatch.spaces.trial import Trial
 from largebatch.spaces.user_mistake import UserMistake
@@ -125,12 +126,19 @@ def print_trial(answer: Answer, number: int, *, as_json: bool) -> None:
     console.print(f"trial {number}: {outcome_words(trial)}", soft_wrap=True)
     console.print(f"recipe: {', '.join(told)}", soft_wrap=True)
     if trial.ending is not None:
-        steps = trial.steps_to_target
-        reached = f", the target after {format_number(steps, 4)}" if steps is not None else ""
+        reached = "" if trial.passage is None else f", the target {_passage_words(trial.passage)}"
         console.print(f"trained {trial.ending.step:,} steps, {trial.ending.examples:,} examples{reached}")
         if trial.ending.reason:
             console.print(f"ended: {trial.ending.reason}", soft_wrap=True)
     console.print(f"why: {trial.why or 'not recorded'}", soft_wrap=True)
+
+
+def _passage_words(passage: PassageInterval) -> str:
+    """In steps."""
+    low, middle, high = (format_number(steps, 4) for steps in (passage.low, passage.middle, passage.high))
+    if passage.is_bound:
+        return f"after {high} at most, before the first evaluation"
+    return f"after {middle}" if passage.low == passage.high else f"after {middle} (between {low} and {high})"
 
 
 def _given(trial: Trial) -> list[tuple[str, Any]]:
