@@ -14,7 +14,7 @@ from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.spaces.whole_file import remove_leftovers
-from largebatch.studies.answer import Answer, read_answer, write_answer
+from largebatch.studies.answer import Answer, read_answer
 from largebatch.studies.engine.coordinator import Coordinator
 from largebatch.studies.engine.leaving import Leaving, LeftEarly, job_end_time
 from largebatch.studies.engine.steering import Steering
@@ -34,6 +34,7 @@ from largebatch.studies.record.lease import POLL_SECONDS, InUse, Lease, wait_unt
 from largebatch.studies.record.lease_watch import FOLDER as LEASES
 from largebatch.studies.record.lease_watch import Holder, LeaseWatch
 from largebatch.studies.record.opening import own_ledger, record_storage, refuse_storage
+from largebatch.studies.report.answer_report import write_answer
 from largebatch.studies.study import Study
 from largebatch.studies.timed_steps import time_steps
 from largebatch.trainers.failure import failed

@@ -130,8 +130,8 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Write one self-contained HTML page, and the figures and a summary as files."""
-    from largebatch.studies.answer import answer_figures, answer_markdown, write_answer_report
     from largebatch.studies.record.directory import StudyDirectory
+    from largebatch.studies.report.answer_report import answer_figures, answer_markdown, write_answer_report
     from largebatch.studies.report.files.figure_files import write_figures
     from largebatch.studies.report.shell import write_page
 

@@ -25,8 +25,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from largebatch.spaces.printable import printable
 from largebatch.spaces.problems import first_problem
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.answer import read_answer, write_answer_report
+from largebatch.studies.answer import read_answer
 from largebatch.studies.record.directory import StudyDirectory
+from largebatch.studies.report.answer_report import write_answer_report
 from largebatch.studies.sharing.contents import METADATA, REPORT, belongs
 from largebatch.studies.study import Study
 
