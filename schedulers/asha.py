@@ -47,7 +47,7 @@ class Asha:
     def decide(self, trial: Trial, trials: Sequence[Trial]) -> Decision:
         """See ``Scheduler``."""
         del trials
-        examples = max(trial.intermediate)
+        examples = trial.recorded_examples
         if not self._stops(trial, examples):
             return GO_ON
         best = f"the best 1/{self._arguments['reduction_factor']}"

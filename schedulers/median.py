@@ -41,7 +41,7 @@ class Median:
     def decide(self, trial: Trial, trials: Sequence[Trial]) -> Decision:
         """See ``Scheduler``."""
         del trials
-        examples = max(trial.intermediate)
+        examples = trial.recorded_examples
         if examples <= self._told.get(trial.number, -1):
             return GO_ON
         self._told[trial.number] = examples

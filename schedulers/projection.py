@@ -44,7 +44,7 @@ class Projection:
     def decide(self, trial: Trial, trials: Sequence[Trial]) -> Decision:
         """See ``Scheduler``."""
         reached = [other for other in trials if other.reached]
-        examples = max(trial.intermediate)
+        examples = trial.recorded_examples
         if not reached or examples < self.grace_examples:
             return GO_ON
         projection = project(trial, passages(reached, self.target), self.target)
@@ -67,7 +67,7 @@ class Projection:
         """
         alike = [other for other in reached if _nearly_the_same(other.recipe, trial.recipe)]
         usual = min((other.examples_to_target or math.inf for other in alike), default=0.0)
-        return max(trial.intermediate) < UNLUCKY * usual
+        return trial.recorded_examples < UNLUCKY * usual
 
     def _log_times(self, trial: Trial) -> np.ndarray:
         """log(time to target) at each worker count of a trial that reached it; at the latest where that is known alone.

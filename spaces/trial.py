@@ -4,8 +4,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
+from pydantic import PlainSerializer
+
+from largebatch.spaces.intermediate import Intermediate
 from largebatch.spaces.passage_interval import PassageInterval
 from largebatch.spaces.printable import printable
 from largebatch.spaces.recipe import Recipe
@@ -99,7 +102,7 @@ class Trial:
     recipe: Recipe
     num_devices: int
     running: bool
-    intermediate: Mapping[int, float]
+    intermediate: Annotated[Mapping[int, float], PlainSerializer(dict, return_type=dict[int, float])]
     ending: Ending | None = None
     why: str = ""
     repeat_of: int | None = None
@@ -144,11 +147,13 @@ class Trial:
     @property
     def examples(self) -> int:
         """Examples trained so far, those of its ancestors among them."""
-        return self.ending.examples if self.ending is not None else max(self.intermediate, default=self.first_examples)
+        return self.ending.examples if self.ending is not None else max(self.recorded_examples, self.first_examples)
 
     @property
     def recorded_examples(self) -> int:
         """Examples at the last evaluation of it that is recorded, -1 where none is."""
+        if isinstance(self.intermediate, Intermediate):
+            return self.intermediate.last
         return max(self.intermediate, default=-1)
 
     @property

@@ -20,7 +20,7 @@ from largebatch.spaces.user_mistake import UserMistake
 from largebatch.spaces.whole_file import remove_leftovers, write_whole
 from largebatch.studies.answer import read_answer
 from largebatch.studies.engine.leaving import Leaving, LeftEarly, job_end_time
-from largebatch.studies.record.curves import read_curve, write_curve
+from largebatch.studies.record.curves import RunningCurve, forget_curve, read_curve
 from largebatch.studies.record.directory import StudyDirectory, set_aside
 from largebatch.studies.record.lease import Lease
 from largebatch.studies.study import Study
@@ -119,24 +119,26 @@ def train(
         remove_leftovers(planned.folder)
         _refuse_another_recipe(planned)
         _refuse_unusable(planned)
-        curve = read_curve(planned.folder, planned.recipe.num_workers) if planned.checkpoint.exists() else []
+        number = planned.recipe.num_workers
+        if not planned.checkpoint.exists():
+            forget_curve(planned.folder, number)
+        curve = RunningCurve(planned.folder, number, read_curve(planned.folder, number))
         job = Job(
-            number=planned.recipe.num_workers,
+            number=number,
             recipe=planned.recipe.model_dump(),
             target=planned.target.model_dump(),
             max_examples=planned.max_examples,
             checkpoint=str(planned.checkpoint.absolute()),
             checkpoint_seconds=planned.study.resources.checkpoint_seconds,
             execution=planned.study.execution.model_dump(),
-            recorded_examples=curve[-1].examples if curve else -1,
+            recorded_examples=curve.measurements[-1].examples if curve.measurements else -1,
             past_target=not until_target,
         )
 
         def measured(measurement: Measurement) -> None:
             leaving.heed(job.number, measurement)
             lease.refuse_if_taken_over()
-            curve[:] = [*(m for m in curve if m.step < measurement.step), measurement]
-            write_curve(planned.folder, job.number, curve)
+            curve.add(measurement)
             on_progress(measurement, planned.max_examples, planned.target)
 
         leaving = Leaving(job_end_time(os.environ), saves_on_interrupt=True)
@@ -157,7 +159,8 @@ def train(
             if leaving.interrupted:
                 raise KeyboardInterrupt
             raise LeftEarly(f"{leaving.why}: saved after {ending.step:,} steps")
-        result = _result(planned, ending, curve, num_devices)
+        curve.end()
+        result = _result(planned, ending, curve.measurements, num_devices)
         write_whole(planned.result_file, json.dumps(result, indent=1))
     return result
 

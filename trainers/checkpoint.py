@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.spaces.whole_file import whole_file
+from largebatch.trainers.checkpoint_path import measured_path
 
 _OPTIMIZER_COPIES = {"sgd": 1, "nesterov": 1, "adam": 2, "adamw": 2, "lars": 1, "lamb": 2, "muon": 2}
 """Tensors of the weights' size that an optimizer keeps, at most."""
@@ -35,14 +36,19 @@ class CheckpointWriter:
         self.longest_seconds = 0.0
         """Of a save, from its call until all was on disk."""
 
-    def save(self, states: Mapping[Path, Any]) -> None:
-        """Copy the states and start to write them; waits for the write before."""
+    def save(self, states: Mapping[Path, Any], first: Callable[[], None] = lambda: None) -> None:
+        """Copy the states and start to write them, after ``first`` has; waits for the write before."""
         began = time.monotonic()
         self.wait()
         copies = [(path, copied(state)) for path, state in states.items()]
 
         def write() -> None:
-            _write_all(copies)
+            try:
+                first()
+            except OSError as error:
+                _tell_unwritten(next(iter(states)), error)
+            else:
+                _write_all(copies)
             self.longest_seconds = max(self.longest_seconds, time.monotonic() - began)
 
         self._thread = threading.Thread(target=write, name="checkpoint")
@@ -108,6 +114,7 @@ def branch_checkpoint(source: Path, target: Path, recipe: Recipe) -> None:
     """
     state = load_checkpoint(source, torch.device("cpu"))
     progress = {**state["progress"], "measurements": []}
+    measured_path(target).unlink(missing_ok=True)
     _write(target, {**state, "recipe": recipe.model_dump(), "progress": progress})
 
 
@@ -150,7 +157,11 @@ def _write_all(copies: list[tuple[Path, Any]]) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             _write(path, state)
         except Exception as error:  # a full disk; what a model's own state holds and cannot be written
-            logging.getLogger(__name__).warning("%s was not written: %s; the one before stays", path, error)
+            _tell_unwritten(path, error)
+
+
+def _tell_unwritten(path: Path, error: Exception) -> None:
+    logging.getLogger(__name__).warning("%s was not written: %s; the one before stays", path, error)
 
 
 def _write(path: Path, state: Any) -> None:

@@ -8,17 +8,19 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
+from largebatch.spaces.measurement_log import MeasurementLog, add_measurement, read_measurements
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import ACTIONS, Action, Ending, Measurement, Outcome
 from largebatch.trainers.checkpoint import CheckpointWriter, UnusableCheckpoint, copied, load_checkpoint
-from largebatch.trainers.checkpoint_path import best_path
+from largebatch.trainers.checkpoint_path import best_path, measured_path
 from largebatch.trainers.divergence import has_diverged
 from largebatch.trainers.training import Training
 
@@ -40,8 +42,6 @@ class _Progress:
     examples_low: float | None = None
     examples_high: float | None = None
     best: float = math.inf
-    measurements: list[Measurement] = field(default_factory=list)
-    """All so far, for those that the record lacks. A branch has none of its parent's."""
 
 
 def run_to_target(
@@ -68,7 +68,7 @@ def run_to_target(
         return run.run()
     finally:
         training.close()
-        run.writer.wait()
+        run.close()
 
 
 class _Run:
@@ -84,6 +84,9 @@ class _Run:
         self._recorded_examples = recorded_examples
         self._saved = time.monotonic()
         self._best_weights: Any = None
+        self._log: MeasurementLog | None = None  # of what was measured: its record may lack some
+        self._logged: list[Measurement] = []  # before this process, until the log is begun
+        self._unlogged: list[Measurement] = []
         self.writer = CheckpointWriter()
 
     def run(self) -> Ending:
@@ -141,22 +144,32 @@ class _Run:
             training.load_state(state["training"])
             progress = state["progress"]
             previous = Measurement(**progress.pop("previous"))
-            measurements = [Measurement(**one) for one in progress.pop("measurements", [])]  # older ones have none
-            self._progress = _Progress(previous=previous, measurements=measurements, **progress)
-            return self._tell_again()
+            measured = [Measurement(**one) for one in progress.pop("measurements", [])]  # of earlier versions
+            self._progress = _Progress(previous=previous, **progress)
+            return self._tell_again(measured)
         self._progress = _Progress(previous=Measurement(step=0, examples=0, seconds=0.0, values={}))
         return self._ending(Outcome.STOPPED) if self._measure(math.nan) == "stop" else None
 
-    def _tell_again(self) -> Ending | None:
+    def _tell_again(self, measured: list[Measurement]) -> Ending | None:
         """What the record lacks; how that ends the training, if it does."""
-        recorded = self._recorded_examples
-        lacking = [one for one in self._progress.measurements if recorded is not None and one.examples > recorded]
-        for measurement in lacking:
-            action = self._told(measurement)
-            if action == "stop":
-                return self._ending(Outcome.STOPPED)
-            if action == "pause":
-                return self._ending(Outcome.PREEMPTED, reason="paused; the checkpoint goes on from here")
+        action: Action = "go on"
+        if self._checkpoint is not None:
+            try:
+                measured = read_measurements(measured_path(self._checkpoint), measured)
+            except (OSError, ValueError) as error:
+                why = "%s cannot be read (%s); what the record lacks of that is not recorded"
+                logging.getLogger(__name__).warning(why, measured_path(self._checkpoint), error)
+            # Later ones are measured again.
+            self._logged = [one for one in measured if one.examples <= self._progress.previous.examples]
+            recorded = self._recorded_examples
+            for one in self._logged:
+                if recorded is not None and one.examples > recorded and action == "go on":
+                    action = self._on_measurement(one)
+        action = _agree(self._training, action)
+        if action == "stop":
+            return self._ending(Outcome.STOPPED)
+        if action == "pause":
+            return self._ending(Outcome.PREEMPTED, reason="paused; the checkpoint goes on from here")
         return None
 
     def _saved_state(self) -> Any:
@@ -202,12 +215,9 @@ class _Run:
             progress.steps_low, progress.steps_high = progress.previous.step, now.step
             progress.examples_low, progress.examples_high = progress.previous.examples, now.examples
         progress.previous, progress.interval_loss, progress.interval_steps = now, 0.0, 0
-        progress.measurements.append(now)
-        return self._told(now)
-
-    def _told(self, measurement: Measurement) -> Action:
-        """What every rank is to do after a measurement."""
-        return _agree(self._training, self._on_measurement(measurement) if self._training.rank == 0 else "go on")
+        if self._checkpoint is not None:
+            self._unlogged.append(now)
+        return _agree(training, self._on_measurement(now) if training.rank == 0 else "go on")
 
     def _due(self) -> bool:
         return self._checkpoint is not None and time.monotonic() - self._saved >= self._checkpoint_seconds
@@ -216,8 +226,26 @@ class _Run:
         if self._checkpoint is not None:
             recipe = self._training.recipe.model_dump()
             state = {"recipe": recipe, "training": self._training.state(), "progress": asdict(self._progress)}
-            self.writer.save({self._checkpoint: state, **self._best()})
+            measured, self._unlogged = self._unlogged, []
+            first = partial(self._log_measured, measured_path(self._checkpoint), measured)
+            self.writer.save({self._checkpoint: state, **self._best()}, first)
             self._saved = time.monotonic()
+
+    def _log_measured(self, path: Path, measured: list[Measurement]) -> None:
+        """Append what was measured before a checkpoint; in the writer's thread."""
+        for one in measured:
+            add_measurement(self._logged, one)
+        if self._log is None:
+            self._log = MeasurementLog(path, self._logged)
+        else:
+            self._log.append(self._logged)
+        self._logged.clear()
+
+    def close(self) -> None:
+        """Wait until all is on disk."""
+        self.writer.wait()
+        if self._log is not None:
+            self._log.close()
 
     def _best(self) -> dict[Path, Any]:
         """The best weights, if they are not on disk yet."""

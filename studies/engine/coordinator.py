@@ -21,7 +21,7 @@ from largebatch.studies.engine.killed_pauses import killed_pauses
 from largebatch.studies.engine.proposing import Proposing
 from largebatch.studies.engine.steering import Steering
 from largebatch.studies.record.checkpoint_store import CheckpointStore
-from largebatch.studies.record.curves import read_curve, write_curve
+from largebatch.studies.record.curves import RunningCurve, forget_curve, read_curve
 from largebatch.studies.record.ledger import Ledger
 from largebatch.studies.study import Study
 
@@ -55,9 +55,11 @@ class Coordinator:
     owns: bool = True
     jobs: int = 1
     _requeued: list[Trial] = field(default_factory=list)
-    _live: dict[int, list[Measurement]] = field(default_factory=dict)
+    _live: dict[int, RunningCurve] = field(default_factory=dict)
     _stopped: dict[int, str] = field(default_factory=dict)
     _at_once: dict[str, int] = field(default_factory=dict)
+    _spent_examples: int = 0
+    _counted: dict[int, int] = field(default_factory=dict)
     _problem: Exception | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -68,6 +70,8 @@ class Coordinator:
             for trial in killed_pauses(trials, self.scheduler, self.checkpoints):
                 self.ledger.pause(trial.number, trial.examples)
         self._requeued = [trial for trial in self.trials() if trial.running]
+        for trial in self.trials():
+            self._count(trial)
         self._began = time.monotonic()
         self._elapsed_before = self.ledger.elapsed_seconds()
         self._failures_in_row = 0
@@ -116,12 +120,16 @@ class Coordinator:
         """How long the study has run, earlier sessions included."""
         return self._elapsed_before + time.monotonic() - self._began
 
+    def _count(self, trial: Trial) -> None:
+        """Add up what trials have trained: to walk through all of them at each measurement would take ever longer."""
+        self._spent_examples += trial.own_examples - self._counted.get(trial.number, 0)
+        self._counted[trial.number] = trial.own_examples
+
     @property
     def budget_spent(self) -> bool:
         """Whether the study's examples or minutes are used up."""
         budget = self.study.budget
-        spent_examples = sum(trial.own_examples for trial in self.trials()) if budget.examples is not None else 0
-        return (budget.examples is not None and spent_examples >= budget.examples) or (
+        return (budget.examples is not None and self._spent_examples >= budget.examples) or (
             budget.minutes is not None and self.elapsed_seconds >= 60 * budget.minutes
         )
 
@@ -151,7 +159,7 @@ class Coordinator:
                         self._stop_paused(paused.number, BUDGET_SPENT)
                 return None
             if not self._requeued and (new := self._new_trial(job or self.owner)) is not None:
-                return self._launch(new, [])
+                return self._launch(new, resumes=False)
             if not self._requeued:
                 self._requeued = self._unpaused()
             if not self._requeued:
@@ -159,8 +167,7 @@ class Coordinator:
             trial = self._requeued.pop(0)
             self.ledger.start_again(trial.number, job or self.owner)
             resumes = self.checkpoints.last(trial.number).exists()
-            curve = read_curve(self.curves, trial.number) if resumes else []
-            return self._launch(trial, curve)
+            return self._launch(trial, resumes=resumes)
 
     def _new_trial(self, owner: str) -> Trial | None:
         proposed = self._proposing.propose(self.trials(), self.elapsed_seconds)
@@ -171,9 +178,14 @@ class Coordinator:
             why=proposed.why, repeat_of=proposed.repeat_of, request=proposed.request,
         )  # fmt: skip
 
-    def _launch(self, trial: Trial, curve: list[Measurement]) -> Trial:
-        self._live[trial.number] = curve
+    def _launch(self, trial: Trial, *, resumes: bool) -> Trial:
+        if not resumes:
+            forget_curve(self.curves, trial.number)
+        self._live[trial.number] = self._curve(trial.number)
         return trial
+
+    def _curve(self, number: int) -> RunningCurve:
+        return RunningCurve(self.curves, number, read_curve(self.curves, number))
 
     def measure(self, number: int, measurement: Measurement) -> Action:
         """Record a measurement, then decide what the trial is to do.
@@ -188,22 +200,19 @@ class Coordinator:
                 raise UserMistake(
                     f"target: {self.target} is met before training ({value:.4g} at step 0); choose a harder target"
                 )
-            # A trial that goes on from its checkpoint repeats what came after it.
-            curve = [m for m in self._live[number] if m.step < measurement.step]
-            curve.append(measurement)
-            self._live[number] = curve
-            write_curve(self.curves, number, curve)
+            self._live[number].add(measurement)
             self.ledger.measure(number, measurement, self.target.metric)
             if self.target.reached(value) or measurement.step == 0:
                 return "go on"
             if number in self._stopped:
                 return "stop"
-            trials = self.ledger.trials()
+            trial = self.ledger.trial(number)
+            self._count(trial)
             decision = GO_ON
             # Repeats run to their end: to stop the unlucky ones would leave the lucky ones to be averaged.
             # What came before the last measurement was decided on.
-            if trials[number].repeat_of is None and measurement.examples == trials[number].examples:
-                decision = self.scheduler.decide(trials[number], trials)
+            if trial.repeat_of is None and measurement.examples == trial.examples:
+                decision = self.scheduler.decide(trial, self.ledger.trials())
             self.steering.poll()
             if (why := self.steering.stops(number)) is not None:
                 self._stopped[number] = why
@@ -221,15 +230,17 @@ class Coordinator:
         """
         with self._lock:
             if ending.outcome is Outcome.PREEMPTED:
-                self._live.pop(number)
+                self._live.pop(number).leave()
                 self.ledger.pause(number, ending.examples)
                 if number in self._stopped:
                     self._stop_paused(number, self._stopped[number])
                 return
-            self._live.pop(number, None)
+            if (curve := self._live.pop(number, None)) is not None:
+                curve.end()
             self._stopped.pop(number, None)
             self.ledger.end(number, ending)
             self.ledger.set_elapsed_seconds(self.elapsed_seconds)
+            self._count(self.ledger.trial(number))
             self.checkpoints.end(number, self.ledger.trials())
             self._failures_in_row = self._failures_in_row + 1 if ending.outcome is Outcome.FAILED else 0
             if self._failures_in_row >= MAX_FAILURES:
@@ -241,13 +252,14 @@ class Coordinator:
             self._at_once.pop(job, None)
             if number in self._stopped:
                 self.stop(number)
-            elif self._live.pop(number, None) is not None:
-                self._requeued.append(self.trials()[number])
+            elif (curve := self._live.pop(number, None)) is not None:
+                curve.leave()
+                self._requeued.append(self.ledger.trial(number))
 
     def stop(self, number: int) -> None:
         """Record that a trial whose stop was decided has left."""
         with self._lock:
-            last = self._live[number][-1]
+            last = self._live[number].measurements[-1]
             ending = Ending(
                 outcome=Outcome.STOPPED, step=last.step, examples=last.examples, seconds=last.seconds,
                 reason=self._stopped[number],
@@ -293,5 +305,5 @@ class Coordinator:
         return [] if begun else [child]
 
     def _stop_paused(self, number: int, why: str) -> None:
-        self._live[number], self._stopped[number] = read_curve(self.curves, number), why
+        self._live[number], self._stopped[number] = self._curve(number), why
         self.stop(number)

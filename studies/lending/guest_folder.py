@@ -23,7 +23,8 @@ class GuestFolder:
 
 def move_checkpoints(source: CheckpointStore, target: CheckpointStore, number: int) -> None:
     """Move what is saved of a trial."""
-    for here, there in ((source.last(number), target.last(number)), (source.best(number), target.best(number))):
+    for of in (CheckpointStore.measured, CheckpointStore.last, CheckpointStore.best):
+        here, there = of(source, number), of(target, number)
         if here.exists():
             there.parent.mkdir(parents=True, exist_ok=True)
             here.replace(there)

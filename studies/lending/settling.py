@@ -11,7 +11,7 @@ from largebatch.spaces.trial import Outcome
 from largebatch.studies.lending.guest_folder import GuestFolder, move_checkpoints
 from largebatch.studies.lending.messages import Answer, Ended, Measured, parse_answer, parse_ask
 from largebatch.studies.record.checkpoint_store import CheckpointStore
-from largebatch.studies.record.curves import read_curve, write_curve
+from largebatch.studies.record.curves import RunningCurve, read_curve
 from largebatch.studies.record.ledger import Ledger
 
 
@@ -33,6 +33,7 @@ def _settle_one(guest: GuestFolder, ledger: Ledger, curves: Path, checkpoints: C
             answered = answer.number
             mine |= {answer.trial.number} if answer.trial is not None else set()
     running = {trial.number for trial in ledger.trials() if trial.running} & mine
+    measured = {number: RunningCurve(curves, number, read_curve(curves, number)) for number in running}
     for number in running:
         move_checkpoints(guest.checkpoints, checkpoints, number)
     with suppress(ValueError, OSError):
@@ -41,12 +42,14 @@ def _settle_one(guest: GuestFolder, ledger: Ledger, curves: Path, checkpoints: C
             if ask.number <= answered or not isinstance(ask, Measured | Ended) or ask.trial not in running:
                 continue
             if isinstance(ask, Measured) and metric in ask.measurement.values:
-                before = [one for one in read_curve(curves, ask.trial) if one.step < ask.measurement.step]
-                write_curve(curves, ask.trial, [*before, ask.measurement])
+                measured[ask.trial].add(ask.measurement)
                 ledger.measure(ask.trial, ask.measurement, metric)
             elif isinstance(ask, Ended) and ask.ending.outcome is not Outcome.PREEMPTED:
+                measured[ask.trial].end()
                 ledger.end(ask.trial, ask.ending)
                 running.discard(ask.trial)
                 checkpoints.end(ask.trial, ledger.trials())
+    for curve in measured.values():
+        curve.leave()
     with suppress(OSError):
         guest.answers.append(Answer(number=0, refused="the study has another owner now"))

@@ -10,9 +10,9 @@ from largebatch.spaces.number_text import format_number
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Trial
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.trainers.checkpoint_path import best_path
+from largebatch.trainers.checkpoint_path import best_path, measured_path
 
-_OURS = re.compile(r"trial-\d{6,}(\.best)?\.pt")
+_OURS = re.compile(r"trial-\d{6,}(\.best)?\.pt|trial-\d{6,}\.measured\.jsonl")
 
 
 class CheckpointStore:
@@ -25,6 +25,7 @@ class CheckpointStore:
 
     def __init__(self, folder: Path, limit_bytes: int) -> None:
         self._folder, self._limit_bytes = folder, limit_bytes
+        self._kept: dict[int, int] | None = None  # trial that has ended -> bytes of its best weights, once one has
 
     def last(self, number: int) -> Path:
         """Where trial ``number`` saves its state while it runs; its best weights lie beside it."""
@@ -33,6 +34,10 @@ class CheckpointStore:
     def best(self, number: int) -> Path:
         """The best weights of trial ``number``."""
         return best_path(self.last(number))
+
+    def measured(self, number: int) -> Path:
+        """What trial ``number`` had measured when it saved its state."""
+        return measured_path(self.last(number))
 
     def branch(self, parent: int, number: int, recipe: Recipe) -> None:
         """Let trial ``number``, of ``recipe``, begin from the state that ``parent`` saved.
@@ -59,8 +64,9 @@ class CheckpointStore:
         from largebatch.trainers.checkpoint import UnusableCheckpoint, refuse_unusable
 
         unfinished = [trial for trial in trials if trial.ending is None]
-        known = {self.last(trial.number) for trial in unfinished} | {self.best(trial.number) for trial in trials}
-        for path in self._folder.glob("trial-*.pt"):
+        known = {self.best(trial.number) for trial in trials}
+        known |= {path for trial in unfinished for path in (self.last(trial.number), self.measured(trial.number))}
+        for path in self._folder.glob("trial-*"):
             if _OURS.fullmatch(path.name) and path not in known:
                 path.unlink(missing_ok=True)
         lost = {}
@@ -106,12 +112,37 @@ class CheckpointStore:
         The best of each batch size are worth most, then others that reached the target with fewer examples.
         """
         self.last(number).unlink(missing_ok=True)
-        kept = {path: path.stat().st_size for path in self._folder.glob("*.pt")} if self._folder.exists() else {}
-        for trial in reversed(_by_worth(trials)):
-            path = self.best(trial.number)
-            if path in kept and (not trial.reached or sum(kept.values()) > self._limit_bytes):
-                path.unlink(missing_ok=True)
-                del kept[path]
+        self.measured(number).unlink(missing_ok=True)
+        ended = [trial.number for trial in trials if trial.ending is not None] if self._kept is None else [number]
+        self._kept = self._kept or {}
+        for one in ended:
+            if size := _size(self.best(one)):
+                self._kept[one] = size
+                if not trials[one].reached:
+                    self._drop(one)
+        left = self._limit_bytes - sum(self._kept.values()) - self._running_bytes(trials)
+        if left < 0:
+            for trial in reversed(_by_worth([trials[one] for one in self._kept])):
+                if left < 0:
+                    left += self._drop(trial.number)
+
+    def _running_bytes(self, trials: Sequence[Trial]) -> int:
+        unfinished = [trial.number for trial in trials if trial.ending is None]
+        return sum(_size(path) for one in unfinished for path in (self.last(one), self.measured(one), self.best(one)))
+
+    def _drop(self, number: int) -> int:
+        """Remove the best weights of a trial that has ended; their bytes."""
+        assert self._kept is not None
+        self.best(number).unlink(missing_ok=True)
+        return self._kept.pop(number)
+
+
+def _size(path: Path) -> int:
+    """0 where it is not there."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _by_worth(trials: Sequence[Trial]) -> list[Trial]:
@@ -122,8 +153,8 @@ def _by_worth(trials: Sequence[Trial]) -> list[Trial]:
     firsts: dict[int, Trial] = {}
     for trial in ended:
         firsts.setdefault(trial.recipe.global_batch_size, trial)
-    best = list(firsts.values())
-    return [*best, *(trial for trial in ended if trial not in best)]
+    best = {trial.number for trial in firsts.values()}
+    return [*firsts.values(), *(trial for trial in ended if trial.number not in best)]
 
 
 def readable(num_bytes: float) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from largebatch.spaces.user_mistake import UserMistake
 
-_SIGNS = (ValueError, TypeError, LookupError, AttributeError, AssertionError, ArithmeticError, RecursionError)
+SIGNS = (ValueError, TypeError, LookupError, AttributeError, AssertionError, ArithmeticError, RecursionError)
 """What replaying and reading lines that no ledger has may raise, in Optuna or here."""
 
 
@@ -23,7 +23,7 @@ def damage_told(path: Path, read: Callable[[Path], object]) -> Iterator[None]:
         yield
     except UserMistake:
         raise
-    except _SIGNS as error:
+    except SIGNS as error:
         lines = path.read_bytes().splitlines(keepends=True)
         number = _first_damaged(lines, read)
         why = f"{type(error).__name__}: {error}".splitlines()[0][:200]
@@ -51,6 +51,6 @@ def _first_damaged(lines: Sequence[bytes], read: Callable[[Path], object]) -> in
             try:
                 read(trial)
                 good = middle
-            except _SIGNS:
+            except SIGNS:
                 bad = middle
     return bad

@@ -9,15 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
-
-import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
-from optuna.storages import BaseStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
-from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
-from pydantic import TypeAdapter
+from typing import TYPE_CHECKING, Any
 
 from largebatch.spaces.domain import Choice, Domain
 from largebatch.spaces.printable import printable_values
@@ -27,15 +19,17 @@ from largebatch.spaces.trial import Ending, Measurement, Origin, Outcome, Trial
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.damage import damage_told
 from largebatch.studies.record.database.database import Database
-from largebatch.studies.record.database.fenced_storage import FencedStorage
-from largebatch.studies.record.fenced_journal import FencedJournal
+from largebatch.studies.record.journal import Journal, OwnJournal
+from largebatch.studies.record.ledger_state import REQUEST
 
-REQUEST = "request "
-"""Begins the names of a study's attributes that hold what people asked."""
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
 
-_ENDING, _ORIGIN = TypeAdapter(Ending), TypeAdapter(Origin | None)
-_INTERMEDIATE, _NUMBER = TypeAdapter(dict[int, float]), TypeAdapter(int | None)
-_STATES = {Outcome.REACHED: TrialState.COMPLETE, Outcome.FAILED: TrialState.FAIL}
+    from largebatch.studies.record.database.database_ledger import DatabaseLedger
+
+_COMPLETE, _PRUNED, _FAILED = 1, 2, 3
+"""Of Optuna's TrialState."""
+_STATES = {Outcome.REACHED: _COMPLETE, Outcome.FAILED: _FAILED}
 
 
 class Ledger:
@@ -58,15 +52,12 @@ class Ledger:
         Raises:
             UserMistake: if it is damaged, cannot be reached, or holds nothing of that study and is not to be begun.
         """
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._place, self._name, self.refuse_if_taken_over = place, study_name, refuse_if_taken_over
+        self._owned: OwnJournal | DatabaseLedger | None = None
         with self._told():
             if create:
-                self._storage, self._study = _owned(place, study_name, fence, refuse_if_taken_over)
-            else:
-                self._storage, self._study = _read(place, study_name)
-        self._ids: dict[int, int] = {}
-        self._finished: dict[int, Trial] = {}  # they never change, and building them anew would cost
+                self._owned = _own(place, study_name, fence, refuse_if_taken_over)
+            self._read = self._owned or _read(place, study_name)
 
     def _told(self) -> AbstractContextManager[None]:
         return damage_told(self._place, self._read_whole) if isinstance(self._place, Path) else self._place.told()
@@ -77,22 +68,26 @@ class Ledger:
         Raises:
             UserMistake: if what is recorded of one is no trial.
         """
-        trials = []
         with self._told():
-            for frozen in self._storage.get_all_trials(self._study, deepcopy=False):
-                trial = self._finished.get(frozen.number) or recorded_trial(frozen)
-                if trial.ending is not None:
-                    self._finished[trial.number] = trial
-                trials.append(trial)
-        return trials
+            return self._read.trials()
+
+    def trial(self, number: int) -> Trial:
+        """One of them; unlike all, it costs the same however many there are.
+
+        Raises:
+            UserMistake: if what is recorded of it is no trial.
+        """
+        with self._told():
+            return self._read.trial(number)
 
     def _read_whole(self, path: Path) -> None:
         """Read the ledger at ``path`` as this one is read, to find out how far it can be."""
-        storage = JournalStorage(JournalFileBackend(str(path)))
-        for study in storage.get_all_studies():
-            if study.study_name == self._name:
-                for frozen in storage.get_all_trials(study._study_id, deepcopy=False):
-                    recorded_trial(frozen)
+        Journal(path, self._name).trials()
+
+    @property
+    def _write(self) -> "OwnJournal | DatabaseLedger":
+        assert self._owned is not None, "this ledger was opened to be read"
+        return self._owned
 
     def create(
         self, space: Space, recipe: Recipe, *, num_devices: int, owner: str, why: str = "",
@@ -110,11 +105,8 @@ class Ledger:
             for name, domain in space.root.items()
             if name in active and (domain.values() is None or domain.contains(values[name]))
         }
-        template = optuna.trial.create_trial(
-            state=TrialState.RUNNING,
-            params={name: values[name] for name in searched},
-            distributions={name: _distribution(domain, values[name]) for name, domain in searched.items()},
-            user_attrs={
+        number = self._write.create(
+            {
                 "recipe": values,
                 "num_devices": num_devices,
                 "owner": owner,
@@ -123,135 +115,78 @@ class Ledger:
                 "request": request,
                 **({"origin": asdict(origin), "paused_at": origin.examples} if origin is not None else {}),
             },
+            {name: values[name] for name in searched},
+            {name: _distribution(domain, values[name]) for name, domain in searched.items()},
         )
-        trial_id = self._storage.create_new_trial(self._study, template_trial=template)
-        number = self._storage.get_trial_number_from_id(trial_id)
-        self._ids[number] = trial_id
-        return recorded_trial(self._storage.get_trial(trial_id))
+        return self.trial(number)
 
     def start_again(self, number: int, owner: str) -> None:
         """Give a trial that its driver left running, or a paused one, to ``owner``."""
-        self._storage.set_trial_user_attr(self._id(number), "owner", owner)
-        self._storage.set_trial_user_attr(self._id(number), "paused_at", None)
+        self._write.set_attribute(number, "owner", owner)
+        self._write.set_attribute(number, "paused_at", None)
 
     def pause(self, number: int, examples: int) -> None:
         """Append that the trial waits, its state after ``examples`` saved."""
-        self._storage.set_trial_user_attr(self._id(number), "paused_at", examples)
+        self._write.set_attribute(number, "paused_at", examples)
 
     def measure(self, number: int, measurement: Measurement, metric: str) -> None:
         """Append the target's metric at one evaluation."""
-        value = measurement.values[metric]
-        self._storage.set_trial_intermediate_value(self._id(number), measurement.examples, value)
+        self._write.measure(number, measurement.examples, measurement.values[metric])
 
     def end(self, number: int, ending: Ending) -> None:
         """Append how the trial ended; after this it is never changed."""
-        trial_id = self._id(number)
-        self._storage.set_trial_user_attr(trial_id, "ending", _ending_to_json(ending))
-        examples = replace(recorded_trial(self._storage.get_trial(trial_id)), ending=ending).examples_to_target
-        state = _STATES.get(ending.outcome, TrialState.PRUNED)
-        values = None if examples is None else [examples]
-        self._storage.set_trial_state_values(trial_id, state, values)
+        self._write.set_attribute(number, "ending", _ending_to_json(ending))
+        value = replace(self.trial(number), ending=ending).examples_to_target
+        self._write.end(number, _STATES.get(ending.outcome, _PRUNED), value)
 
     def record_request(self, name: str, request: Mapping[str, Any]) -> None:
         """Record what somebody asked of the study."""
-        self._storage.set_study_user_attr(self._study, REQUEST + name, dict(request))
+        self._write.set_study_attribute(REQUEST + name, dict(request))
 
     def requests(self) -> dict[str, dict[str, Any]]:
         """All that was asked, by name, in the order of asking."""
-        attributes = self._storage.get_study_user_attrs(self._study)
+        attributes = self._read.attributes()
         asked = sorted(name for name in attributes if name.startswith(REQUEST))
         return {name.removeprefix(REQUEST): printable_values(attributes[name]) for name in asked}
 
     def taken_requests(self) -> set[str]:
         """Names of the requests that have become trials."""
-        trials = self._storage.get_all_trials(self._study, deepcopy=False)
-        return {trial.user_attrs["request"] for trial in trials if trial.user_attrs.get("request") is not None}
+        return self._read.taken_requests()
 
     def set_elapsed_seconds(self, seconds: float) -> None:
         """Record how long the study has run, all its sessions together."""
-        self._storage.set_study_user_attr(self._study, "elapsed_seconds", seconds)
+        self._write.set_study_attribute("elapsed_seconds", seconds)
 
     def elapsed_seconds(self) -> float:
         """How long the study has run."""
-        return float(self._storage.get_study_user_attrs(self._study).get("elapsed_seconds", 0.0))
-
-    def _id(self, number: int) -> int:
-        if number not in self._ids:
-            self._ids[number] = self._storage.get_trial_id_from_study_id_trial_number(self._study, number)
-        return self._ids[number]
+        return float(self._read.attributes().get("elapsed_seconds", 0.0))
 
 
-def recorded_trial(frozen: FrozenTrial) -> Trial:
-    """The trial that Optuna recorded.
+def _own(place: Path | Database, name: str, fence: int, refuse: Callable[[], None]) -> "OwnJournal | DatabaseLedger":
+    if isinstance(place, Path):
+        return OwnJournal(place, name, fence, refuse)
+    from largebatch.studies.record.database.database_ledger import DatabaseLedger
 
-    Raises:
-        ValueError: if it is none.
-    """
-    ending, origin = frozen.user_attrs.get("ending"), frozen.user_attrs.get("origin")
-    if frozen.state.is_finished() and ending is None:
-        raise ValueError(f"trial {frozen.number} has ended, and nothing says how")
-    paused_at = frozen.user_attrs.get("paused_at") if frozen.state is TrialState.RUNNING else None
-    return Trial(
-        number=frozen.number,
-        recipe=Recipe.model_validate(frozen.user_attrs["recipe"]),
-        num_devices=int(frozen.user_attrs["num_devices"]),
-        running=frozen.state is TrialState.RUNNING and paused_at is None,
-        intermediate=_INTERMEDIATE.validate_python(frozen.intermediate_values),
-        ending=_ENDING.validate_python(ending) if frozen.state.is_finished() else None,
-        why=str(frozen.user_attrs.get("why", "")),
-        repeat_of=_NUMBER.validate_python(frozen.user_attrs.get("repeat_of")),
-        origin=_ORIGIN.validate_python(origin),
-        paused_at=_NUMBER.validate_python(paused_at),
-    )
+    return DatabaseLedger.owned(place, name, fence, refuse)
 
 
-def _owned(place: Path | Database, name: str, fence: int, refuse: Callable[[], None]) -> tuple[BaseStorage, int]:
-    if isinstance(place, Database):
-        fenced = FencedStorage(place, name, fence, refuse)
-        return fenced, fenced.study_id
-    storage = JournalStorage(FencedJournal(place, fence, refuse))
-    found = _found(storage, name)
-    return storage, storage.create_new_study([StudyDirection.MINIMIZE], name) if found is None else found
-
-
-def _read(place: Path | Database, name: str) -> tuple[BaseStorage, int]:
-    storage: BaseStorage
-    if isinstance(place, Database):
-        storage = place.open(create=False)
+def _read(place: Path | Database, name: str) -> "Journal | DatabaseLedger":
+    if isinstance(place, Path):
+        journal = Journal(place, name)
+        if journal.read_all().study_id is not None:
+            return journal
     else:
-        storage = JournalStorage(JournalFileBackend(str(place)))
-    found = _found(storage, name)
-    if found is None:
-        raise UserMistake(f"{place} holds nothing of {name} yet; `largebatch run` begins it, or goes on")
-    return storage, found
+        from largebatch.studies.record.database.database_ledger import DatabaseLedger
+
+        if (found := DatabaseLedger.read(place, name)) is not None:
+            return found
+    raise UserMistake(f"{place} holds nothing of {name} yet; `largebatch run` begins it, or goes on")
 
 
-def _found(storage: BaseStorage, name: str) -> int | None:
-    if isinstance(storage, JournalStorage):  # whose own KeyError might be a damaged file's
-        return {study.study_name: study._study_id for study in storage.get_all_studies()}.get(name)
-    try:
-        return storage.get_study_id_from_name(name)
-    except KeyError:
-        return None
+def _distribution(domain: Domain, value: Any) -> "BaseDistribution":
+    """A domain as Optuna's: wide enough for a value beyond it, for a searcher may move a range."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-
-def copy_ledger(database: Database, name: str, file: Path, name_there: str) -> None:
-    """Copy a study from a database into a new journal.
-
-    Raises:
-        UserMistake: if the database is away.
-    """
-    with database.told():
-        optuna.copy_study(
-            from_study_name=name,
-            from_storage=database.open(create=False),
-            to_storage=JournalStorage(JournalFileBackend(str(file))),
-            to_study_name=name_there,
-        )
-
-
-def _distribution(domain: Domain, value: Any) -> BaseDistribution:
-    """What Optuna is told of a domain: wide enough for a value beyond it, for a searcher may move a range."""
     if isinstance(domain, Choice):
         return CategoricalDistribution(domain.choices)
     values = domain.values()

@@ -16,7 +16,7 @@ from largebatch.studies.record.database.database import Database
 from largebatch.studies.record.database.database_reader import DatabaseReader
 from largebatch.studies.record.directory import StudyDirectory, read_text
 from largebatch.studies.record.lease import Lease
-from largebatch.studies.record.ledger import Ledger, copy_ledger
+from largebatch.studies.record.ledger import Ledger
 from largebatch.studies.record.ledger_reader import LedgerReader
 from largebatch.studies.study import Study
 
@@ -57,6 +57,8 @@ def ledger_file(directory: StudyDirectory, study: Study, made: Path) -> Path:
     place, name = _place(directory, study)
     if isinstance(place, Path):
         return place
+    from largebatch.studies.record.database.database_ledger import copy_ledger
+
     copy = made / directory.ledger.name
     copy_ledger(place, name, copy, study.name)
     return copy

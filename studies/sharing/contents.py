@@ -16,7 +16,7 @@ from largebatch.search.repeats import best_trials
 from largebatch.spaces.trial import Trial
 from largebatch.spaces.whole_file import write_whole
 from largebatch.studies.record.checkpoint_store import CheckpointStore
-from largebatch.studies.record.curves import curve_path
+from largebatch.studies.record.curves import curve_path, read_curve, running_path, write_table
 from largebatch.studies.record.directory import StudyDirectory
 from largebatch.studies.record.opening import ledger_file
 from largebatch.studies.study import Study
@@ -67,8 +67,7 @@ def parts_of(directory: StudyDirectory, study: Study, trials: Sequence[Trial], m
         if path.exists():
             yield _part(path.name, path, what, media_type)
     for trial in trials:
-        path = curve_path(directory.curves, trial.number)
-        if path.exists():
+        if (path := _curve(directory.curves, trial.number, made)) is not None:
             yield _part(f"curves/{path.name}", path, f"what trial {trial.number} measured", _PARQUET)
     store = CheckpointStore(directory.checkpoints, 0)
     for size, trial in best_trials(trials).items():
@@ -80,6 +79,16 @@ def parts_of(directory: StudyDirectory, study: Study, trials: Sequence[Trial], m
     yield from _code(study)
     yield _part("environment.txt", _environment(made), "packages of the machine that made this crate", "text/plain")
     yield _part("hardware.json", _hardware(directory, made), "the machine that was timed, and that made this", _JSON)
+
+
+def _curve(folder: Path, number: int, made: Path) -> Path | None:
+    """The table of a trial; that of one that has not ended is made first."""
+    path = curve_path(folder, number)
+    if running_path(folder, number).exists():
+        path = curve_path(made, number)
+        made.mkdir(parents=True, exist_ok=True)
+        write_table(path, number, read_curve(folder, number))
+    return path if path.exists() else None
 
 
 _JSON, _LINES, _PARQUET = "application/json", "application/jsonl", "application/vnd.apache.parquet"
@@ -97,7 +106,8 @@ def _training(folder: Path, made: Path) -> Iterator[Part]:
     for name, what in (("recipe.json", "the recipe"), ("result.json", "how it ended")):
         if (folder / name).exists():
             yield _part(f"{where}/{name}", folder / name, f"{what} of {words}", _JSON)
-    for curve in sorted(folder.glob("trial-*.parquet")):
+    number = int(folder.name.rpartition("-")[2])
+    if (curve := _curve(folder, number, made / where)) is not None:
         yield _part(f"{where}/{curve.name}", curve, f"what {words} measured", _PARQUET)
     yield from _weights(
         best_path(folder / "last.pt"), f"{where}/weights.safetensors", f"the best weights of {words}", made

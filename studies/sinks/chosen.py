@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from largebatch.studies.lending.decider import Decider
-from largebatch.studies.record.curves import read_curve
+from largebatch.studies.record.curve_reader import CurveReader
 from largebatch.studies.run import Watch
 from largebatch.studies.sinks.follow import Sink, follow
 from largebatch.studies.study import Study
@@ -41,8 +41,8 @@ def watched(watch: Watch, sinks: Mapping[str, Sink]) -> Watch:
         def tell(words: str) -> None:
             print(f"largebatch: {words}", file=sys.stderr)
 
-        curves, mine = coordinator.curves, sinks if coordinator.owns else {}
-        with watch(coordinator), follow(mine, coordinator.trials, lambda number: read_curve(curves, number), tell):
+        mine, curves = sinks if coordinator.owns else {}, CurveReader(coordinator.curves)
+        with watch(coordinator), follow(mine, coordinator.trials, curves.measurements, tell):
             yield
 
     return both

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.lending.joining import owner_to_join
@@ -115,7 +117,7 @@ def trials(out: Path) -> Sequence[Any]:
 
 def owners(out: Path) -> list[set[str]]:
     """Who had each trial, in the order of the trials."""
-    storage = Ledger(out / "ledger.log", "shared", create=False)._storage
+    storage = JournalStorage(JournalFileBackend(str(out / "ledger.log")))
     found: dict[int, set[str]] = {}
     numbers = {trial._trial_id: trial.number for trial in storage.get_all_trials(0)}
     for line in (out / "ledger.log").read_text().splitlines():

@@ -19,6 +19,7 @@ from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.database import database as databases
 from largebatch.studies.record.database import fenced_storage
 from largebatch.studies.record.database.database import Database
+from largebatch.studies.record.database.database_ledger import DatabaseLedger
 from largebatch.studies.record.database.fenced_storage import DatabaseAway, FencedStorage
 from largebatch.studies.record.ledger import Ledger
 
@@ -57,7 +58,8 @@ def read(place: Database) -> list[Trial]:
 
 
 def fenced(ledger: Ledger) -> FencedStorage:
-    storage = ledger._storage
+    assert isinstance(ledger._owned, DatabaseLedger)
+    storage = ledger._owned._storage
     assert isinstance(storage, FencedStorage)
     return storage
 

@@ -13,7 +13,8 @@ from optuna.trial import FrozenTrial, TrialState
 from largebatch.spaces.printable import printable_values
 from largebatch.spaces.trial import Trial
 from largebatch.studies.record.database.database import Database
-from largebatch.studies.record.ledger import REQUEST, recorded_trial
+from largebatch.studies.record.database.database_ledger import recorded_trial
+from largebatch.studies.record.ledger_state import REQUEST
 
 
 class DatabaseReader:

@@ -1,0 +1,63 @@
+"""The target's metric at a trial's evaluations: a mapping that grows without being copied.
+
+A trial is a value, and a running one gets a new value with each measurement. So that this costs the same at the
+20,000th as at the first, the values of one trial share two arrays, and each knows how much of them is its own.
+"""
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from itertools import islice
+
+
+class Intermediate(Mapping[int, float]):
+    """Values by examples, in ascending order; never changes."""
+
+    __slots__ = ("_examples", "_length", "_values")
+
+    def __init__(self) -> None:
+        self._examples, self._values, self._length = array("q"), array("d"), 0
+
+    def added(self, examples: int, value: float) -> "Intermediate":
+        """The same with one more, or with another value in its place.
+
+        Raises:
+            TypeError: if ``examples`` is no whole number or ``value`` no number.
+        """
+        later = Intermediate.__new__(Intermediate)
+        if (self._length and examples <= self.last) or len(self._examples) > self._length:
+            # A training that continues from its checkpoint repeats what came after it.
+            place = bisect_left(self._examples, examples, hi=self._length)
+            after = place + (place < self._length and self._examples[place] == examples)
+            later._examples = self._examples[:place] + array("q", [examples]) + self._examples[after : self._length]
+            later._values = self._values[:place] + array("d", [value]) + self._values[after : self._length]
+        else:
+            later._examples, later._values = self._examples, self._values
+            later._values.append(value)
+            try:
+                later._examples.append(examples)
+            except (TypeError, OverflowError):
+                later._values.pop()
+                raise
+        later._length = len(later._examples)
+        return later
+
+    @property
+    def last(self) -> int:
+        """The examples of the last one, -1 where there is none."""
+        return self._examples[self._length - 1] if self._length else -1
+
+    def __getitem__(self, examples: int) -> float:
+        place = bisect_left(self._examples, examples, hi=self._length)
+        if place == self._length or self._examples[place] != examples:
+            raise KeyError(examples)
+        return self._values[place]
+
+    def __iter__(self) -> Iterator[int]:
+        return islice(self._examples, self._length)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
