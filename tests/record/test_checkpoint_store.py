@@ -68,4 +68,4 @@ def test_what_cannot_fit_is_refused(tmp_path: Path) -> None:
 
 
 def test_bytes_are_readable() -> None:
-    assert [readable(value) for value in (999, 1500, 2e10, 5e15)] == ["999 bytes", "1.5 kB", "20 GB", "5e+03 TB"]
+    assert [readable(value) for value in (999, 1500, 2e10, 5e15)] == ["999 bytes", "1.5 kB", "20 GB", "5,000 TB"]
