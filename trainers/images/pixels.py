@@ -40,4 +40,5 @@ def reductions(image: Any) -> tuple[str, ...]:
 
 def _is_sixteen_bits(image: Any) -> bool:
     """Pillow opened PNGs of 16 bits as ``I`` until version 11."""
-    return image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG")
+    mode: str = image.mode
+    return mode.startswith("I;16") or (mode == "I" and image.format == "PNG")
