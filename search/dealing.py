@@ -32,7 +32,7 @@ class Dealing:
     @property
     def groups(self) -> np.ndarray:
         """The examples of a group at each size."""
-        return np.minimum(self.norm_K, self.size_K)
+        return np.asarray(np.minimum(self.norm_K, self.size_K))
 
     def whole(self, workers_W: np.ndarray) -> np.ndarray:
         """Which sizes give every one of so many workers as many whole groups."""
