@@ -1,15 +1,16 @@
 """``check``: is a task sound, and what will a study of it cost? Before any of it is paid."""
 
 import random
-import statistics
+import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from largebatch.spaces.domain import Value
 from largebatch.spaces.recipe import Recipe
-from largebatch.spaces.target import Target
-from largebatch.studies.new_study import study_of_task
+from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.check_cost import StudyCost, check_room
+from largebatch.studies.new_study import study_text_of_task
 from largebatch.studies.record.directory import fingerprint
 from largebatch.studies.study import Study
 from largebatch.trainers.soundness.finding import Finding
@@ -17,25 +18,8 @@ from largebatch.trainers.soundness.finding import Finding
 if TYPE_CHECKING:
     from largebatch.trainers.task import Task
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StudyCost:
-    """What a study will take on one device like this, at most: trials that reach the target or are stopped take less.
-
-    ``batch_sizes`` are the smallest and the largest, ``example_seconds`` a training example's of each; a trial's
-    seconds include its evaluations.
-    """
-
-    device: str
-    micro_batch_size: int
-    batch_sizes: tuple[int, int]
-    example_seconds: tuple[float, float]
-    evaluation_seconds: float
-    examples_per_trial: int
-    trials: int
-    trial_seconds: tuple[float, float]
-    study_seconds: float
-    checkpoint_bytes: int
+Told = Callable[[Finding | str], None]
+"""Receives each finding, and each note, as soon as there is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,49 +33,42 @@ class Checked:
 
     @property
     def num_failed(self) -> int:
-        """Checks that did not pass."""
-        return sum(not finding.passed for finding in self.findings)
+        """Checks that failed; one that compared nothing did not, and did not pass."""
+        return sum(finding.passed is False for finding in self.findings)
+
+    @property
+    def num_not_compared(self) -> int:
+        """Checks that prove nothing of this task."""
+        return sum(finding.passed is None for finding in self.findings)
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
-        return {"passed": self.num_failed == 0, **asdict(self)}
+        return {
+            "passed": self.num_failed == 0,
+            "num_failed": self.num_failed,
+            "num_not_compared": self.num_not_compared,
+            **asdict(self),
+            "findings": [finding.to_json() for finding in self.findings],
+        }
 
 
-def check_study(study: Study) -> Checked:
-    """Check the task of a study in this process, and what the study will cost here.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A study to check, and the text that it comes from, whose lines mistakes are named by."""
 
-    Raises:
-        UserMistake: if there is no such task, or it cannot be made.
-    """
-    from largebatch.studies.engine.in_process import device_here
-    from largebatch.trainers.soundness.learning import check_metric
-    from largebatch.trainers.soundness.resuming import check_resume
-    from largebatch.trainers.soundness.splits import check_finite, check_randomness, check_splits
-    from largebatch.trainers.task import check_options, load_task
+    study: Study
+    text: str
+    source: str
 
-    check_options(study.task, study.space.task_options)
-    recipe = study.space.typical()
-    options, device = recipe.task_options, device_here()
-    task = load_task(study.task, options)
-    target = study.target or task.target
-    task.check_target(target)
-    checks: Mapping[str, Callable[[], Finding | list[Finding]]] = {
-        "the data are the same every time": lambda: _check_data(study.task, options, task),
-        "losses, gradients and metrics are finite": lambda: check_finite(task, options, device),
-        "what is random belongs to examples": lambda: check_randomness(task, options, device),
-        "virtual workers are exact": lambda: check_splits(task, options, device),
-        f"{target.metric} moves": lambda: check_metric(task, options, target, device),
-        "a checkpoint resumes to the bit": lambda: check_resume(task, options, device),
-    }
-    findings: list[Finding] = []
-    for name, check in checks.items():
-        findings += _tried(name, check)
-    cost: list[StudyCost] = []
-    findings += _tried("steps fit and can be timed", lambda: _check_room(study, task, recipe, target, cost))
-    return Checked(task=study.task, findings=findings, notes=task.notes, cost=cost[0] if cost else None)
+    def placed(self, mistake: UserMistake) -> UserMistake | None:
+        """A mistake of the study file at its line; None for one of the task."""
+        from largebatch.studies.study_file import at_its_line
+
+        found = at_its_line(mistake, self.text, self.source)
+        return None if found is mistake or str(mistake).startswith("task: ") else found
 
 
-def study_to_check(argument: str) -> Study:
+def question_of(argument: str) -> Question:
     """The study of a file or of the catalog; for the name of a task, the one that ``new`` would write.
 
     Raises:
@@ -101,23 +78,147 @@ def study_to_check(argument: str) -> Study:
     from largebatch.trainers.tasks import TASKS
 
     if ":" in argument or argument in TASKS:
-        return study_of_task(argument)
-    name, text = find_study(argument)
-    return parse_study(text, name)
+        source, text = "the new study", study_text_of_task(argument)
+    else:
+        source, text = find_study(argument)
+    return Question(study=parse_study(text, source), text=text, source=source)
 
 
-def _tried(name: str, check: Callable[[], Finding | list[Finding]]) -> list[Finding]:
-    """What a check found; that it ended with an error is a finding, too."""
-    from largebatch.spaces.user_mistake import UserMistake
-    from largebatch.trainers.failure import describe
+def check_study(question: Question, told: Told = lambda _: None) -> Checked:
+    """Check the task of a study in this process, and what the study will cost here.
+
+    Raises:
+        UserMistake: if there is no such task, or it cannot be made.
+    """
+    from largebatch.studies.study_file import at_its_line
 
     try:
-        found = check()
+        return _checked(question, told)
     except UserMistake as mistake:
-        return [Finding(name=name, passed=False, found="three steps cannot be taken", way_out=str(mistake))]
-    except Exception as error:
-        return [Finding(name=name, passed=False, found=describe(error), way_out="mend this error in the task first")]
-    return found if isinstance(found, list) else [found]
+        raise at_its_line(mistake, question.text, question.source) from None
+
+
+def _checked(question: Question, told: Told) -> Checked:
+    from largebatch.studies.engine.in_process import device_here
+    from largebatch.studies.loading import refuse_no_step
+    from largebatch.trainers.batches.micro_batch import MicroBatch
+    from largebatch.trainers.soundness.batch_sizes import check_batch_sizes
+    from largebatch.trainers.soundness.evaluating import check_evaluation
+    from largebatch.trainers.soundness.first_evaluation import check_first_evaluation
+    from largebatch.trainers.soundness.inputs import check_inputs
+    from largebatch.trainers.soundness.learning import check_metric, check_start
+    from largebatch.trainers.soundness.parameters import check_frozen, check_parameters
+    from largebatch.trainers.soundness.promised import check_promised
+    from largebatch.trainers.soundness.resuming import check_resume
+    from largebatch.trainers.soundness.splits import check_finite, check_randomness, check_splits
+    from largebatch.trainers.task import check_options, load_task
+
+    study = question.study
+    check_options(study.task, study.space.task_options)
+    recipe = study.space.typical()
+    options, device = recipe.task_options, device_here()
+    task = load_task(study.task, options)
+    target = study.target or task.target
+    task.check_target(target)
+    max_examples = study.budget.examples_per_trial or task.max_examples
+    cost: list[StudyCost] = []
+    notes = list(task.notes)
+
+    def batch_sizes() -> Finding:
+        refuse_no_step(study, task)
+        recipes = _recipes(study, rates=False)
+        return check_batch_sizes(study.task, task, recipes, max_examples, device, study.execution)
+
+    def first_evaluation() -> Finding:
+        micro_batch_size = MicroBatch(study.task, task, device, study.execution).size
+        return check_first_evaluation(
+            task, target, _recipes(study, rates=True), max_examples, device, study.execution, micro_batch_size,
+            max(cost[0].example_seconds),
+        )  # fmt: skip
+
+    run = _Run(question, told)
+    model, steps, timed = (
+        "the parameters can be trained",
+        "losses, gradients and metrics are finite",
+        "steps can be timed",
+    )
+    metric, sizes = f"{target.metric} moves", "every batch size can take a step"
+    ahead, twice = "the target lies ahead", "evaluating twice gives the same"
+    run.check("the data are the same every time", lambda: _check_data(study.task, options, task))
+    run.check("the data hold as many examples as they say", lambda: check_promised(task))
+    run.check(model, lambda: check_parameters(task, options, device))
+    run.check("the model leaves its inputs as they are", lambda: check_inputs(task, device), model)
+    run.check(twice, lambda: check_evaluation(task, options, device), model)
+    run.check(steps, lambda: check_finite(task, options, device, notes), model)
+    run.check("frozen parameters stay frozen", lambda: check_frozen(task, options, device), steps)
+    run.check("what is random belongs to examples", lambda: check_randomness(task, options, device), steps)
+    run.check("virtual workers are exact", lambda: check_splits(task, options, device), steps)
+    run.check(ahead, lambda: check_start(task, options, target, device), model)
+    run.check(metric, lambda: check_metric(task, options, target, device), steps, twice)
+    run.check("a checkpoint resumes to the bit", lambda: check_resume(task, options, device), steps)
+    run.check(sizes, batch_sizes, steps)
+    run.check(timed, lambda: check_room(study, task, recipe, max_examples, cost), sizes)
+    run.check("the target is not met before the first evaluation", first_evaluation, ahead, timed)
+    for note in notes:
+        told(note)
+    return Checked(task=study.task, findings=run.findings, notes=notes, cost=cost[0] if cost else None)
+
+
+@dataclass(slots=True)
+class _Run:
+    """Checks one after the other, each told as it ends."""
+
+    question: Question
+    told: Told
+    findings: list[Finding] = field(default_factory=list)
+    _failed: dict[str, str] = field(default_factory=dict)
+    """Check -> the name of what it found, where that is no pass because of a failure."""
+    _errors: dict[Any, str] = field(default_factory=dict)
+    """Kind and place of an error -> the check that it ended."""
+
+    def check(self, name: str, check: Callable[[], Finding], *needs: str) -> None:
+        """Check, unless another that it ``needs`` failed: then it would only say the same again."""
+        missing = next((need for need in needs if need in self._failed), None)
+        if missing is not None:
+            found = Finding(name=name, passed=None, found=f"{self._failed[missing]!r} did not pass")
+        else:
+            found = self._tried(name, check)
+        if found.passed is False:
+            self._failed[name] = found.name
+        elif missing is not None:
+            self._failed[name] = self._failed[missing]
+        self.findings.append(found)
+        self.told(found)
+
+    def _tried(self, name: str, check: Callable[[], Finding]) -> Finding:
+        """What a check found; that it ended with an error is a finding, too, the first time."""
+        from largebatch.trainers.failure import describe
+
+        failed = Finding(name=name, passed=False, found="")
+        try:
+            return check()
+        except UserMistake as mistake:
+            error: Any = str(mistake)
+            placed = self.question.placed(mistake)
+            found = "steps cannot be taken" if placed is None else "the study file asks for what cannot be"
+            failed = replace(failed, found=found, way_out=str(placed or mistake))
+        except Exception as problem:
+            last = traceback.extract_tb(problem.__traceback__)[-1]
+            error = (type(problem), last.filename, last.lineno)
+            failed = replace(failed, found=describe(problem), way_out="fix this error in the task first")
+        if error in self._errors:
+            return Finding(name=name, passed=None, found=f"it ends with the error of {self._errors[error]!r}")
+        self._errors[error] = name
+        return failed
+
+
+def _recipes(study: Study, *, rates: bool) -> list[Recipe]:
+    """The middle of the space at each batch size, the smallest first; with ``rates`` at several learning rates."""
+    pairs = [{"global_batch_size": size, "norm_batch_size": norm} for size, norm in study.space.batches]
+    domain = study.space.root["learning_rate"]
+    listed = domain.grid(3)
+    chosen = dict.fromkeys([listed[len(listed) // 2], listed[-1], listed[0]] if rates else [listed[len(listed) // 2]])
+    return [study.space.completed({**pair, "learning_rate": rate}) for rate in chosen for pair in pairs]
 
 
 def _check_data(name: str, options: Mapping[str, Value], task: "Task") -> Finding:
@@ -127,70 +228,36 @@ def _check_data(name: str, options: Mapping[str, Value], task: "Task") -> Findin
 
     as_process(random.Random(name).randrange(2**31))
     again = make_task(name, options)
-    pairs = [(task.train_data, again.train_data), (task.validation_data, again.validation_data)]
-    same = [fingerprint(one) == fingerprint(other) for one, other in pairs]
-    which = " and ".join(part for part, equal in zip(("train_data", "validation_data"), same, strict=True) if not equal)
-    return Finding(
+    pairs = {
+        "train_data": (task.train_data, again.train_data),
+        "validation_data": (task.validation_data, again.validation_data),
+    }
+    counts = f"{len(task.train_data):,} training and {len(task.validation_data):,} validation examples"  # type: ignore[arg-type]
+    differing = [part for part, (one, other) in pairs.items() if fingerprint(one) != fingerprint(other)]
+    shared = [part for part, (one, other) in pairs.items() if _is_shared(one, other)]
+    found = Finding(
         name="the data are the same every time the task is made",
-        passed=all(same),
-        found=f"{len(task.train_data):,} training and {len(task.validation_data):,} validation examples"  # type: ignore[arg-type]
-        if all(same)
-        else f"{which} differ when the task is made a second time, as every worker makes it",
-        way_out="" if all(same) else "give a seed to what splits, shuffles or draws them",
-    )
-
-
-def _check_room(study: Study, task: "Task", recipe: Recipe, target: Target, cost: list[StudyCost]) -> Finding:
-    """Time small and large steps, with whatever pass fits."""
-    from largebatch.studies.engine.in_process import profile_in_process
-    from largebatch.trainers.checkpoint import checkpoint_bytes
-
-    sizes = study.space.batch_sizes
-    ends = (sizes[0], sizes[-1])
-    group = recipe.norm_batch_size
-    most = max(group, task.micro_batch_size // group * group)  # larger steps take several such passes
-    timed = tuple(min(size, most) for size in ends)
-    profile = profile_in_process(study.task, recipe, sorted(set(timed)), study.execution)
-    seconds = {one.local_batch_size: statistics.median(one.seconds) / one.local_batch_size for one in profile.compute}
-    example_seconds = (seconds[timed[0]], seconds[timed[1]])
-    evaluation_seconds = _evaluation_seconds(task, recipe, study)
-    examples = study.budget.examples_per_trial or task.max_examples
-    evaluations = (examples // task.evaluation_examples + 1) * evaluation_seconds
-    trial_seconds = (examples * example_seconds[0] + evaluations, examples * example_seconds[1] + evaluations)
-    trials = study.budget.trials or 0
-    study_seconds = trials * sum(trial_seconds) / 2
-    limits = [study_seconds] if trials else []
-    limits += [60 * study.budget.minutes] if study.budget.minutes is not None else []
-    if study.budget.examples is not None:
-        limits.append(study.budget.examples * sum(trial_seconds) / 2 / examples)
-    fitting = profile.micro_batch_size or task.micro_batch_size
-    cost.append(
-        StudyCost(
-            device=profile.device, micro_batch_size=fitting, batch_sizes=ends,
-            example_seconds=example_seconds, evaluation_seconds=evaluation_seconds, examples_per_trial=examples,
-            trials=trials, trial_seconds=trial_seconds, study_seconds=min(limits),
-            checkpoint_bytes=checkpoint_bytes(task.model(), recipe),
-        )
-    )  # fmt: skip
-    whole = fitting == task.micro_batch_size
-    return Finding(
-        name=f"passes of {fitting} examples fit",
         passed=True,
-        found=f"on {profile.device}" + ("" if whole else f"; {task.micro_batch_size}, as the task says, do not"),
+        compared="the data of the task made twice in this process, with generators seeded apart: tensors whole, of other "
+        "data the first 64 items",
+        found=counts,
     )
+    if differing:
+        return replace(
+            found, passed=False, way_out="give a seed to what splits, shuffles or draws them",
+            found=f"{' and '.join(differing)} differ when the task is made a second time, as every worker makes it",
+        )  # fmt: skip
+    if shared:
+        return replace(
+            found, passed=None, found=f"{counts}; the second task has the {' and '.join(shared)} of the first, made when "
+            f"its module was imported or kept by a cache: make them in the task's function to have them compared",
+        )  # fmt: skip
+    return found
 
 
-def _evaluation_seconds(task: "Task", recipe: Recipe, study: Study) -> float:
-    """Of the whole validation set, timed on a part."""
-    import time
-
-    from largebatch.studies.engine.in_process import device_here
-    from largebatch.trainers.training import Training
-
-    training = Training(task, recipe, max_examples=task.max_examples, device=device_here(), execution=study.execution)
-    total: int = len(task.validation_data)  # type: ignore[arg-type]
-    part = min(total, 1024)
-    training.evaluate(limit=min(part, 64))
-    began = time.perf_counter()
-    training.evaluate(limit=part)
-    return (time.perf_counter() - began) * total / part
+def _is_shared(one: Any, other: Any) -> bool:
+    """Whether two data sets are one, or views of one memory."""
+    tensors = list(zip(getattr(one, "tensors", ()), getattr(other, "tensors", ()), strict=False))
+    if tensors:
+        return all(a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr() for a, b in tensors)
+    return one is other

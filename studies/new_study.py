@@ -8,7 +8,6 @@ from pathlib import Path
 from largebatch.spaces.nearest import nearest
 from largebatch.spaces.space import MAX_EXTRAPOLATION
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.study import Study
 from largebatch.studies.study_file import parse_study
 
 KINDS = {
@@ -60,10 +59,9 @@ def write_new(asked: NewStudy, folder: Path) -> tuple[Path, Path]:
     return study_file, task_file
 
 
-def study_of_task(task: str) -> Study:
-    """The study that ``new`` would write for a task."""
-    asked = NewStudy(name="study", kind="plain", most_workers=64, minutes=20)
-    return parse_study(study_yaml(asked, task), "the new study")
+def study_text_of_task(task: str) -> str:
+    """The study file that ``new`` would write for a task."""
+    return study_yaml(NewStudy(name="study", kind="plain", most_workers=64, minutes=20), task)
 
 
 def study_yaml(asked: NewStudy, task: str) -> str:

@@ -79,12 +79,14 @@ def parse_study(text: str, source: str) -> Study:
 
 
 def at_its_line(mistake: UserMistake, text: str, source: str) -> UserMistake:
-    """A mistake that only the task could tell, such as ``target.metric: ..``, with the line of that key in the file."""
+    """A mistake that only the task could tell, such as ``target.metric: ..``, with the line of that key in the file.
+
+    A hyper-parameter may be named without its ``space.``.
+    """
     key = str(mistake).partition(": ")[0]
-    for path, line in read_yaml(text).lines.items():
-        if ".".join(map(str, path)) == key:
-            return UserMistake(f"{source}:{line}: {mistake}")
-    return mistake
+    lines = {".".join(map(str, path)): line for path, line in read_yaml(text).lines.items()}
+    line = lines.get(key) or lines.get(f"space.{key}")
+    return mistake if line is None else UserMistake(f"{source}:{line}: {mistake}")
 
 
 def study_text(study: Study) -> str:

@@ -51,14 +51,16 @@ def check(
 ) -> None:
     """Take three steps: prove that a task is sound, and tell what a study of it will cost before it is run."""
     sys.path.insert(0, str(Path.cwd()))  # a task of the user's own is imported from here
-    from largebatch.studies.check import check_study, study_to_check
-    from largebatch.studies.terminal.show_check import print_check
+    from largebatch.studies.check import check_study, question_of
+    from largebatch.studies.terminal.show_check import print_cost, print_line
 
-    checked = check_study(study_to_check(task))
+    question = question_of(task)
     if as_json:
+        checked = check_study(question)
         print(json.dumps(checked.to_json(), indent=1))
     else:
-        print_check(checked)
+        checked = check_study(question, print_line)
+        print_cost(checked)
     if checked.num_failed:
         raise UserMistake(f"{checked.num_failed} of {len(checked.findings)} checks failed; each says its way out")
 

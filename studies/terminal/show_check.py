@@ -1,24 +1,38 @@
-"""What ``check`` found, as lines."""
+"""What ``check`` finds, as lines, each as soon as it is known."""
 
 from rich.console import Console
 
-from largebatch.studies.check import Checked, StudyCost
+from largebatch.studies.check import Checked
+from largebatch.studies.check_cost import StudyCost
 from largebatch.studies.report.answer import format_seconds
+from largebatch.trainers.soundness.finding import Finding
+
+_MARKS = {True: "[green]pass[/]", False: "[red]FAIL[/]", None: "[yellow]skip[/]"}
 
 
-def print_check(checked: Checked) -> None:
-    """One line a finding, its way out below where it failed; then what a study would cost."""
+def print_line(line: Finding | str) -> None:
+    """A finding, with what it compared and its way out below; or a note. Pipes get it at once, too."""
+    console = Console(highlight=False, soft_wrap=True)  # writes and flushes
+    if isinstance(line, str):
+        console.print(f"note  {_plain(line)}")
+        return
+    state = "not compared, " if line.passed is None else ""
+    console.print(f"{_MARKS[line.passed]}  {_plain(line.name)}: {state}{_plain(line.found)}")
+    if line.compared:
+        console.print(f"      [dim]compared: {_plain(line.compared)}[/]")
+    if line.way_out:
+        console.print(f"      way out: {_plain(line.way_out)}")
+
+
+def print_cost(checked: Checked) -> None:
+    """What a study would cost, and how many checks passed."""
     console = Console(highlight=False, soft_wrap=True)
-    for finding in checked.findings:
-        mark = "[green]pass[/]" if finding.passed else "[red]FAIL[/]"
-        console.print(f"{mark}  {_plain(finding.name)}: {_plain(finding.found)}")
-        if finding.way_out:
-            console.print(f"      way out: {_plain(finding.way_out)}")
-    for note in checked.notes:
-        console.print(f"note  {_plain(note)}")
     if checked.cost is not None:
         for line in _cost(checked.cost):
             console.print(f"cost  {_plain(line)}")
+    skipped, failed = checked.num_not_compared, checked.num_failed
+    passed = len(checked.findings) - skipped - failed
+    console.print(f"{passed} passed, {failed} failed, {skipped} not compared (which proves nothing)")
 
 
 def _cost(cost: StudyCost) -> list[str]:

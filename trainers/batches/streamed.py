@@ -6,8 +6,9 @@ where it is stored. Every device reads the whole stream and takes its own groups
 nothing and a data set must not deal itself out by rank. Going on from a checkpoint reads up to the place again.
 """
 
+import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -64,6 +65,20 @@ class Streamed(Dataset[Any]):
         self._windows = {number: window for number, window in self._windows.items() if number >= first}
         return [self._windows[index // WINDOW][index % WINDOW] for index in indices]
 
+    def num_yielded(self, most: int, tired: Callable[[], bool]) -> int | None:
+        """Items of the first pass, counted up to ``most``; None where that was given up. The stream starts again."""
+        self._restart()
+        count = 0
+        with self._own_random():
+            _seed(0)
+            if hasattr(self._data, "set_epoch"):
+                self._data.set_epoch(0)
+            for count, _ in enumerate(itertools.islice(self._data, most), start=1):
+                if tired():
+                    return None
+        self._restart()
+        return count
+
     def _passes(self) -> Iterator[Any]:
         number = 0
         while True:
@@ -113,6 +128,8 @@ class Kept(Dataset[Any]):
     def __init__(self, data: IterableDataset[Any]) -> None:
         _seed(0)
         self._items = list(data)
+        self.promised = len(data) if hasattr(data, "__len__") else None
+        """What the data set says itself."""
 
     def __len__(self) -> int:
         return len(self._items)

@@ -1,5 +1,6 @@
 """Three training steps of a task on small batches, in any split, as any process would take them."""
 
+import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +28,13 @@ class ThreeSteps:
     gradients: list[Tensor]
     training: Training
 
+    @property
+    def nothing_to_compare(self) -> str:
+        """Why two such trainings would agree, or differ, whatever they do; empty where they need not."""
+        if not all(map(math.isfinite, self.losses)) or not all(one.isfinite().all() for one in self.gradients):
+            return "losses or gradients are not finite"
+        return "every gradient is zero" if all(one.norm() == 0 for one in self.gradients) else ""
+
     def difference(self, other: "ThreeSteps") -> float:
         """The largest relative difference of a step's gradient or loss."""
         pairs = [(a.double(), b.double()) for a, b in zip(self.gradients, other.gradients, strict=True)]
@@ -45,14 +53,20 @@ def small_recipe(options: Mapping[str, Any], **changes: Any) -> Recipe:
 
 
 def small_training(
-    task: Task, recipe: Recipe, device: torch.device, *, micro_batch_size: int | None = None, process: int = 0
-) -> Training:
-    """A training as a process would begin it whose own generators stand at ``process``."""
+    task: Task, recipe: Recipe, device: torch.device, *, micro_batch_size: int | None = None, process: int = 0,
+    still: str = "",
+) -> Training:  # fmt: skip
+    """A training as a process would begin it whose own generators stand at ``process``.
+
+    ``still`` puts its ``submodules``, or the whole ``model``, in evaluation mode, so that dropout drops nothing.
+    """
     as_process(process)
     training = Training(
         task, recipe, max_examples=100 * recipe.global_batch_size, device=device, alone=True,
         micro_batch_size=micro_batch_size or recipe.global_batch_size,
     )  # fmt: skip
+    if still:
+        training.model.eval().training = still != "model"
     as_process(process)
     return training
 
