@@ -102,6 +102,7 @@ def _checked(question: Question, told: Told) -> Checked:
     from largebatch.studies.engine.in_process import device_here
     from largebatch.studies.loading import refuse_no_step
     from largebatch.trainers.batches.micro_batch import MicroBatch
+    from largebatch.trainers.batches.streamed import Streamed
     from largebatch.trainers.soundness.batch_sizes import check_batch_sizes
     from largebatch.trainers.soundness.evaluating import check_evaluation
     from largebatch.trainers.soundness.first_evaluation import check_first_evaluation
@@ -137,25 +138,23 @@ def _checked(question: Question, told: Told) -> Checked:
         )  # fmt: skip
 
     run = _Run(question, told)
-    model, steps, timed = (
-        "the parameters can be trained",
-        "losses, gradients and metrics are finite",
-        "steps can be timed",
-    )
-    metric, sizes = f"{target.metric} moves", "every batch size can take a step"
-    ahead, twice = "the target lies ahead", "evaluating twice gives the same"
+    count, model = "the data hold as many examples as they say", "the parameters can be trained"
+    steps, twice = "losses, gradients and metrics are finite", "evaluating twice gives the same"
+    kept, drawn = "the model leaves its inputs as they are", "what is random belongs to examples"
+    ahead, sizes, timed = "the target lies ahead", "every batch size can take a step", "steps can be timed"
+    items = (model,) if isinstance(task.train_data, Streamed) else (model, count)  # a short stream lacks no item
     run.check("the data are the same every time", lambda: _check_data(study.task, options, task))
-    run.check("the data hold as many examples as they say", lambda: check_promised(task))
+    run.check(count, lambda: check_promised(task))
     run.check(model, lambda: check_parameters(task, options, device))
-    run.check("the model leaves its inputs as they are", lambda: check_inputs(task, device), model)
-    run.check(twice, lambda: check_evaluation(task, options, device), model)
-    run.check(steps, lambda: check_finite(task, options, device, notes), model)
+    run.check(kept, lambda: check_inputs(task, device), *items)
+    run.check(twice, lambda: check_evaluation(task, options, device), *items, kept)
+    run.check(steps, lambda: check_finite(task, options, device, notes), *items)
     run.check("frozen parameters stay frozen", lambda: check_frozen(task, options, device), steps)
-    run.check("what is random belongs to examples", lambda: check_randomness(task, options, device), steps)
-    run.check("virtual workers are exact", lambda: check_splits(task, options, device), steps)
-    run.check(ahead, lambda: check_start(task, options, target, device), model)
-    run.check(metric, lambda: check_metric(task, options, target, device), steps, twice)
-    run.check("a checkpoint resumes to the bit", lambda: check_resume(task, options, device), steps)
+    run.check(drawn, lambda: check_randomness(task, options, device), steps)
+    run.check("virtual workers are exact", lambda: check_splits(task, options, device), steps, drawn)
+    run.check(ahead, lambda: check_start(task, options, target, device), *items)
+    run.check(f"{target.metric} moves", lambda: check_metric(task, options, target, device), steps, twice)
+    run.check("a checkpoint resumes to the bit", lambda: check_resume(task, options, device), steps, drawn)
     run.check(sizes, batch_sizes, steps)
     run.check(timed, lambda: check_room(study, task, recipe, max_examples, cost), sizes)
     run.check("the target is not met before the first evaluation", first_evaluation, ahead, timed)
@@ -238,8 +237,8 @@ def _check_data(name: str, options: Mapping[str, Value], task: "Task") -> Findin
     found = Finding(
         name="the data are the same every time the task is made",
         passed=True,
-        compared="the data of the task made twice in this process, with generators seeded apart: tensors whole, of other "
-        "data the first 64 items",
+        compared="the task's data, made twice in this process with generators seeded apart: tensors whole, of others "
+        "the first 64 items",
         found=counts,
     )
     if differing:
@@ -249,8 +248,8 @@ def _check_data(name: str, options: Mapping[str, Value], task: "Task") -> Findin
         )  # fmt: skip
     if shared:
         return replace(
-            found, passed=None, found=f"{counts}; the second task has the {' and '.join(shared)} of the first, made when "
-            f"its module was imported or kept by a cache: make them in the task's function to have them compared",
+            found, passed=None, found=f"{counts}; the second task has the {' and '.join(shared)} of the first, made "
+            f"when its module was imported or kept by a cache: made in the task's function, they are compared",
         )  # fmt: skip
     return found
 

@@ -67,8 +67,7 @@ def check_room(study: Study, task: "Task", recipe: Recipe, examples: int, cost: 
     return Finding(
         name=f"passes of {fitting} examples fit",
         passed=True,
-        compared=f"steps of {' and '.join(f'{size:,}' for size in sorted(set(timed)))} examples were taken and timed, on one "
-        f"device",
+        compared=f"steps of {' and '.join(f'{size:,}' for size in sorted(set(timed)))} examples, on one device",
         found=f"on {profile.device}" + ("" if whole else f"; {task.micro_batch_size}, as the task says, do not"),
     )
 

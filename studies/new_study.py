@@ -20,6 +20,9 @@ KINDS = {
 GROUP_EXAMPLES, BATCH_SIZE = 32, 1024
 """Examples of a virtual worker, and the largest batch that is searched unless more workers need a larger one."""
 
+LARGEST_STEPS = 16
+"""Steps of a trial at such a larger batch."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewStudy:
@@ -72,6 +75,8 @@ def study_yaml(asked: NewStudy, task: str) -> str:
     largest = BATCH_SIZE
     while largest < least:
         largest *= 2
+    # The task's own limit may be less than a step of so large a batch.
+    limit = f", examples_per_trial: {LARGEST_STEPS * largest}" if largest > BATCH_SIZE else ""
     attention = asked.kind == "huggingface"
     optimizer, low, high = ("adamw", "1.0e-4", "0.1") if attention else ("nesterov", "1.0e-3", "1.0")
     return f"""\
@@ -87,5 +92,5 @@ space:                            # what may vary; all else keeps its default
   # task.width: {{choices: [32, 64, 128]}}    searches what the task's function takes
 search: {{name: guided, seed: 0}}
 scheduler: {{name: projection}}     # stops a trial that can no longer be the best for any worker count
-budget: {{trials: 40, minutes: {asked.minutes:g}}}    # whichever ends first
+budget: {{trials: 40, minutes: {asked.minutes:g}{limit}}}    # whichever ends first
 """

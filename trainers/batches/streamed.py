@@ -73,7 +73,8 @@ class Streamed(Dataset[Any]):
             _seed(0)
             if hasattr(self._data, "set_epoch"):
                 self._data.set_epoch(0)
-            for count, _ in enumerate(itertools.islice(self._data, most), start=1):
+            for _ in itertools.islice(self._data, most):
+                count += 1
                 if tired():
                     return None
         self._restart()

@@ -38,8 +38,8 @@ def check_batch_sizes(
         name="every batch size can take a step",
         passed=True,
         compared=f"the examples of a trial, {max_examples:,}, with the largest batch; and a step of each size of group",
-        found=f"batch {sizes[0]} to {sizes[-1]}: {max_examples // sizes[0]:,} to {max_examples // sizes[-1]:,} steps at "
-        f"most, in groups of {' or '.join(map(str, sorted(groups)))}",
+        found=f"batch {sizes[0]} to {sizes[-1]}: at most {max_examples // sizes[0]:,} to {max_examples // sizes[-1]:,} "
+        f"steps, in groups of {' or '.join(map(str, sorted(groups)))}",
     )
 
 

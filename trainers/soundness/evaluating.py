@@ -37,7 +37,7 @@ def check_evaluation(task: Task, options: Mapping[str, Any], device: torch.devic
     return Finding(
         name="evaluating twice gives the same",
         passed=not wrong,
-        compared=f"every metric of the first {NUM_EXAMPLES:,} validation examples, twice, with generators seeded apart; "
+        compared=f"every metric of the first {NUM_EXAMPLES:,} validation examples, twice with generators seeded apart; "
         f"and the model's state before and after",
         found="; ".join(wrong) or ", ".join(f"{name} {value:.6g}" for name, value in one.items()),
         way_out=""

@@ -15,7 +15,7 @@ from largebatch.trainers.soundness.learning import NUM_EXAMPLES
 from largebatch.trainers.task import Task
 from largebatch.trainers.training import Training
 
-SECONDS = 4.0
+SECONDS = 10.0
 """At most for all recipes, but for those that meet the target."""
 EVALUATIONS = 8
 """Before the target is met that would do."""
@@ -26,7 +26,10 @@ def check_first_evaluation(
     task: Task, target: Target, recipes: Sequence[Recipe], max_examples: int, device: torch.device,
     execution: Execution, micro_batch_size: int, example_seconds: float,
 ) -> Finding:  # fmt: skip
-    """Train each of ``recipes`` to its first evaluation, or as far as its share of the seconds goes."""
+    """Train each of ``recipes`` to its first evaluation, or as far as its share of the seconds goes.
+
+    Where that comes after the first step, a passage before it is one step, exactly.
+    """
     until = time.monotonic() + SECONDS
     first = min(task.evaluation_examples, max_examples)
     came_to: dict[int, int] = {}
@@ -38,11 +41,10 @@ def check_first_evaluation(
         now = time.monotonic()
         share = max(until - now, 0.0) / (len(recipes) - index)
         one = begin(recipe)
-        if one.batch_size * example_seconds < share:
-            _train(one, first, now + share)
+        whole = one.batch_size * example_seconds < share and _train(one, first, now + share)
         size = recipe.global_batch_size
-        came_to[size] = min(came_to.get(size, first), one.examples)
-        if one.examples and target.reached(one.evaluate(limit=NUM_EXAMPLES)[target.metric]):
+        came_to[size] = min(came_to.get(size, first), first if whole else one.examples)
+        if one.step > 1 and target.reached(one.evaluate(limit=NUM_EXAMPLES)[target.metric]):
             return _met(recipe, _passage(begin(recipe), target, one.examples), one, first)
     sizes = f"batch {min(came_to)} to {max(came_to)}"
     compared = (
@@ -61,12 +63,15 @@ def check_first_evaluation(
     return Finding(name=NAME, passed=True, compared=compared, found=f"not met after {first:,} examples at {sizes}")
 
 
-def _train(training: Training, examples: int, until: float) -> None:
+def _train(training: Training, examples: int, until: float) -> bool:
+    """Train for so many examples, or to the trial's end; whether that was done by then."""
     while training.examples < examples and training.examples + training.batch_size <= training.max_examples:
-        training.train_step()
         if time.monotonic() > until:
-            break
+            training.close()
+            return False
+        training.train_step()
     training.close()
+    return True
 
 
 def _passage(training: Training, target: Target, most: int) -> int:
@@ -80,10 +85,7 @@ def _passage(training: Training, target: Target, most: int) -> int:
 
 
 def _met(recipe: Recipe, met: int, training: Training, first: int) -> Finding:
-    size, step = recipe.global_batch_size, recipe.first_batch_size
-    way_out = f"evaluate more often: evaluation_examples={max(1, met // EVALUATIONS):,}".replace(",", "_")
-    if met <= step:
-        way_out = f"choose a harder target, or leave out batch {size}: its first step meets it"
+    size = recipe.global_batch_size
     return Finding(
         name=NAME,
         passed=False,
@@ -91,5 +93,6 @@ def _met(recipe: Recipe, met: int, training: Training, first: int) -> Finding:
         f"examples and before",
         found=f"batch {size} at learning rate {recipe.learning_rate:g} meets it within {met:,} examples; the first "
         f"evaluation comes after {first:,}, so that a trial would know no more than that",
-        way_out=way_out,
+        way_out=f"evaluate more often, with evaluation_examples={max(1, met // EVALUATIONS)} in the task, or choose a "
+        f"harder target",
     )

@@ -3,10 +3,9 @@
 import time
 from typing import Any
 
-import torch
 from torch.utils.data import Dataset
 
-from largebatch.trainers.batches.loader import resident_tensors, seeded_item
+from largebatch.trainers.batches.loader import seeded_item
 from largebatch.trainers.batches.streamed import Kept, Streamed, num_examples
 from largebatch.trainers.soundness.finding import Finding
 from largebatch.trainers.task import Task
@@ -46,8 +45,6 @@ def _promised(data: Dataset[Any]) -> tuple[bool | None, str, str]:
     if isinstance(data, Kept):
         promised = count if data.promised is None else data.promised
         return promised == count, "reading one pass", f"says {promised:,} and yields {count:,}"
-    if resident_tensors(data, torch.device("cpu")):
-        return True, "the length of its tensors", f"says {count:,}"
     low, error = _first_missing(data, count)
     if error:
         return False, "reading its last item", f"says {count:,}, and item {low:,} is not there ({error})"

@@ -37,7 +37,7 @@ def check_finite(task: Task, options: Mapping[str, Any], device: torch.device, n
         wrong = [steps.nothing_to_compare]
     if min(steps.losses) < 0:
         notes.append(
-            f"the loss is negative ({min(steps.losses):.4g}), as that of a likelihood may be: that is no divergence, and "
+            f"the loss is negative ({min(steps.losses):.4g}), as that of a likelihood may be: that is no divergence; "
             f"a target on it is `below` a negative number"
         )
     losses = ", ".join(f"{loss:.4g}" for loss in steps.losses)
