@@ -147,12 +147,12 @@ def _checked(question: Question, told: Told) -> Checked:
     run.check(count, lambda: check_promised(task))
     run.check(model, lambda: check_parameters(task, options, device))
     run.check(kept, lambda: check_inputs(task, device), *items)
-    run.check(twice, lambda: check_evaluation(task, options, device), *items, kept)
-    run.check(steps, lambda: check_finite(task, options, device, notes), *items)
+    run.check(twice, lambda: check_evaluation(task, options, device), kept)
+    run.check(steps, lambda: check_finite(task, options, device, notes), kept)
     run.check("frozen parameters stay frozen", lambda: check_frozen(task, options, device), steps)
     run.check(drawn, lambda: check_randomness(task, options, device), steps)
     run.check("virtual workers are exact", lambda: check_splits(task, options, device), steps, drawn)
-    run.check(ahead, lambda: check_start(task, options, target, device), *items)
+    run.check(ahead, lambda: check_start(task, options, target, device), kept)
     run.check(f"{target.metric} moves", lambda: check_metric(task, options, target, device), steps, twice)
     run.check("a checkpoint resumes to the bit", lambda: check_resume(task, options, device), steps, drawn)
     run.check(sizes, batch_sizes, steps)
@@ -191,11 +191,12 @@ class _Run:
 
     def _tried(self, name: str, check: Callable[[], Finding]) -> Finding:
         """What a check found; that it ended with an error is a finding, too, the first time."""
-        from largebatch.trainers.failure import describe
+        from largebatch.trainers.failure import contained, describe
 
         failed = Finding(name=name, passed=False, found="")
         try:
-            return check()
+            with contained():
+                return check()
         except UserMistake as mistake:
             error: Any = str(mistake)
             placed = self.question.placed(mistake)

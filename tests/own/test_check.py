@@ -467,7 +467,7 @@ def test_every_skeleton_is_sound(kind: str, tmp_path: Path, monkeypatch: pytest.
 
     for package in {"lightning": ["lightning"], "huggingface": ["transformers", "datasets"]}.get(kind, []):
         pytest.importorskip(package, reason=f"{package} is not installed", exc_type=ImportError)
-    study_file, _ = write_new(NewStudy(name=f"of-{kind}", kind=kind, most_workers=100_000, minutes=3), tmp_path)
+    study_file, _ = write_new(NewStudy(name=f"of-{kind}", kind=kind, most_workers=64, minutes=3), tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     checked = check_study(question_of(str(study_file)))
     assert failed(checked) == []

@@ -16,13 +16,14 @@ from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.answer import read_answer
 from largebatch.studies.asking import ask_for_recipe
 from largebatch.studies.loading import batch_without_step, refuse_no_step
+from largebatch.studies.new_study import NewStudy, write_new
 from largebatch.studies.record.directory import StudyDirectory
 from largebatch.studies.run import run_study
 from largebatch.studies.study import Study
-from largebatch.studies.study_file import at_its_line, parse_study
+from largebatch.studies.study_file import at_its_line, load_study, parse_study
 from largebatch.studies.train import plan_training
 from largebatch.trainers.stages import Stage
-from largebatch.trainers.task import Task
+from largebatch.trainers.task import Task, load_task
 
 from ..small_study import small_study
 
@@ -103,6 +104,13 @@ def test_every_study_that_ships_can_take_steps() -> None:
     assert limits
     for one, limit in limits:
         assert limit is None or one.space.batch_sizes[-1] <= limit, one.name
+
+
+def test_what_new_writes_for_a_hundred_thousand_workers_can_take_steps(tmp_path: Path) -> None:
+    asked = NewStudy(name="many", kind="plain", most_workers=100_000, minutes=3)
+    one = load_study(write_new(asked, tmp_path)[0])
+    assert one.space.batch_sizes[-1] == 262_144
+    refuse_no_step(one, load_task("digits", {}))
 
 
 def test_a_study_that_was_begun_before_can_still_be_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
