@@ -2,13 +2,11 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from largebatch.search.laws.batch_size.learning_rate_law import fit_learning_rate_law
 from largebatch.search.laws.batch_size.points import Points
@@ -30,8 +28,6 @@ from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.own_numbers import OwnRow, OwnTable
 from largebatch.studies.own_passages import own_passages
 from largebatch.studies.own_rows import fixed_budget, of_one_recipe, timed, with_all
-from largebatch.studies.report.answer import format_number
-from largebatch.studies.terminal.narrow import table_that_fits
 
 ASSUMED_BATCH = 1024.0
 """Stands for the batch size of a file that tells none: it is the same in every row."""
@@ -278,45 +274,3 @@ def _entry(of: str, at: int, told: Any, amount: float = 1.0) -> dict[str, Any]:
     numbers = {"value": told.value, "low": told.low, "high": told.high}
     finite = {name: amount * float(value) for name, value in numbers.items()}
     return {of: at} | {name: value if math.isfinite(value) else None for name, value in finite.items()}
-
-
-def print_fit(answer: Mapping[str, Any]) -> None:
-    """A paragraph and a table of predictions a group."""
-    console = Console(highlight=False, markup=False)
-    for note in answer["notes"]:
-        console.print(f"Note: {note}", soft_wrap=True)
-    for group in answer["groups"]:
-        title = f"{group['group']}: " if group["group"] else ""
-        console.print(f"{title}{group['law']} ({group['verdict']})", style="bold", soft_wrap=True)
-        console.print(f"  {group['reason']}", soft_wrap=True)
-        for name, value in group["parameters"].items():
-            low, high = group["interval"][name]
-            console.print(f"  {name} {format_number(value)} ({format_number(low)} to {format_number(high)})")
-        for note in group.get("notes", []):
-            console.print(f"  note: {note}", soft_wrap=True)
-        if "learning_rate" in group:
-            console.print(f"  learning rate: {group['learning_rate']['reason']}", soft_wrap=True)
-        for found in group["withheld"].values():
-            console.print(
-                f"  the largest {found['of']}, {found['at']}, withheld: predicted {format_number(found['predicted'])} "
-                f"({format_number(found['low'])} to {format_number(found['high'])}), measured "
-                f"{format_number(found['measured'])}: {100 * found['error']:+.0f} %",
-                soft_wrap=True,
-            )
-        if group["predictions"]:
-            console.print(_prediction_table(group["predictions"], console.width))
-
-
-def _prediction_table(predictions: Sequence[Mapping[str, Any]], width: int) -> Table:
-    """A column for each unit."""
-    units = list(dict.fromkeys(row["unit"] for row in predictions))
-    headings = ("workers", "batch", *units, "90 % interval")
-    rows = [
-        (
-            str(row.get("num_workers", "")), str(row.get("global_batch_size", "") or ""),
-            *(format_number(row["value"]) if row["unit"] == unit else "" for unit in units),
-            f"{format_number(row['low'])} to {format_number(row['high'])}",
-        )
-        for row in predictions
-    ]  # fmt: skip
-    return table_that_fits(headings, rows, width, ("90 % interval",))

@@ -101,8 +101,9 @@ def fit(
     evaluation_interval (examples) or steps_low and steps_high, between which the target was met.
     """
     from largebatch.search.laws.step_time.interconnects import Network
-    from largebatch.studies.own_fit import Asked, fit_table, print_fit
+    from largebatch.studies.own_fit import Asked, fit_table
     from largebatch.studies.own_numbers import read_table
+    from largebatch.studies.terminal.show_fit import print_fit
 
     asked = Asked(
         batch_sizes=counts("--predict", predict) or [],

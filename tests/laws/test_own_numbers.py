@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.own_fit import Asked, fit_table, print_fit
+from largebatch.studies.own_fit import Asked, fit_table
 from largebatch.studies.own_numbers import read_table
+from largebatch.studies.terminal.show_fit import print_fit
 
 DATA = Path(__file__).parents[1] / "data"
 SIZES = (16, 32, 64, 128, 256, 512)

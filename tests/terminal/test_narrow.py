@@ -14,11 +14,11 @@ from rich.console import Console
 
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Ending, Outcome, Trial
-from largebatch.studies.own_fit import print_fit
 from largebatch.studies.step_profile import print_profile
 from largebatch.studies.terminal import progress as progress_module
 from largebatch.studies.terminal.narrow import is_live
 from largebatch.studies.terminal.progress import best_table, watch
+from largebatch.studies.terminal.show_fit import print_fit
 from largebatch.studies.terminal.sparkline import BARS, PLAIN_BARS, sparkline
 
 SIZES = tuple(2**exponent for exponent in range(4, 17))
