@@ -160,6 +160,8 @@ def _optima(optima: Sequence["BatchOptimum"]) -> list[Figure]:
 def _words(optimum: "BatchOptimum") -> str:
     low, high = format_number(optimum.steps_low), format_number(optimum.steps_high)
     interval = f"90 % interval {low} to {high}" if math.isfinite(optimum.steps_high) else f"at least {low}"
+    if optimum.is_bound:
+        interval = "at most: met before the first evaluation"
     return (
         f"batch {optimum.global_batch_size}: {format_number(optimum.steps)} steps, {interval}<br>"
         f"{optimum.num_reached} of {optimum.num_trials} trials reached the target"

@@ -88,6 +88,8 @@ def trial_words(trial: Trial, names: Sequence[str]) -> str:
     ending = trial.ending
     if ending is None:
         lines.append(f"{outcome_words(trial)}; {trial.examples:,} examples so far")
+    elif trial.passage is not None and trial.passage.is_bound:
+        lines.append(f"reached before the first evaluation, after {format_number(trial.passage.high)} steps at most")
     elif trial.steps_to_target is not None:
         steps, examples = trial.steps_to_target, trial.examples_to_target
         seconds = format_seconds(steps * trial.step_seconds)

@@ -118,6 +118,9 @@ def _best_row(size: int, trials: Sequence[Trial]) -> tuple[str, ...]:
     best = min(reached, key=lambda trial: trial.steps_to_target or 0.0, default=None)
     cells = ("-", "-", "-")
     if best is not None and best.steps_to_target is not None:
+        passage, most = best.passage, ""
         steps = best.steps_to_target
-        cells = (f"{steps:,.0f}", f"{steps * size:,.0f}", f"{best.recipe.learning_rate:.3g}")
+        if passage is not None and passage.is_bound:  # met before the first evaluation
+            steps, most = passage.high, "<= "
+        cells = (f"{most}{steps:,.0f}", f"{most}{steps * size:,.0f}", f"{best.recipe.learning_rate:.3g}")
     return (str(size), str(len(here)), str(len(reached)), *cells)

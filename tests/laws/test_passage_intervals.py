@@ -15,6 +15,8 @@ from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Ending, Measurement, Outcome, Trial
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.report.trial_words import trial_words
+from largebatch.studies.terminal.progress import best_table
 from largebatch.trainers.run_to_target import run_to_target
 from largebatch.trainers.task import Task
 from largebatch.trainers.training import Training
@@ -120,6 +122,15 @@ def test_batch_sizes_that_met_it_before_the_first_evaluation_are_bounded_above(i
     assert found.steps.fitted_on["upper_bounds"] == [one.global_batch_size for one in early]
     sizes = ", ".join(str(one.global_batch_size) for one in early)
     assert f"at batch size {sizes} the target was met before the first evaluation" in found.steps.reason
+
+
+def test_a_bound_is_shown_as_one() -> None:
+    early = evaluated(0, 64, 0.1, 100, 8_000)
+    seen = evaluated(1, 64, 0.1, 200, 8_000)
+    assert "before the first evaluation, after 125 steps at most" in trial_words(early, [])
+    assert "reached after" in trial_words(seen, [])
+    assert list(best_table([64], [early, seen], 100).columns[3].cells) == ["<= 125"]
+    assert list(best_table([64], [seen], 100).columns[3].cells) != ["<= 250"]
 
 
 def trained(size: int, interval: int) -> Trial:

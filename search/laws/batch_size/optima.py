@@ -129,7 +129,7 @@ def _is_early(trial: Trial) -> bool:
 
 
 def _all_early(trials: Sequence[Trial]) -> str:
-    bounds = {}
+    bounds: dict[int, float] = {}
     for trial in trials:
         if trial.passage is not None:
             size = trial.recipe.global_batch_size
