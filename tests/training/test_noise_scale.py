@@ -1,5 +1,6 @@
 """The noise scale on problems whose true one is known."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch.utils.data import TensorDataset
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.trainers.gradients.noise_scale import NoiseScale
+from largebatch.trainers.optimizers import optimizer
 from largebatch.trainers.task import Task
 from largebatch.trainers.training import Training
 
@@ -48,10 +50,10 @@ def true_noise_scale(task: Task) -> float:
     return float((gradients - mean).square().sum(1).mean() / mean.square().sum())
 
 
-def measured(task: Task, seed: int, parts: int, steps: int, optimizer: str = "sgd") -> Training:
+def measured(task: Task, seed: int, parts: int, steps: int, name: str = "sgd") -> Training:
     recipe = Recipe(
         global_batch_size=16 * parts, learning_rate=1e-12, norm_batch_size=16, seed=seed, momentum=0.0,
-        optimizer=optimizer, weight_averaging="none",
+        optimizer=name, weight_averaging="none",
     )  # type: ignore[arg-type]  # fmt: skip
     training = Training(task, recipe, max_examples=10**9, device=CPU)
     for _ in range(steps):
@@ -94,7 +96,7 @@ def test_a_single_group_tells_nothing() -> None:
 def test_adam_is_measured_in_its_own_space() -> None:
     """With weights of very different gradients, the scaled noise scale is that of the scaled gradients."""
     task = regression(1)
-    training = measured(task, 1, 8, steps=200, optimizer="adam")
+    training = measured(task, 1, 8, steps=200, name="adam")
     inputs, targets = task.train_data.tensors  # type: ignore[attr-defined]
     gradients = -(inputs * targets)
     scaled = gradients / gradients.mean(0).abs()  # near stationarity sqrt(vhat) is near |G|, up to noise
@@ -140,3 +142,64 @@ def test_the_state_round_trips_and_a_step_of_one_part_is_left_out() -> None:
         only.add(torch.tensor(step), batch_size=8)
     assert only.estimate() == noise.estimate()
     assert NoiseScale().estimate() is None
+
+
+def rarely_seen_rows(rows: int = 2000, num_examples: int = 4096) -> Task:
+    """Two words a text, words as rare as in a language: most steps see few of the rows of the embedding."""
+    generator = torch.Generator().manual_seed(0)
+    shares = 1 / torch.arange(1, rows + 1, dtype=torch.float64)
+    words = torch.multinomial(shares, 2 * num_examples, replacement=True, generator=generator).view(-1, 2)
+    targets = torch.randn(rows, generator=generator)[words].mean(1, keepdim=True)
+
+    def model() -> nn.Module:
+        return nn.Sequential(nn.EmbeddingBag(rows, 4, mode="mean"), nn.Linear(4, 1))
+
+    return Task(
+        model=model, train_data=TensorDataset(words, targets), validation_data=TensorDataset(words[:8], targets[:8]),
+        loss=squared_error, target=Target(metric="val_loss", below=0.0), max_examples=10**9,
+        evaluation_examples=10**9, micro_batch_size=16,
+    )  # fmt: skip
+
+
+def traces(task: Task, beta2: float) -> list[float]:
+    """tr Sigma in Adam's space, every 25th of 300 steps, for each weight."""
+    recipe = Recipe(
+        global_batch_size=32, learning_rate=1e-3, norm_batch_size=16, optimizer="adamw", beta2=beta2,
+        weight_averaging="none",
+    )  # fmt: skip
+    training = Training(task, recipe, max_examples=10**9, device=CPU)
+    num_weights = sum(parameter.numel() for parameter in training.model.parameters())
+    found = []
+    for step in range(300):
+        training.noise.measure_next = True
+        training.train_step()
+        if step % 25 == 24:
+            estimate = training.noise.scaled.estimate()
+            assert estimate is not None
+            found.append(estimate.gradient_trace / num_weights / 32)
+    return found
+
+
+@pytest.mark.parametrize("beta2", [0.999, 0.95])
+def test_rarely_seen_weights_do_not_poison_the_scaled_noise_scale(
+    beta2: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A weight that Adam scales has a squared gradient near 1 in its space, so that tr Sigma / B is near 1 a weight.
+
+    Without bounds it is hundreds and thousands again and again; a dense model has the same with and
+    without them, after its first steps, whose second moments are those of a few gradients.
+    """
+
+    def layers() -> nn.Module:
+        return nn.Sequential(nn.Linear(20, 16), nn.Tanh(), nn.Linear(16, 1)).double()
+
+    task, dense = rarely_seen_rows(), dataclasses.replace(regression(2), model=layers)
+    found, found_dense = traces(task, beta2), traces(dense, beta2)
+    monkeypatch.setattr(optimizer, "STALE", -1.0)
+    monkeypatch.setattr(optimizer, "LEAST_SHARE", 0.0)
+    poisoned, unbounded_dense = traces(task, beta2), traces(dense, beta2)
+    print(f"\n{beta2}: {np.round(found, 2)} a weight, {np.round(poisoned, 1)} without the bound")
+    print(np.round(found_dense, 3), np.round(unbounded_dense, 3))
+    assert max(found) < 3
+    assert max(poisoned) > 100
+    assert found_dense[-3:] == pytest.approx(unbounded_dense[-3:], rel=0.02)

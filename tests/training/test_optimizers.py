@@ -157,7 +157,7 @@ def test_scales_of_the_second_moment_are_adams_own() -> None:
     recipe = Recipe(global_batch_size=1, learning_rate=0.1, optimizer="adam")
     optimizers = make_optimizers(trained, recipe)
     assert second_moment_scales(optimizers, recipe) is None
-    gradients = [torch.randn_like(parameter) for parameter in trained.parameters()]
+    gradients = [0.5 - torch.rand_like(parameter).round() for parameter in trained.parameters()]
     for parameter, gradient in zip(trained.parameters(), gradients, strict=True):
         parameter.grad = gradient
     optimizers[0].step()

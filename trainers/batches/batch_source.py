@@ -22,7 +22,10 @@ class BatchSource(Dataset[Any]):
 
     @abstractmethod
     def batch(self, indices: Tensor) -> tuple[Any, Any]:
-        """Inputs and targets of the examples at ``indices``, int64 of shape ``(batch,)``, on its device."""
+        """Inputs and targets of the examples at ``indices``, int64 of shape ``(batch,)``, on its device.
+
+        They are the training's own: a model may change them in place, so no views of what later batches are made of.
+        """
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         """One example, on the CPU."""

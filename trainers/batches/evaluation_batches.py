@@ -48,7 +48,8 @@ class EvaluationBatches:
                     yield collated([seeded_item(self._data, *item) for item in items])
 
     def _slice(self, part: range) -> tuple[Any, Any]:
-        inputs, targets = (tensor[part.start : part.stop] for tensor in self._tensors)
+        """Copies: a model or a metric that changes its inputs in place would change the only examples there are."""
+        inputs, targets = (tensor[part.start : part.stop].to(self._device, copy=True) for tensor in self._tensors)
         return inputs, targets
 
     def __len__(self) -> int:

@@ -2,12 +2,18 @@
 
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn, optim
 
 from largebatch.spaces.recipe import Recipe
 from largebatch.trainers.optimizers.lamb import Lamb
 from largebatch.trainers.optimizers.lars import Lars
 from largebatch.trainers.optimizers.matrix_muon import MatrixMuon
+
+STALE = 1e-3
+"""First over root of second moment, below which a weight's gradient has long been zero."""
+LEAST_SHARE = 0.01
+"""Of the mean over rows that a second moment is taken for at least: a smaller one is of few gradients."""
 
 
 class Optimizer(Protocol):
@@ -69,7 +75,12 @@ def make_optimizers(model: nn.Module, recipe: Recipe) -> list[Optimizer]:
 def second_moment_scales(optimizers: list[Optimizer], recipe: Recipe) -> dict[Tensor, Tensor] | None:
     """``1 / (sqrt(vhat) + epsilon)`` of every weight that an Adam-like optimizer moves; None before its first step.
 
-    In the space scaled by it, Adam is gradient descent.
+    In the space scaled by it, Adam is gradient descent. Two things keep what is rarely seen, as a row of an embedding,
+    from drowning all else: a gradient over a root that is nearly zero is anything up to ``1 / epsilon`` times that of
+    another weight. The scale is zero where the first moment is less than ``STALE`` of ``sqrt(v)``: there the gradient
+    has been zero for some 80 steps at the usual betas, and ``v`` decayed. And ``v`` is taken for no less than
+    ``LEAST_SHARE`` of its mean over rows. A weight with a gradient in each step is below the first bound by chance in
+    0.4 % of the steps, whatever its scale, and below the second where those of other rows are ten times as large.
     """
     if recipe.optimizer not in ("adam", "adamw", "lamb"):
         return None
@@ -81,9 +92,17 @@ def second_moment_scales(optimizers: list[Optimizer], recipe: Recipe) -> dict[Te
             state = optimizer.state[weight]
             if not state:
                 return None
-            correction = 1 - recipe.beta2 ** float(state.get("step", group.get("step")))
-            scales[weight] = (state["exp_avg_sq"] / correction).sqrt_().add_(group["eps"]).reciprocal_()
+            step = float(state.get("step", group.get("step")))
+            correction = 1 - recipe.beta2**step
+            second = state["exp_avg_sq"]
+            fresh = state["exp_avg"].abs() > STALE * second.sqrt()
+            scale = (torch.maximum(second, _least(second)) / correction).sqrt_().add_(group["eps"]).reciprocal_()
+            scales[weight] = scale.mul_(fresh)
     return scales
+
+
+def _least(second: Tensor) -> Tensor:
+    return LEAST_SHARE * second.mean(0, keepdim=True)
 
 
 def _groups(parameters: list[nn.Parameter], recipe: Recipe) -> list[dict[str, Any]]:
