@@ -6,6 +6,7 @@ from typing import Any
 from dash import ALL, MATCH, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
 from flask import Response
 
+from largebatch.spaces.printable import printable
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.dashboard import parts
 from largebatch.studies.dashboard.control import add_control
@@ -13,6 +14,7 @@ from largebatch.studies.dashboard.page import Page, Scene
 from largebatch.studies.dashboard.pages import compare, curves, landscape, laws, overview, scaling, trial, trials
 from largebatch.studies.dashboard.pages.picked import picked_trial
 from largebatch.studies.dashboard.reading.library import Library
+from largebatch.studies.dashboard.received import check_requests
 from largebatch.studies.dashboard.view import View, address, parse_address
 from largebatch.studies.report.axes import finite
 from largebatch.studies.report.drawing import DRAWING
@@ -26,6 +28,8 @@ PAGES = {
     )
 }  # fmt: skip
 _IN_NAVIGATION = [name for name in PAGES if name != "trial"]
+_LACKING = "not found"
+"""In the place of a page that is none."""
 
 _DRAWING = "/drawing.js"
 _INDEX = """<!DOCTYPE html>
@@ -53,6 +57,7 @@ def make_app(library: Library, token: str | None) -> Dash:
     _in_the_browser(app)
     if token is not None:
         add_control(app, library, token)
+    check_requests(app)
     return app
 
 
@@ -84,11 +89,12 @@ def _frame(library: Library) -> Any:
 
 
 def _scene(library: Library, view: View, *, can_control: bool) -> Scene:
-    """Where the only study is shown at once; a name that is none shows all."""
-    key = view.study if view.study in library.studies else None
+    """Where the only study is shown at once, unless another page or study was asked for."""
+    key = view.study
     if key is None and len(library.studies) == 1:
         key = next(iter(library.studies))
-    return Scene(library=library, live=library.studies[key] if key else None, can_control=can_control)
+    live = library.studies.get(key) if key is not None and view.page in PAGES else None
+    return Scene(library=library, live=live, can_control=can_control)
 
 
 def _show_pages(app: Dash, library: Library, *, can_control: bool) -> None:
@@ -99,11 +105,14 @@ def _show_pages(app: Dash, library: Library, *, can_control: bool) -> None:
     )  # fmt: skip
     def show_page(pathname: str | None, search: str | None) -> tuple[Any, ...]:
         view = parse_address(pathname, search)
-        page = PAGES.get(view.page, overview.PAGE)
+        options = [{"value": name, "label": name} for name in sorted(library.studies)]
+        if lacking := _lacking(library, view):
+            key = view.study if view.study in library.studies else None
+            return _layout_lacking(lacking), _links(_LACKING, key), {"page": _LACKING, "study": key}, key, options
+        page = PAGES[view.page]
         scene = _scene(library, view, can_control=can_control)
         key = scene.live.snapshot.key if scene.live is not None else None
-        options = [{"value": name, "label": name} for name in sorted(library.studies)]
-        return _layout(page, scene, view.query), _links(page, key), {"page": page.name, "study": key}, key, options
+        return _layout(page, scene, view.query), _links(page.name, key), {"page": page.name, "study": key}, key, options
 
     @app.callback(
         Output("url", "href"), Input("study", "value"), State("place", "data"), prevent_initial_call=True,
@@ -111,7 +120,7 @@ def _show_pages(app: Dash, library: Library, *, can_control: bool) -> None:
     def other_study(key: str | None, place: Mapping[str, Any] | None) -> Any:
         if place is None or key == place["study"]:
             return no_update
-        page = place["page"] if key is not None and place["page"] != "trial" else "overview"
+        page = place["page"] if key is not None and place["page"] in _IN_NAVIGATION else "overview"
         return address(page, key)
 
     @app.callback(
@@ -138,8 +147,10 @@ def _show_pages(app: Dash, library: Library, *, can_control: bool) -> None:
             return [no_update] * len(figures), [no_update] * len(texts)
         scene = _scene(library, View(page=place["page"], study=place["study"]), can_control=can_control)
         choices = {one["name"]: value for one, value in zip(ids, values, strict=True)}
-        page = PAGES[place["page"]]
-        shown = page.show(scene.live, scene, choices) if scene.live is not None else overview.show_all(library)
+        if scene.live is None or scene.live.snapshot.study is None:
+            shown = overview.show_all(library)
+        else:
+            shown = PAGES[place["page"]].show(scene.live, scene, choices)
         drawn = [finite(shown.figures.get(name)) for name in figures]
         return drawn, [shown.words.get(name, "") for name in texts]
 
@@ -148,7 +159,9 @@ def _show_pages(app: Dash, library: Library, *, can_control: bool) -> None:
         Input({"type": "plot", "name": MATCH}, "clickData"), State("place", "data"),
         prevent_initial_call=True,
     )  # fmt: skip
-    def pick(click: Any, place: Mapping[str, Any]) -> Any:
+    def pick(click: Any, place: Mapping[str, Any] | None) -> Any:
+        if place is None:
+            return no_update
         scene = _scene(library, View(page=place["page"], study=place["study"]), can_control=can_control)
         return picked_trial(scene, click)
 
@@ -165,14 +178,27 @@ def _layout(page: Page, scene: Scene, query: Mapping[str, str]) -> list[Any]:
         return [html.H1(page.title), parts.note(str(mistake), problem=True)]
 
 
-def _links(page: Page, key: str | None) -> list[Any]:
+def _lacking(library: Library, view: View) -> str | None:
+    """What an address asks for and nobody has: a link may be older than what it names."""
+    if view.page not in PAGES:
+        return f"The dashboard has no page {view.page!r:.100}."
+    if view.study is not None and view.study not in library.studies:
+        return f"There is no study {view.study!r:.100} here; it may have been moved or renamed since the link was made."
+    return None
+
+
+def _layout_lacking(what: str) -> list[Any]:
+    return [html.H1("Not found"), parts.note(printable(what), problem=True), *overview.layout_all()[1:]]
+
+
+def _links(page: str, key: str | None) -> list[Any]:
     if key is None:
         return []
     return [
         dcc.Link(
             PAGES[name].title,
             href=address(name, key),
-            className="here" if page.name == name or (page.name == "trial" and name == "trials") else "",
+            className="here" if page == name or (page == "trial" and name == "trials") else "",
         )
         for name in _IN_NAVIGATION
     ]

@@ -6,6 +6,7 @@ from typing import Any
 from dash import Dash, Input, Output, State, no_update
 
 from largebatch.spaces.domain import Domain, Range
+from largebatch.spaces.os_fault import os_fault
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.asking import ask_for_recipe, ask_to_narrow, ask_to_stop, asked_words, offered_batch
 from largebatch.studies.dashboard.guard import may_control
@@ -21,23 +22,25 @@ _PLOT = {"type": "plot", "name": "landscape"}
 def add_control(app: Dash, library: Library, token: str) -> None:
     """Let browsers that have ``token`` ask for recipes, stops and narrower ranges."""
 
-    def asked(given: object, place: Mapping[str, Any], act: Callable[[LiveStudy], str]) -> str:
+    def asked(given: object, place: Mapping[str, Any] | None, act: Callable[[LiveStudy], str]) -> str:
         if not may_control(token, given):
             return REFUSED
-        live = library.studies.get(str(place.get("study")))
+        live = library.studies.get(str((place or {}).get("study")))
         if live is None or live.snapshot.study is None:
             return "There is no such study."
         try:
             return act(live)
         except UserMistake as mistake:
             return f"Not asked: {mistake}"
+        except OSError as error:
+            return f"Not asked: {os_fault(error)}"
 
     _add_enqueue(app, library, asked)
     _add_stop(app, asked)
     _add_narrow(app, library, asked)
 
 
-Asked = Callable[[object, Mapping[str, Any], Callable[[LiveStudy], str]], str]
+Asked = Callable[[object, Mapping[str, Any] | None, Callable[[LiveStudy], str]], str]
 
 
 def _add_enqueue(app: Dash, library: Library, asked: Asked) -> None:
@@ -47,9 +50,9 @@ def _add_enqueue(app: Dash, library: Library, asked: Asked) -> None:
         State("place", "data"),
         prevent_initial_call=True,
     )  # fmt: skip
-    def fill(click: Any, x: str, y: str, place: Mapping[str, Any]) -> Any:
+    def fill(click: Any, x: str, y: str, place: Mapping[str, Any] | None) -> Any:
         """The recipe at the point that was clicked, of a batch size that the study takes."""
-        live = library.studies.get(str(place.get("study")))
+        live = library.studies.get(str((place or {}).get("study")))
         if live is None or live.snapshot.study is None:
             return no_update, no_update
         point = clicked(click)
@@ -67,7 +70,7 @@ def _add_enqueue(app: Dash, library: Library, asked: Asked) -> None:
         State("wanted-rate", "value"), State("token", "data"), State("place", "data"),
         prevent_initial_call=True,
     )  # fmt: skip
-    def enqueue(clicks: int | None, batch: object, rate: object, given: object, place: Mapping[str, Any]) -> Any:
+    def enqueue(clicks: int | None, batch: object, rate: object, given: object, place: Mapping[str, Any] | None) -> Any:
         if not clicks:
             return no_update
         texts = {"global_batch_size": batch, "learning_rate": rate}
@@ -89,11 +92,13 @@ def _add_stop(app: Dash, asked: Asked) -> None:
         State("token", "data"), State("place", "data"),
         prevent_initial_call=True,
     )  # fmt: skip
-    def stop(clicks: int | None, number: str, given: object, place: Mapping[str, Any]) -> Any:
+    def stop(clicks: int | None, number: str, given: object, place: Mapping[str, Any] | None) -> Any:
         if not clicks:
             return no_update
 
         def act(live: LiveStudy) -> str:
+            if not str(number).isdecimal() or len(str(number)) > 9:
+                raise UserMistake(f"there is no trial {number!r:.60}")
             return asked_words(ask_to_stop(live.directory.requests, live.snapshot.trials, int(number)))
 
         return asked(given, place, act)
@@ -106,9 +111,9 @@ def _add_narrow(app: Dash, library: Library, asked: Asked) -> None:
         State("place", "data"),
         prevent_initial_call=True,
     )  # fmt: skip
-    def mark(selected: Any, x: str, y: str, place: Mapping[str, Any]) -> Any:
+    def mark(selected: Any, x: str, y: str, place: Mapping[str, Any] | None) -> Any:
         """The ranges of the box that was drawn, cut to the study's own."""
-        live = library.studies.get(str(place.get("study")))
+        live = library.studies.get(str((place or {}).get("study")))
         box = (selected or {}).get("range") or {}
         if live is None or live.snapshot.study is None or not box:
             return no_update, no_update
@@ -127,7 +132,9 @@ def _add_narrow(app: Dash, library: Library, asked: Asked) -> None:
         State("place", "data"),
         prevent_initial_call=True,
     )  # fmt: skip
-    def narrow(clicks: int | None, ranges: Mapping[str, str] | None, given: object, place: Mapping[str, Any]) -> Any:
+    def narrow(
+        clicks: int | None, ranges: Mapping[str, str] | None, given: object, place: Mapping[str, Any] | None
+    ) -> Any:
         if not clicks:
             return no_update
 

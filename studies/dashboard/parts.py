@@ -3,7 +3,8 @@
 Every text becomes a text node of the browser, never markup: a study's strings cannot inject any.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from html.parser import HTMLParser
 from typing import Any
 
@@ -33,13 +34,19 @@ def select(name: str, label: str, options: Mapping[str, str], query: Mapping[str
     )
 
 
+def one_of(value: object, options: Collection[str], default: str) -> str:
+    """``value`` where it is one of ``options``: a browser may send anything."""
+    return value if isinstance(value, str) and value in options else default
+
+
 def slider(name: str, label: str, marks: Mapping[float, str], query: Mapping[str, str], default: float) -> Any:
     """A number between the ends of ``marks``, which may be a logarithm of what they say."""
     low, high = min(marks), max(marks)
     try:
-        value = min(max(float(query.get(name, default)), low), high)
+        value = float(query.get(name, default))
     except ValueError:
         value = default
+    value = min(max(value, low), high) if math.isfinite(value) else default
     return _labelled(
         label,
         dcc.Slider(

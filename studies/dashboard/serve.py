@@ -1,15 +1,26 @@
 """Serve the dashboard from this process until it is interrupted."""
 
+import ipaddress
 import logging
 import os
 import socket
 from http.server import HTTPServer
 from pathlib import Path
 
+from werkzeug.serving import WSGIRequestHandler, make_server
+
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.dashboard.app import make_app
 from largebatch.studies.dashboard.guard import guard, new_token
 from largebatch.studies.dashboard.reading.library import Library
+
+PATIENCE_SECONDS = 30.0
+
+
+class Handler(WSGIRequestHandler):
+    """Ends a connection over which nothing comes: each holds a thread."""
+
+    timeout = PATIENCE_SECONDS
 
 
 def serve(root: Path, *, host: str, port: int, control: bool) -> None:
@@ -18,8 +29,7 @@ def serve(root: Path, *, host: str, port: int, control: bool) -> None:
     Raises:
         UserMistake: if there is no study, or the address cannot be listened on.
     """
-    from werkzeug.serving import make_server
-
+    _refuse_everywhere(host)
     token = new_token() if control else None
     with Library(root) as library:
         app = make_app(library, token)
@@ -33,7 +43,9 @@ def serve(root: Path, *, host: str, port: int, control: bool) -> None:
             ) from error
         with listening:
             own_port = listening.getsockname()[1]
-            server = make_server(host, own_port, app.server, threaded=True, fd=listening.fileno())
+            server = make_server(
+                host, own_port, app.server, threaded=True, request_handler=Handler, fd=listening.fileno()
+            )
             shown = f"[{host}]" if ":" in host else host
             address = f"http://{shown}:{own_port}/"
             print(f"Dashboard of {root}: {address}{f'?token={token}' if token else ''}", flush=True)
@@ -41,6 +53,28 @@ def serve(root: Path, *, host: str, port: int, control: bool) -> None:
                 HTTPServer.serve_forever(server)  # werkzeug's own takes Ctrl-C for an ordinary end
             finally:
                 server.server_close()
+
+
+def _refuse_everywhere(host: str) -> None:
+    """To listen on every address of the machine takes its full name: an empty one, or 0, is a slip.
+
+    Raises:
+        UserMistake: if ``host`` means every address and does not say so, or is none.
+    """
+    try:
+        ipaddress.ip_address(host)
+        return
+    except ValueError:
+        pass
+    try:
+        found = ipaddress.ip_address(socket.gethostbyname(host)) if host.strip() else None
+    except (OSError, ValueError) as error:
+        raise UserMistake(f"--host: no address is called {host!r:.100} ({error}); 127.0.0.1 is this machine") from error
+    if found is None or found.is_unspecified or found.is_multicast or str(found) == "255.255.255.255":
+        raise UserMistake(
+            f"--host must be one address or name of this machine, as in 127.0.0.1; got {host!r:.100}. To listen on "
+            f"every address, say so: 0.0.0.0 or ::"
+        )
 
 
 def _family(host: str) -> socket.AddressFamily:

@@ -21,6 +21,7 @@ from largebatch.studies.dashboard.pages.reading import (
 )
 from largebatch.studies.dashboard.reading.live_study import LiveStudy
 from largebatch.studies.record.curve_reader import Series
+from largebatch.studies.study import Study
 
 NUM_ASKED = 30
 """Trials whose names of values stand for all."""
@@ -32,19 +33,23 @@ def _layout(scene: Scene, query: Mapping[str, str]) -> list[Any]:
     assert scene.live is not None
     study, target = study_of(scene), scene.live.snapshot.target
     assert target is not None
-    groups = {"global_batch_size": "batch size", "optimizer": "optimizer"}
-    groups |= {name: name.replace("_", " ") for name in study.space.varying if name not in (*groups, "learning_rate")}
     return [
         *heading(scene.live.snapshot, "Curves"),
         parts.controls(
             parts.select("value", "Value", {name: name for name in _names(scene.live, target)}, query, target.metric),
             parts.select("across", "Against", dict(ACROSS), query, "examples"),
-            parts.select("group", "Colour", groups, query, "global_batch_size"),
+            parts.select("group", "Colour", _groups(study), query, "global_batch_size"),
             *filter_controls(study, query),
         ),
         parts.words("few"),
         parts.plot("curves", "How the trials trained", "Thick: the best trial of each batch size."),
     ]
+
+
+def _groups(study: Study) -> dict[str, str]:
+    groups = {"global_batch_size": "batch size", "optimizer": "optimizer"}
+    others = [name for name in study.space.varying if name not in (*groups, "learning_rate")]
+    return groups | {name: name.replace("_", " ") for name in others}
 
 
 def _names(live: LiveStudy, target: Target) -> list[str]:
@@ -57,10 +62,11 @@ def _show(live: LiveStudy, scene: Scene, choices: Mapping[str, Any]) -> Shown:
     snapshot, target = live.snapshot, live.snapshot.target
     assert target is not None
     trials = filtered(snapshot.trials, choices)
-    value, across = choices.get("value") or target.metric, choices.get("across") or "examples"
+    value, across = str(choices.get("value") or target.metric), parts.one_of(choices.get("across"), ACROSS, "examples")
     figure = many_curves_figure(
         trials, _reader(live, len(trials), value, target), target,
-        value=value, across=across, group=choices.get("group") or "global_batch_size",
+        value=value, across=across,
+        group=parts.one_of(choices.get("group"), _groups(study_of(scene)), "global_batch_size"),
         names=told_names(study_of(scene), trials),
     )  # fmt: skip
     few = "No curve has been recorded that the filters leave." if figure is None else ""

@@ -19,6 +19,7 @@ from largebatch.studies.dashboard.pages.reading import (
     told_names,
 )
 from largebatch.studies.dashboard.reading.live_study import LiveStudy
+from largebatch.studies.study import Study
 
 _DRAGS = {"zoom": "zooms in", "select": "marks a range to narrow to"}
 
@@ -26,8 +27,7 @@ _DRAGS = {"zoom": "zooms in", "select": "marks a range to narrow to"}
 def _layout(scene: Scene, query: Mapping[str, str]) -> list[Any]:
     assert scene.live is not None
     study = study_of(scene)
-    names = list(dict.fromkeys([*PLANE, *study.space.varying]))
-    dimensions = {name: dimension_title(name) for name in names}
+    dimensions = {name: dimension_title(name) for name in _dimensions(study)}
     colours = {name: title for name, (title, _) in COLOURS.items()}
     return [
         *heading(scene.live.snapshot, "Landscape"),
@@ -42,6 +42,10 @@ def _layout(scene: Scene, query: Mapping[str, str]) -> list[Any]:
         parts.words("few"),
         parts.plot("landscape", "What trials took to the target", "The darker, the fewer; open: not reached."),
     ]
+
+
+def _dimensions(study: Study) -> list[str]:
+    return list(dict.fromkeys([*PLANE, *study.space.varying]))
 
 
 def _steering() -> Any:
@@ -85,7 +89,9 @@ def _show(live: LiveStudy, scene: Scene, choices: Mapping[str, Any]) -> Shown:
         return Shown(words={**words, "few": html.P("No trial has been recorded that the filters leave.")})
     figure = landscape_figure(
         trials, fit.laws if fit is not None else None, study.space,
-        x=choices.get("x") or PLANE[0], y=choices.get("y") or PLANE[1], colour=choices.get("colour") or "steps",
+        x=parts.one_of(choices.get("x"), _dimensions(study), PLANE[0]),
+        y=parts.one_of(choices.get("y"), _dimensions(study), PLANE[1]),
+        colour=parts.one_of(choices.get("colour"), COLOURS, "steps"),
         names=told_names(study, trials),
     )  # fmt: skip
     if choices.get("drag") == "select":

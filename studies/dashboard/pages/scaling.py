@@ -71,17 +71,18 @@ def _price_marks() -> dict[float, str]:
 
 def _show(live: LiveStudy, scene: Scene, choices: Mapping[str, Any]) -> Shown:
     del scene
+    interconnect, nodes = choices.get("interconnect"), choices.get("nodes")
     network = Network(
-        interconnect=choices.get("interconnect") or None,
-        workers_per_node=int(choices["nodes"]) if choices.get("nodes") else None,
+        interconnect=interconnect if interconnect in INTERCONNECTS else None,
+        workers_per_node=int(nodes) if nodes and nodes in _NODES else None,
     )
-    price = float(choices.get("price") or 0)
+    price = max(0.0, _number(choices.get("price")) or 0.0)
     _, plan, why = read_plan(live, network, device_hour_cost=price or None)
     if plan is None:
         return Shown(words={"problem": problem(live.snapshot), "choice": parts.note(why, problem=True)})
-    deadline = choices.get("deadline")
-    last = max(_deadline_marks(plan))
-    allowed = 10 ** float(deadline) if deadline is not None and float(deadline) < last - 1e-6 else None
+    deadline = _number(choices.get("deadline"))
+    marks = _deadline_marks(plan)
+    allowed = 10 ** max(deadline, min(marks)) if deadline is not None and deadline < max(marks) - 1e-6 else None
     timed = bool(positive(row.seconds_to_target for row in plan.rows))
     return Shown(
         figures={
@@ -97,6 +98,10 @@ def _show(live: LiveStudy, scene: Scene, choices: Mapping[str, Any]) -> Shown:
             ],
         },
     )
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _choice(plan: Plan, allowed: float | None) -> Any:

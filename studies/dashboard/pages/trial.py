@@ -37,9 +37,9 @@ def _layout(scene: Scene, query: Mapping[str, str]) -> list[Any]:
 
 
 def _trial(snapshot: Snapshot, text: object) -> Trial:
-    number = int(text) if isinstance(text, str) and text.isdecimal() else -1
+    number = int(text) if isinstance(text, str) and text.isdecimal() and len(text) < 10 else -1
     if not 0 <= number < len(snapshot.trials):
-        raise UserMistake(f"There is no trial {text!r}; the study has {len(snapshot.trials):,}, from 0 on.")
+        raise UserMistake(f"There is no trial {text!r:.60}; the study has {len(snapshot.trials):,}, from 0 on.")
     return snapshot.trials[number]
 
 

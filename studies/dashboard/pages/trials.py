@@ -69,7 +69,7 @@ def _show(live: LiveStudy, scene: Scene, choices: Mapping[str, Any]) -> Shown:
 
 
 def _first(text: object, num_trials: int) -> int:
-    number = int(text) if isinstance(text, str) and text.isdigit() else 0
+    number = int(text) if isinstance(text, str) and text.isdecimal() and len(text) < 10 else 0
     return min(number, max(0, num_trials - 1)) // ROWS * ROWS
 
 
