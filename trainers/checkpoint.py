@@ -4,6 +4,7 @@ A training has two: ``last``, all that going on needs, and ``best``, the weights
 first carries its recipe: no other may go on from it.
 """
 
+import errno
 import logging
 import threading
 import time
@@ -98,6 +99,8 @@ def _checked(path: Path, device: torch.device, recipe: Recipe | None, *, mapped:
     except (FileNotFoundError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # zip, pickle and torch each have their own
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise  # a disk that does not answer says nothing of the file, which its driver would remove
         why = f"{type(error).__name__}: {error}".splitlines()[0][:200]
         raise UnusableCheckpoint(f"{path} is damaged ({why})") from error
     if recipe is not None and _recipe_of(state) != recipe:

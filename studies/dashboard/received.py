@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from dash import Dash
-from flask import abort, request
+from flask import Flask, abort, request
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, TypeAdapter
 
 MOST_BYTES = 16_000_000
@@ -63,35 +63,35 @@ class _Body(_Sent):
     changedPropIds: list[_Text] = []
 
 
-_KINDS: Mapping[tuple[str, str], TypeAdapter[Any]] = {
-    names: TypeAdapter(kind)
-    for names, kind in {
-        ("url", "pathname"): _Text | None,
-        ("url", "search"): _Text | None,
-        ("study", "value"): _Text | None,
-        ("place", "data"): _Place | None,
-        ("tick", "n_intervals"): _Number | None,
-        ("version", "data"): tuple[_Text | None, _Number] | None,
-        ("choice", "value"): _Scalar,
-        ("choice", "id"): _Name,
-        ("plot", "clickData"): _Click | None,
-        ("plot", "selectedData"): _Box | None,
-        ("wanted-batch", "value"): _Scalar,
-        ("wanted-rate", "value"): _Scalar,
-        ("token", "data"): _Text | None,
-        ("ranges", "data"): dict[_Text, _Text] | None,
-        ("enqueue", "n_clicks"): _Number | None,
-        ("stop", "n_clicks"): _Number | None,
-        ("narrow", "n_clicks"): _Number | None,
-    }.items()
+_SENT: Mapping[tuple[str, str], Any] = {
+    ("url", "pathname"): _Text | None,
+    ("url", "search"): _Text | None,
+    ("study", "value"): _Text | None,
+    ("place", "data"): _Place | None,
+    ("tick", "n_intervals"): _Number | None,
+    ("version", "data"): tuple[_Text | None, _Number] | None,
+    ("choice", "value"): _Scalar,
+    ("choice", "id"): _Name,
+    ("plot", "clickData"): _Click | None,
+    ("plot", "selectedData"): _Box | None,
+    ("wanted-batch", "value"): _Scalar,
+    ("wanted-rate", "value"): _Scalar,
+    ("token", "data"): _Text | None,
+    ("ranges", "data"): dict[_Text, _Text] | None,
+    ("enqueue", "n_clicks"): _Number | None,
+    ("stop", "n_clicks"): _Number | None,
+    ("narrow", "n_clicks"): _Number | None,
 }
+"""What the page's script sends, by component and property."""
+_KINDS: Mapping[tuple[str, str], TypeAdapter[Any]] = {names: TypeAdapter(kind) for names, kind in _SENT.items()}
 
 
 def check_requests(app: Dash) -> None:
     """Refuse requests that are too large, or that no page of ours sends."""
-    app.server.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
+    server: Flask = app.server
+    server.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
 
-    @app.server.before_request
+    @server.before_request
     def _refuse_others_values() -> None:
         if request.path != PATH or request.method != "POST":
             return

@@ -24,8 +24,10 @@ from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.dashboard.reading.library import Library
 from largebatch.studies.engine.steering import Steering
+from largebatch.studies.record.checkpoint_store import CheckpointStore
 from largebatch.studies.record.directory import StudyDirectory
 from largebatch.studies.record.ledger import Ledger
+from largebatch.trainers.checkpoint import refuse_unusable
 
 from ..fuzz.studies import write_small_study
 from ..fuzz.typed import Typed, typed
@@ -317,3 +319,19 @@ def test_nobody_reads_the_output(study: StudyDirectory) -> None:
     assert no_room.stderr.count("\n") == 1
     closed = subprocess.run(f"{sys.executable} -m largebatch list >&-", shell=True, stderr=subprocess.PIPE, text=True)
     assert (closed.returncode, closed.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES])
+def test_a_checkpoint_that_cannot_be_read_is_not_taken_for_a_damaged_one(number: int, study: StudyDirectory) -> None:
+    """Which would be removed, and its trial begun from nothing."""
+    store, trials = CheckpointStore(study.checkpoints, 10**9), Ledger(study.ledger, "small", create=False).trials()
+    study.checkpoints.mkdir(exist_ok=True)
+    store.last(5).write_bytes(b"damaged")
+    with refused(number, study.checkpoints, reading=True):
+        with pytest.raises(OSError, match=str(study.checkpoints)):
+            store.begin(trials)
+        with pytest.raises(OSError, match=str(store.last(5))):
+            refuse_unusable(store.last(5), trials[5].recipe)
+    assert store.last(5).read_bytes() == b"damaged"
+    store.begin(trials)
+    assert not store.last(5).exists()
