@@ -134,7 +134,7 @@ def _checked(question: Question, told: Told) -> Checked:
         micro_batch_size = MicroBatch(study.task, task, device, study.execution).size
         return check_first_evaluation(
             task, target, _recipes(study, rates=True), max_examples, device, study.execution, micro_batch_size,
-            max(cost[0].example_seconds),
+            cost[0].example_seconds[1],
         )  # fmt: skip
 
     run = _Run(question, told)
