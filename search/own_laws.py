@@ -67,7 +67,8 @@ def pool(trainings: Trainings, unit: Unit) -> tuple[Points, Points | None]:
     exact = Passages(steps_R=steps_R, early_R=np.zeros(len(steps_R), dtype=bool), spread_R=np.zeros(len(steps_R)))
     passages = trainings.passages or exact
     known_R = trainings.reached_R & ~passages.early_R
-    if trainings.rate_R is not None and rates_vary(trainings.rate_R, group_R) and known_R.any():
+    late = np.setdiff1d(group_R[known_R], group_R[trainings.reached_R & passages.early_R])
+    if trainings.rate_R is not None and rates_vary(trainings.rate_R, group_R) and len(late):
         return _best_of_rates(sizes, group_R, trainings.reached_R, trainings.rate_R, passages)
     for size, group in ((size, passages.steps_R[(group_R == g) & known_R]) for g, size in enumerate(sizes)):
         if len(group) > 1 and group.max() > MIXED_UNITS * group.min():

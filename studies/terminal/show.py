@@ -96,7 +96,8 @@ def sparkline_words(answer: Answer, encoding: str) -> list[str]:
     """Fewest steps against batch size as bars, and below them those of the law; nothing where nothing was reached."""
     sizes = list(answer.study.space.batch_sizes)
     best = best_trials(answer.trials)
-    steps = [best[size].steps_to_target if size in best else None for size in sizes]
+    passages = [best[size].passage if size in best else None for size in sizes]
+    steps = [None if one is None or one.is_bound else one.middle for one in passages]
     known = [value for value in steps if value is not None and value > 0]
     if len(known) < 2:
         return []

@@ -467,6 +467,14 @@ def test_a_target_that_was_met_before_the_first_evaluation_is_bounded_alone(path
     assert found["predictions"][0]["value"] is None
 
 
+def test_rates_of_which_all_but_slow_ones_met_it_at_once(path: Path) -> None:
+    heading = "global_batch_size,learning_rate,steps,evaluation_interval\n"
+    rows = [f"{size},{0.1 * k},{4 if k < 3 else 12},{4 * size}\n" for size in (64, 128) for k in (1, 2, 3)]
+    found = group(path, heading + "".join(rows))
+    assert found["verdict"] == "no-law"
+    assert found["fitted_on"]["upper_bounds"] == [64, 128]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -124,6 +124,13 @@ def test_batch_sizes_that_met_it_before_the_first_evaluation_are_bounded_above(i
     assert f"at batch size {sizes} the target was met before the first evaluation" in found.steps.reason
 
 
+def test_one_slow_trial_beside_bounds_makes_no_law() -> None:
+    trials = [evaluated(number, 64, 0.1 * 2**number, steps, 8_000) for number, steps in enumerate((100, 110, 120, 700))]
+    assert [one.passage.is_bound for one in trials if one.passage is not None] == [True, True, True, False]
+    with pytest.raises(UserMistake, match="before the first evaluation at every batch size"):
+        fit_laws(trials, None)
+
+
 def test_a_bound_is_shown_as_one() -> None:
     early = evaluated(0, 64, 0.1, 100, 8_000)
     seen = evaluated(1, 64, 0.1, 200, 8_000)

@@ -85,12 +85,13 @@ def find_optima(trials: Sequence[Trial], *, num_draws: int, rng: np.random.Gener
     At least one of ``trials`` must have reached the target.
 
     Raises:
-        UserMistake: if all that did were not evaluated before.
+        UserMistake: if at each batch size some that did had not been evaluated before.
     """
     kind = _best_kind(trials)
     kept = tuple(trial for trial in trials if _kind(trial.recipe) == kind and trial.ending is not None)
     sizes = sorted({trial.recipe.global_batch_size for trial in kept})
-    if not any(trial.reached and not _is_early(trial) for trial in kept):
+    early = {trial.recipe.global_batch_size for trial in kept if _is_early(trial)}
+    if not {trial.recipe.global_batch_size for trial in kept if trial.reached} - early:
         raise UserMistake(_all_early(kept))
     valley = fit_valley(
         np.array([math.log(trial.recipe.effective_learning_rate) for trial in kept]),
@@ -131,7 +132,7 @@ def _is_early(trial: Trial) -> bool:
 def _all_early(trials: Sequence[Trial]) -> str:
     bounds: dict[int, float] = {}
     for trial in trials:
-        if trial.passage is not None:
+        if trial.passage is not None and trial.passage.is_bound:
             size = trial.recipe.global_batch_size
             bounds[size] = min(bounds.get(size, math.inf), trial.passage.high)
     told = ", ".join(f"{steps:.0f} at batch size {size}" for size, steps in sorted(bounds.items())[:4])

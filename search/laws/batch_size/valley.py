@@ -95,7 +95,7 @@ def fit_valley(
 
     A trial that can never reach it, for it diverged, has infinite steps. ``group_T`` indexes ``log_batch_G``. Where
     ``early_T``, the target was met within ``steps_T``, nobody knows when; ``spread_T`` is the standard deviation, in
-    log, of steps that lie between two evaluations. At some batch size the steps must be known.
+    log, of steps that lie between two evaluations. At some batch size that was reached no trial may be early.
     """
     early_T = np.zeros(len(x_T), dtype=bool) if early_T is None else early_T
     spread_T = np.zeros(len(x_T)) if spread_T is None else spread_T
