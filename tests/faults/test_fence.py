@@ -150,7 +150,7 @@ def test_a_trial_whose_loss_raises_has_failed_with_the_reason(error: str, typed:
     assert all(said in ending.reason and f"fenced_late_{error}.py:" in ending.reason for ending in endings if ending)
 
 
-@pytest.mark.parametrize("error", ["error"])
+@pytest.mark.parametrize("error", ["error", "exit"])
 def test_check_says_it_in_its_lines(error: str, typed: Typed) -> None:
     raised, said = ERRORS[error]
     code, _, errors = typed.command("check", typed.task(f"checked_{error}", raised, "make(loss=fault())"))
