@@ -56,6 +56,12 @@ def offered_batch(study: Study, trials: Sequence[Trial], wanted: float) -> int:
     return groups * norm
 
 
+def trials_left(study: Study, trials: Sequence[Trial]) -> int | None:
+    """How many trials the study's budget leaves, None where it does not count them; branches are not counted."""
+    limit = study.budget.trials
+    return None if limit is None else max(0, limit - sum(trial.origin is None for trial in trials))
+
+
 def ask_to_stop(folder: Path, trials: Sequence[Trial], number: int) -> Stop:
     """Ask a running trial to end.
 
@@ -86,12 +92,18 @@ def ask_to_narrow(folder: Path, study: Study, texts: Mapping[str, str]) -> list[
     return requests
 
 
-def asked_words(request: Enqueue | Stop | Narrow) -> str:
-    """What was asked, in a sentence."""
+def asked_words(request: Enqueue | Stop | Narrow, before: int = 0, left: int | None = None) -> str:
+    """What was asked, in a sentence; of a recipe, how many others wait before it, and how many trials are left."""
     match request:
         case Enqueue(recipe=recipe):
             size, rate = recipe.global_batch_size, recipe.learning_rate
-            return f"Asked for batch size {size} at learning rate {rate:g}: the next trial."
+            turn = f"after {before} that were asked for before it" if before else "the next trial"
+            reached = (
+                f", but the study's budget has {left} trials left: it is not reached unless the study goes on with "
+                f"`run --budget-trials`"
+            )
+            ends = reached if left is not None and before >= left else ""
+            return f"Asked for batch size {size} at learning rate {rate:g}: {turn}{ends}."
         case Stop(trial=number):
             return f"Asked trial {number} to stop at its next measurement."
         case Narrow(name=name):

@@ -127,7 +127,7 @@ def _own(job: _Job, leaving: Leaving) -> Answer:
     study = job.study
     _refuse_at_once(job.lease_watch, study, fresh=job.fresh, storage=job.storage)
     with job.ready(leaving) as (task, target):
-        directory = _own_directory(job.out, fresh=job.fresh)
+        directory = _own_directory(job)
         # What --fresh set aside was watched under this name; the new directory was not.
         with Lease(directory.path, watch=None if job.fresh else job.lease_watch) as lease:
             _open(directory, study, task, target, job.storage)
@@ -135,11 +135,11 @@ def _own(job: _Job, leaving: Leaving) -> Answer:
                 budget = study.budget.model_copy(update={"trials": job.budget_trials})
                 study = study.model_copy(update={"budget": budget})
             if needs_step_seconds(study):
-                time_steps(study, directory, in_process=job.in_process)
+                time_steps(study, directory, lease, in_process=job.in_process)
             coordinator = _coordinator(study, task, target, directory, lease, in_process=job.in_process)
             with Host(coordinator, guests_of(directory.path, lease.fence), lease.tell_jobs):
                 _run(coordinator, job, leaving)
-            time_steps(study, directory, in_process=job.in_process)
+            time_steps(study, directory, lease, in_process=job.in_process)
             lease.refuse_if_taken_over()
             answer = write_answer(directory)
             shutil.rmtree(directory.path / GUESTS, ignore_errors=True)
@@ -192,8 +192,9 @@ def _fingerprint(study: Study, task: "Task") -> str:
 def _open(directory: StudyDirectory, study: Study, task: "Task", target: Target, storage: str | None) -> None:
     """Begin the record of the study, or make sure that it is this one's and whole."""
     data = _fingerprint(study, task)
+    refuse_storage(directory, storage, fresh=False)  # another job may have begun it meanwhile
     if directory.study_file.exists():
-        directory.refuse_change(study)  # another job may have begun it meanwhile
+        directory.refuse_change(study)
         directory.refuse_other_data(data)
     else:
         directory.freeze(study, target, data)
@@ -252,10 +253,12 @@ def _checkpoint_bytes(task: "Task", study: Study) -> int:
     return max(checkpoint_bytes(model, recipe) for recipe in study.space.grid(1))
 
 
-def _own_directory(out: Path, *, fresh: bool) -> StudyDirectory:
+def _own_directory(job: _Job) -> StudyDirectory:
+    out = job.out
     directory = StudyDirectory(out)
-    if fresh and directory.study_file.exists():
-        set_aside(out)
+    if job.fresh and directory.study_file.exists():
+        with Lease(out, watch=job.lease_watch):  # another may have begun it since it was looked at
+            set_aside(out)
     if out.exists() and not out.is_dir():
         raise UserMistake(f"{out} is a file; --out must name a directory")
     if out.is_dir() and any(out.iterdir()) and not directory.study_file.exists() and not (out / LEASES).exists():

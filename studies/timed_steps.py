@@ -3,11 +3,13 @@
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.directory import StudyDirectory
+from largebatch.studies.record.lease import Lease
 from largebatch.studies.study import Study
 
 
-def time_steps(study: Study, directory: StudyDirectory, *, in_process: bool) -> None:
+def time_steps(study: Study, directory: StudyDirectory, lease: Lease, *, in_process: bool) -> None:
     """Time steps of real workers, as many as the trials have, unless that was done."""
+    lease.refuse_if_taken_over()
     if directory.profile_file.exists():
         return
     recipe, sizes = _profile_question(study)
@@ -21,6 +23,7 @@ def time_steps(study: Study, directory: StudyDirectory, *, in_process: bool) -> 
             raise UserMistake(
                 f"{mistake}. Steps could not be timed; every trial is recorded, and the same command times them again"
             ) from mistake
+        lease.refuse_if_taken_over()
         write_whole(directory.profile_file, profile.model_dump_json(indent=1))
         return
     from largebatch.studies.engine.devices import devices_of, threads_per_worker

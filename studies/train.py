@@ -113,7 +113,8 @@ def train(
         KeyboardInterrupt: on Ctrl-C; it is saved then, unless it came twice.
     """
     if fresh and planned.folder.exists():
-        set_aside(planned.folder)
+        with Lease(planned.folder):  # another process may train there
+            set_aside(planned.folder)
     planned.folder.mkdir(parents=True, exist_ok=True)
     with Lease(planned.folder) as lease:
         remove_leftovers(planned.folder)
@@ -159,6 +160,7 @@ def train(
             if leaving.interrupted:
                 raise KeyboardInterrupt
             raise LeftEarly(f"{leaving.why}: saved after {ending.step:,} steps")
+        lease.refuse_if_taken_over()
         curve.end()
         result = _result(planned, ending, curve.measurements, num_devices)
         write_whole(planned.result_file, json.dumps(result, indent=1))

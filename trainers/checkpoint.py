@@ -6,6 +6,7 @@ first carries its recipe: no other may go on from it.
 
 import errno
 import logging
+import os
 import threading
 import time
 import zipfile
@@ -34,6 +35,7 @@ class CheckpointWriter:
 
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
+        self._places: dict[Path, os.stat_result] = {}
         self.longest_seconds = 0.0
         """Of a save, from its call until all was on disk."""
 
@@ -49,7 +51,7 @@ class CheckpointWriter:
             except OSError as error:
                 _tell_unwritten(next(iter(states)), error)
             else:
-                _write_all(copies)
+                _write_all(copies, self._places)
             self.longest_seconds = max(self.longest_seconds, time.monotonic() - began)
 
         self._thread = threading.Thread(target=write, name="checkpoint")
@@ -154,10 +156,14 @@ def copied(state: Any) -> Any:
     return state
 
 
-def _write_all(copies: list[tuple[Path, Any]]) -> None:
+def _write_all(copies: list[tuple[Path, Any]], places: dict[Path, os.stat_result]) -> None:
+    """Write them, into folders that lie where they lay at the first time: what was moved away is not made again."""
     for path, state in copies:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            above = path.parent.parent
+            if not os.path.samestat(places.setdefault(above, above.stat()), above.stat()):
+                raise FileNotFoundError(errno.ENOENT, "its directory was replaced by another", str(path))
+            path.parent.mkdir(exist_ok=True)
             _write(path, state)
         except Exception as error:  # a full disk; what a model's own state holds and cannot be written
             _tell_unwritten(path, error)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,10 +26,17 @@ def enqueue(
     as_json: JsonOption = False,
 ) -> None:
     """Put a recipe into a study, running or not: it is trained before anything that the searcher proposes."""
-    from largebatch.studies.asking import ask_for_recipe
+    from largebatch.studies.asking import ask_for_recipe, asked_words, trials_left
+    from largebatch.studies.record.requests import waiting_recipes
 
-    existing, study, trials = _read(directory)
-    _tell([ask_for_recipe(existing.requests, study, trials, dict(map(_pair, values)))], as_json=as_json)
+    existing, study, trials, requests = _read(directory)
+    before, left = waiting_recipes(existing.requests, requests, trials), trials_left(study, trials)
+    request = ask_for_recipe(existing.requests, study, trials, dict(map(_pair, values)))
+    if as_json:
+        told = {**request.model_dump(mode="json"), "before": before, "trials_left": left}
+        print(json.dumps({"requests": [told]}, indent=1))
+    else:
+        print(asked_words(request, before, left))
 
 
 @app.command(epilog="Example: largebatch stop runs/quickstart 17")
@@ -41,7 +48,7 @@ def stop(
     """End a running trial at its next measurement; what it measured stays."""
     from largebatch.studies.asking import ask_to_stop
 
-    existing, _, trials = _read(directory)
+    existing, _, trials, _ = _read(directory)
     _tell([ask_to_stop(existing.requests, trials, trial)], as_json=as_json)
 
 
@@ -54,17 +61,18 @@ def narrow(
     """Search only there from now on, within the study's own space; a later one for the same name replaces it."""
     from largebatch.studies.asking import ask_to_narrow
 
-    existing, study, _ = _read(directory)
+    existing, study, _, _ = _read(directory)
     _tell(ask_to_narrow(existing.requests, study, dict(map(_pair, values))), as_json=as_json)
 
 
-def _read(directory: Path) -> tuple["StudyDirectory", "Study", list["Trial"]]:
+def _read(directory: Path) -> tuple["StudyDirectory", "Study", list["Trial"], list[dict[str, Any]]]:
     from largebatch.studies.record.directory import StudyDirectory
     from largebatch.studies.record.opening import read_ledger
 
     existing = StudyDirectory.existing(directory)
     study = existing.study()
-    return existing, study, read_ledger(existing, study).trials()
+    ledger = read_ledger(existing, study)
+    return existing, study, ledger.trials(), list(ledger.requests().values())
 
 
 def _tell(requests: Sequence["Enqueue | Stop | Narrow"], *, as_json: bool) -> None:

@@ -8,11 +8,19 @@ from dash import Dash, Input, Output, State, no_update
 from largebatch.spaces.domain import Domain, Range
 from largebatch.spaces.os_fault import os_fault
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.asking import ask_for_recipe, ask_to_narrow, ask_to_stop, asked_words, offered_batch
+from largebatch.studies.asking import (
+    ask_for_recipe,
+    ask_to_narrow,
+    ask_to_stop,
+    asked_words,
+    offered_batch,
+    trials_left,
+)
 from largebatch.studies.dashboard.guard import may_control
 from largebatch.studies.dashboard.pages.picked import clicked
 from largebatch.studies.dashboard.reading.library import Library
 from largebatch.studies.dashboard.reading.live_study import LiveStudy
+from largebatch.studies.record.requests import waiting_recipes
 from largebatch.studies.report.answer import format_number
 
 REFUSED = "Refused: this browser has not the token. Open the address that `largebatch dashboard --control` printed."
@@ -81,7 +89,9 @@ def _add_enqueue(app: Dash, library: Library, asked: Asked) -> None:
             assert study is not None
             if not named:
                 raise UserMistake("click a point of the plot, or write a batch size or a learning rate")
-            return asked_words(ask_for_recipe(live.directory.requests, study, live.snapshot.trials, named))
+            folder, trials = live.directory.requests, live.snapshot.trials
+            before = waiting_recipes(folder, live.snapshot.requests, trials)
+            return asked_words(ask_for_recipe(folder, study, trials, named), before, trials_left(study, trials))
 
         return asked(given, place, act)
 

@@ -12,7 +12,17 @@ from largebatch.spaces.space import Space
 from largebatch.spaces.trial import Trial
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.ledger import Ledger
-from largebatch.studies.record.requests import Enqueue, Narrow, Stop, narrowed, parse_request, read_requests
+from largebatch.studies.record.requests import (
+    ASKED_FOR,
+    Enqueue,
+    Narrow,
+    Stop,
+    after,
+    drawn,
+    narrowed,
+    parse_request,
+    read_requests,
+)
 
 POLL_SECONDS = 0.5
 
@@ -43,9 +53,10 @@ class Steering:
         self._asked = time.monotonic()
         known = self.ledger.requests()
         for path, request in read_requests(self.folder).items():
-            if path.stem not in known:
-                became = self._outcome(request)
-                self.ledger.record_request(path.stem, {**request.model_dump(mode="json"), "became": became})
+            if drawn(path.stem) not in map(drawn, known):
+                became, name = self._outcome(request), after(path.stem, known)
+                self.ledger.record_request(name, {**request.model_dump(mode="json"), "became": became})
+                known[name] = {}
             path.unlink(missing_ok=True)
 
     def stops(self, number: int) -> str | None:
@@ -62,7 +73,7 @@ class Steering:
         for name, one in sorted(self.ledger.requests().items()):
             request = _recorded(one)
             if isinstance(request, Enqueue) and name not in taken:
-                return Asked(name, request.recipe, f"asked for by {request.by}")
+                return Asked(name, request.recipe, f"{ASKED_FOR} {request.by}")
         for number, recipe in enumerate(self.first):
             if (name := f"first-{number}") not in taken:
                 return Asked(name, recipe, "one of the study's first trials")

@@ -13,7 +13,7 @@ from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Trial
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.record.directory import StudyDirectory
+from largebatch.studies.record.directory import StudyDirectory, later_version_told
 from largebatch.studies.record.lease_watch import EXPIRY_SECONDS, LeaseWatch, lease_path
 from largebatch.studies.record.opening import follow_ledger
 from largebatch.studies.study import Study
@@ -64,12 +64,13 @@ def read_past_study(path: Path) -> PastStudy:
     """
     directory = StudyDirectory.existing(path)
     try:
-        study, facts = directory.study(), directory.provenance()
-        target = study.target or Target.model_validate_json(facts["target"])
-        trials = _trials(directory, study)
-        answer = _answer(json.loads(directory.plan_file.read_text())) if directory.plan_file.exists() else {}
-        profile = directory.profile()
-        state = _state(directory, trials)
+        with later_version_told(path):
+            study, facts = directory.study(), directory.provenance()
+            target = study.target or Target.model_validate_json(facts["target"])
+            trials = _trials(directory, study)
+            answer = _answer(json.loads(directory.plan_file.read_text())) if directory.plan_file.exists() else {}
+            profile = directory.profile()
+            state = _state(directory, trials)
     except UserMistake:
         raise
     except OSError as error:

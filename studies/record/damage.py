@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.record.directory import later_version_told
 
 SIGNS = (ValueError, TypeError, LookupError, AttributeError, AssertionError, ArithmeticError, RecursionError)
 """What replaying and reading lines that no ledger has may raise, in Optuna or here."""
@@ -20,17 +21,21 @@ def damage_told(path: Path, read: Callable[[Path], object]) -> Iterator[None]:
         UserMistake: with that line, and how to go on without it.
     """
     try:
-        yield
+        with later_version_told(path.parent):
+            yield
     except UserMistake:
         raise
     except SIGNS as error:
         lines = path.read_bytes().splitlines(keepends=True)
         number = _first_damaged(lines, read)
         why = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        kept = (
+            f"go on from what lies before that line: `head -n {number - 1} {path} > whole && mv whole {path}`, then "
+            f"the same `run` again; trials recorded later are then trained again"
+        )
         raise UserMistake(
-            f"{path}, line {number} is damaged ({why}); put a copy of the file back, or go on from what lies before "
-            f"that line: `head -n {number - 1} {path} > whole && mv whole {path}`, then the same `run` again; trials "
-            f"recorded later are then trained anew"
+            f"{path}, line {number} is damaged ({why}); put a copy of the file back, or "
+            f"{kept if number > 1 else 'set the study aside and start again with `run --fresh`'}"
         ) from error
 
 

@@ -2,8 +2,13 @@
 
 import hashlib
 import importlib.metadata
+import itertools
+import os
 import platform
+import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +23,7 @@ from largebatch.spaces.target import Target
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.spaces.whole_file import write_whole
 from largebatch.studies.loading import load_question
+from largebatch.studies.record.lease_watch import LeaseWatch
 from largebatch.studies.study import Study
 from largebatch.studies.study_file import fingerprint as study_fingerprint
 from largebatch.studies.study_file import parse_study, study_diff, study_text
@@ -51,6 +57,10 @@ class StudyDirectory:
             UserMistake: if there is no study in it.
         """
         directory = cls(path)
+        if directory.study_file.exists() and directory.ledger.is_symlink() and not directory.begun:
+            raise UserMistake(
+                f"{directory.ledger} is a link to {directory.ledger.readlink()}, which is away; put it back there"
+            )
         if not directory.study_file.exists() or not directory.begun:
             raise UserMistake(f"{path} holds no study (no study.yaml and ledger.log); give the --out of a `run`")
         return directory
@@ -69,7 +79,8 @@ class StudyDirectory:
         Raises:
             UserMistake: if its file is damaged.
         """
-        return parse_study(read_text(self.study_file).split(_PROVENANCE)[0], str(self.study_file))
+        with later_version_told(self.path):
+            return parse_study(read_text(self.study_file).split(_PROVENANCE)[0], str(self.study_file))
 
     def provenance(self) -> dict[str, str]:
         """Versions, machine, date and the data's fingerprint at the study's beginning.
@@ -95,7 +106,8 @@ class StudyDirectory:
         if study.target is not None:
             return study.target
         try:
-            return Target.model_validate_json(self.provenance()["target"])
+            with later_version_told(self.path):
+                return Target.model_validate_json(self.provenance()["target"])
         except (KeyError, ValueError) as error:
             raise self._no_provenance("names no target") from error
 
@@ -144,7 +156,8 @@ class StudyDirectory:
         if not self.profile_file.exists():
             return None
         try:
-            return StepTimeProfile.model_validate_json(read_text(self.profile_file))
+            with later_version_told(self.path):
+                return StepTimeProfile.model_validate_json(read_text(self.profile_file))
         except ValidationError as error:
             raise UserMistake(
                 f"{self.profile_file} is damaged ({first_problem(error)}); remove it, and the same `run` times the "
@@ -164,6 +177,43 @@ def read_text(path: Path) -> str:
         raise UserMistake(f"{path} is damaged: it is no text; put a copy of the file back") from error
     except OSError as error:
         raise os_fault(error, path) from error
+
+
+@contextmanager
+def later_version_told(path: Path) -> Iterator[None]:
+    """For what reads the study in ``path``: where a later version of largebatch wrote it, that is the mistake.
+
+    Raises:
+        UserMistake: that names the version, in the place of what its record lacks or has too much.
+    """
+    try:
+        yield
+    except (UserMistake, ValueError, LookupError, TypeError, AttributeError) as error:
+        if (version := _later_version(path)) is None:
+            raise
+        mine = importlib.metadata.version("largebatch")
+        raise UserMistake(
+            f"{path} was written by largebatch {version}, and this is {mine}, which cannot read it: "
+            f"pip install 'largebatch>={version}'"
+        ) from error
+
+
+def _later_version(path: Path) -> str | None:
+    """Of those that began the study or owned it last, one that is later than this."""
+    watch = LeaseWatch(path)
+    watch.look()
+    found = [str(watch.versions.get("largebatch", ""))]
+    try:
+        text = (path / "study.yaml").read_text(encoding="utf-8").partition(_PROVENANCE)[2]
+        found += re.findall(r"^# largebatch: '?([\w.]+)", text, flags=re.MULTILINE)
+    except (OSError, UnicodeDecodeError):
+        pass
+    mine = _release(importlib.metadata.version("largebatch"))
+    return next((printable(version) for version in found if _release(version) > mine), None)
+
+
+def _release(version: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", version)[:3]))
 
 
 def is_study(path: Path) -> bool:
@@ -190,7 +240,9 @@ def set_aside(path: Path) -> Path:
             f"--fresh sets {path} aside, in which this command was typed; go to the folder above it and name it from "
             f"there: cd {path.parent}"
         )
-    aside = path.with_name(f"{path.name}.{time.strftime('%Y%m%d-%H%M%S')}")
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    names = (f"{path.name}.{stamp}{f'-{number}' if number else ''}" for number in itertools.count())
+    aside = next(place for name in names if not os.path.lexists(place := path.with_name(name)))
     path.rename(aside)
     return aside
 

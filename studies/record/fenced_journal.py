@@ -12,7 +12,6 @@ where neither locks nor listings of a folder can be relied on.
 
 import json
 import os
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +19,12 @@ from typing import Any
 
 from optuna.storages.journal import BaseJournalBackend, JournalFileSymlinkLock
 
+from largebatch.studies.record.lease import TakenOver
 from largebatch.studies.record.lease_watch import FOLDER as LEASES
+from largebatch.studies.record.own_file import OwnFile
+
+_TAIL_BYTES = 256
+"""Of the last lines, by which a ledger is known again: a line names its trial and its time."""
 
 
 class FencedJournal(BaseJournalBackend):
@@ -35,9 +39,10 @@ class FencedJournal(BaseJournalBackend):
         Raises:
             UserMistake: if an owner with a higher fence has done so.
         """
-        self._path, self._refuse = path, refuse
-        self._descriptor = _take_over(path, fence, refuse)
-        weakref.finalize(self, os.close, self._descriptor)
+        self._refuse = refuse
+        self._file = OwnFile(path, _take_over(path, fence, refuse))
+        self._end = os.fstat(self._file.descriptor).st_size
+        self._tail = self._read_tail()
         self._lock = JournalFileSymlinkLock(str(path))  # for optuna-dashboard, which writes notes into a study
         self._begins = [0]  # where each line begins, and the next one will
 
@@ -48,30 +53,48 @@ class FencedJournal(BaseJournalBackend):
             UserMistake: that ``refuse`` raises.
         """
         lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode()
+        self._refuse_all()  # where the ledger is gone its lock is never free
         self._lock.acquire()
         try:
-            self._refuse()
+            self._refuse_all()
             self._append(lines)
         finally:
             with suppress(RuntimeError):  # a new owner has removed it
                 self._lock.release()
 
+    def _refuse_all(self) -> None:
+        """Refuse to write where this process may not, or where the ledger is not what it has written."""
+        self._refuse()
+        if not self._file.is_at_its_path or self._read_tail() != self._tail:
+            raise TakenOver(
+                f"{self._file.path} is not the ledger that this process writes: it was removed, replaced or put back "
+                f"from a copy meanwhile; nothing was written to it since. The same command goes on from what it holds"
+            )
+
+    def _read_tail(self) -> bytes:
+        """What is where the last known line ends; others may have appended to it."""
+        begin = max(0, self._end - _TAIL_BYTES)
+        return os.pread(self._file.descriptor, self._end - begin, begin)
+
     def _append(self, lines: bytes) -> None:
-        end = os.fstat(self._descriptor).st_size
+        descriptor = self._file.descriptor
+        end = os.fstat(descriptor).st_size
         try:
             while lines:
-                lines = lines[os.write(self._descriptor, lines) :]
-            os.fsync(self._descriptor)
+                lines = lines[os.write(descriptor, lines) :]
+            os.fsync(descriptor)
         except OSError as error:
             with suppress(OSError):
-                os.ftruncate(self._descriptor, end)  # half a line would spoil the next one
+                os.ftruncate(descriptor, end)  # half a line would spoil the next one
             self._refuse()  # NFS forgets a file whose place another has taken
-            raise OSError(error.errno, error.strerror, str(self._path)) from error
+            raise OSError(error.errno, error.strerror, str(self._file.path)) from error
+        self._end = os.fstat(descriptor).st_size
+        self._tail = self._read_tail()
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         """All lines from that number on."""
         number = min(log_number_from, len(self._begins) - 1)
-        with open(self._descriptor, "rb", closefd=False) as file:
+        with open(self._file.descriptor, "rb", closefd=False) as file:
             file.seek(self._begins[number])
             for line in file:
                 if not line.endswith(b"\n"):
@@ -89,6 +112,7 @@ def _take_over(path: Path, fence: int, refuse: Callable[[], None]) -> int:
     What a killed writer left is mended: a half-written last line, and its lock. Optuna would append to the half line
     and then refuse the whole file.
     """
+    refuse()
     (path.parent / LEASES).mkdir(exist_ok=True)
     for earlier in range(1, fence):
         _forbid(_copy_of(path, earlier))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from largebatch.spaces.trial import Trial
 from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.record.database.database import Database
 from largebatch.studies.record.ledger_state import LedgerState, Operation
 
 if TYPE_CHECKING:
@@ -155,6 +156,30 @@ class OwnJournal(Journal):
 
     def _id(self, number: int) -> int:
         return self.state.open_id(number)
+
+
+def holds_study(place: Path | Database, name: str) -> bool:
+    """Whether a study of that name has begun there; a damaged file is taken for one, for it is refused when read.
+
+    Raises:
+        UserMistake: if the database is away.
+    """
+    if isinstance(place, Database):
+        from largebatch.studies.record.database.database_ledger import DatabaseLedger
+
+        with place.told():
+            return DatabaseLedger.read(place, name) is not None
+    try:
+        with place.open("rb") as file:
+            for line in file:
+                entry = json.loads(line)
+                if entry["op_code"] == Operation.CREATE_STUDY and entry["study_name"] == name:
+                    return True
+    except FileNotFoundError:
+        return False
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return True
+    return False
 
 
 def _now() -> str:

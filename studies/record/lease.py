@@ -79,8 +79,13 @@ class Lease:
         """To be called before anything is written.
 
         Raises:
-            TakenOver: if another process owns the directory now.
+            TakenOver: if another process owns the directory now, or another directory lies there, or none.
         """
+        if self._presence.is_inherited:
+            raise TakenOver(
+                f"this process is a child of the one that owns {self._directory}, and may write nothing there: does "
+                f"the task fork, and its child go on with the training?"
+            )
         if lease_path(self._directory, self.fence + 1).exists():
             holder = LeaseWatch(self._directory).look()
             who = f"by {holder}" if holder is not None else "by another process, which has ended"
@@ -88,6 +93,14 @@ class Lease:
                 f"{self._directory} was taken over {who}, for this one had not renewed its lease in time (was it "
                 f"stopped, or the file system away?); it has written nothing since and ends; every trial is the "
                 f"other's now"
+            )
+        if not self._presence.is_there:
+            holder = LeaseWatch(self._directory).look()
+            who = f" and is in use by {holder} now" if holder is not None else ""
+            raise TakenOver(
+                f"{self._directory} was removed, moved or replaced while this process owned it{who}: its lease "
+                f"{lease_path(self._directory, self.fence)} is gone; it has written nothing there since and ends. Put "
+                f"the directory back, and the same command goes on, or choose another --out"
             )
 
 

@@ -3,6 +3,9 @@
 Such a process is there no longer when it wrote so; when its lock on its file is gone, which its own machine sees at
 once; or when its count has stood still for ``EXPIRY_SECONDS`` of the observer's own steady clock. Clocks of two
 machines are never compared, and what the clocks on the wall do changes nothing.
+
+A lock alone is no sign of life: a child of a killed process may have inherited it. It counts where the process itself
+is seen to run; else only a count that grows does.
 """
 
 import fcntl
@@ -68,7 +71,7 @@ class PresenceWatch:
         over = bool(facts.get("over"))
         locked = _is_locked(self._path) if facts.get("locked") and facts.get("machine") == machine() else None
         self.died = not over and (locked is False or time.monotonic() - self._since >= EXPIRY_SECONDS)
-        self.lives = bool(locked) or self._renewed
+        self.lives = self._renewed or (bool(locked) and _runs(facts))
         return not over and not self.died
 
 
@@ -96,6 +99,12 @@ class LeaseWatch:
         """The mistake at which its owner ended, if it was one that every other would meet, too."""
         return str(self._newest.facts.get("problem") or "")
 
+    @property
+    def versions(self) -> Mapping[str, Any]:
+        """Of the packages that its owner runs, or ran."""
+        versions = self._newest.facts.get("versions")
+        return versions if isinstance(versions, dict) else {}
+
     def look(self) -> Holder | None:
         """Who holds the lease now, None where nobody does."""
         fence = newest_fence(self.directory, self.fence)
@@ -107,10 +116,9 @@ class LeaseWatch:
             return None
         facts, lives = self._newest.facts, self._newest.lives
         host, pid, jobs = str(facts.get("host", "")), facts.get("pid", 0), facts.get("jobs", 1)
-        versions = facts.get("versions")
         return Holder(
             fence=fence, host=host, pid=pid if isinstance(pid, int) else 0, lives=lives,
-            jobs=jobs if isinstance(jobs, int) else 1, versions=versions if isinstance(versions, dict) else {},
+            jobs=jobs if isinstance(jobs, int) else 1, versions=self.versions,
         )  # fmt: skip
 
 
@@ -147,6 +155,23 @@ def machine() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return socket.gethostname()
+
+
+def started(pid: int) -> int | None:
+    """When a process of this machine was started, in ticks of its clock; None where it runs no more or is not seen.
+
+    With its number it names a process for good: numbers are given again.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return None if fields[0] in "ZX" else int(fields[19])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _runs(facts: Mapping[str, Any]) -> bool:
+    pid, since = facts.get("pid"), facts.get("started")
+    return isinstance(pid, int) and since is not None and started(pid) == since
 
 
 def _content(path: Path) -> bytes:

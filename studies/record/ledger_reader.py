@@ -8,6 +8,7 @@ from largebatch.spaces.printable import printable_values
 from largebatch.spaces.trial import Trial
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.damage import SIGNS
+from largebatch.studies.record.directory import later_version_told
 from largebatch.studies.record.journal import Journal
 from largebatch.studies.record.ledger_state import REQUEST
 
@@ -26,8 +27,9 @@ class LedgerReader:
             UserMistake: if it is no journal, or another one than before.
         """
         try:
-            yield from self._journal.read()
-            self._journal.state.trials()
+            with later_version_told(self._path.parent):
+                yield from self._journal.read()
+                self._journal.state.trials()
         except UserMistake:
             raise
         except SIGNS as error:

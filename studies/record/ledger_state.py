@@ -129,10 +129,12 @@ class LedgerState:
             raise ValueError(f"there is no operation {kind}")
 
     def _create_study(self, name: str) -> None:
+        if name == self._name:
+            if self.study_id is not None:  # Optuna passes over it, and has each later trial twice
+                raise ValueError(f"the study {name} is created a second time: two ledgers, one after the other?")
+            self.study_id = len(self._names)
         if name in self._names:
             return
-        if name == self._name:
-            self.study_id = len(self._names)
         self._names.append(name)
 
     def _create(self, entry: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from largebatch.spaces.whole_file import write_whole
 from largebatch.studies.record.database.database import Database
 from largebatch.studies.record.database.database_reader import DatabaseReader
 from largebatch.studies.record.directory import StudyDirectory, read_text
+from largebatch.studies.record.journal import holds_study
 from largebatch.studies.record.lease import Lease
 from largebatch.studies.record.ledger import Ledger
 from largebatch.studies.record.ledger_reader import LedgerReader
@@ -28,6 +29,7 @@ def read_ledger(directory: StudyDirectory, study: Study) -> Ledger:
         UserMistake: if it is damaged, away or not begun.
     """
     place, name = _place(directory, study)
+    _refuse_lost(directory, place, name)
     return Ledger(place, name, create=False)
 
 
@@ -39,12 +41,15 @@ def own_ledger(directory: StudyDirectory, study: Study, lease: Lease) -> Ledger:
     """
     place, name = _place(directory, study)
     refuse = lease.refuse_if_taken_over
+    refuse()
+    _refuse_lost(directory, place, name)
     return Ledger(place, name, create=True, fence=lease.fence, refuse_if_taken_over=refuse)
 
 
 def follow_ledger(directory: StudyDirectory, study: Study) -> LedgerReader | DatabaseReader:
     """The ledger, to be read as it grows."""
     place, name = _place(directory, study)
+    _refuse_lost(directory, place, name)
     return LedgerReader(place, name) if isinstance(place, Path) else DatabaseReader(place, name)
 
 
@@ -77,7 +82,7 @@ def refuse_storage(directory: StudyDirectory, url: str | None, *, fresh: bool) -
             f"{directory.path} keeps its ledger in {recorded[0]}, not in {wanted}; leave --storage away, or, if the "
             f"database was moved there, write its URL into {directory.storage_file}"
         )
-    if wanted is not None and not fresh and recorded is None and directory.ledger.exists():
+    if wanted is not None and not fresh and recorded is None and os.path.lexists(directory.ledger):
         raise UserMistake(
             f"{directory.path} keeps its ledger in {directory.ledger}; leave --storage away, or choose another --out"
         )
@@ -97,6 +102,27 @@ def record_storage(directory: StudyDirectory, study: Study, url: str | None) -> 
     with suppress(FileExistsError):  # another owner's, which then counts
         os.link(mine, directory.storage_file)
     mine.unlink()
+
+
+def _refuse_lost(directory: StudyDirectory, place: Path | Database, name: str) -> None:
+    """Refuse a ledger without the study where there is more of it: all its trials would be trained again.
+
+    Raises:
+        UserMistake: that says what is there, and what to do.
+    """
+    curves = len(list(directory.curves.glob("trial-*")))
+    there = [f"the curves of {curves} trials"] * bool(curves) + ["a plan"] * directory.plan_file.exists()
+    if not there or holds_study(place, name):
+        return
+    lost = f"{place} holds nothing of {name}"
+    if isinstance(place, Path) and not place.exists():
+        lost = f"{place} is a link to {place.readlink()}, which is away" if place.is_symlink() else f"{place} is gone"
+    elif isinstance(place, Path) and not place.stat().st_size:
+        lost = f"{place} is empty"
+    raise UserMistake(
+        f"{lost}, and beside it are {' and '.join(there)}: put the ledger back, and the same command goes on from it; "
+        f"or set this study aside and start again with `run --fresh`"
+    )
 
 
 def _place(directory: StudyDirectory, study: Study) -> tuple[Path | Database, str]:

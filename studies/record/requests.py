@@ -1,15 +1,18 @@
 """What people ask of a study from other processes: a file each, for only the coordinator writes the ledger.
 
 ``requests/TIME-RANDOM.json`` is written whole or not at all, recorded in the ledger by its name, and only then removed:
-a coordinator that is killed in between finds the record and the file, and takes neither twice.
+a coordinator that is killed in between finds the record and the file, and takes neither twice. The order of asking is
+that of the record: a name there has a later time than all before it, whatever the clocks of those who ask say.
 """
 
 import getpass
 import json
 import os
+import re
 import secrets
 import socket
 import time
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,7 +23,12 @@ from largebatch.spaces.domain import Domain
 from largebatch.spaces.printable import printable
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.space import Space
+from largebatch.spaces.trial import Trial
 from largebatch.spaces.whole_file import write_whole
+
+ASKED_FOR = "asked for by"
+"""Begins why a trial was proposed that a request became."""
+_NAME = re.compile(r"(\d{20})-(.+)")
 
 
 class _Request(BaseModel):
@@ -71,8 +79,22 @@ def asked() -> dict[str, str]:
 def write_request(folder: Path, request: Enqueue | Stop | Narrow) -> None:
     """Leave a request for the coordinator."""
     folder.mkdir(exist_ok=True)
-    name = f"{time.time_ns():020d}-{secrets.token_hex(4)}"
+    name = after(f"{time.time_ns():020d}-{secrets.token_hex(4)}", [path.stem for path in folder.glob("*.json")])
     write_whole(folder / f"{name}.json", request.model_dump_json())
+
+
+def after(name: str, others: Iterable[str]) -> str:
+    """The name of a request, with a later time where that of another one is not earlier: a clock may have jumped."""
+    latest = max((int(one[1]) for other in others if (one := _NAME.fullmatch(other))), default=0)
+    found = _NAME.fullmatch(name)
+    time_ns, rest = (int(found[1]), found[2]) if found else (0, name)
+    return f"{max(time_ns, latest + 1):020d}-{rest}"
+
+
+def drawn(name: str) -> str:
+    """What of a request's name stays when it is recorded."""
+    found = _NAME.fullmatch(name)
+    return found[2] if found else name
 
 
 def read_requests(folder: Path) -> dict[Path, Enqueue | Stop | Narrow]:
@@ -84,6 +106,13 @@ def read_requests(folder: Path) -> dict[Path, Enqueue | Stop | Narrow]:
         except (OSError, ValueError, RecursionError):
             continue
     return found
+
+
+def waiting_recipes(folder: Path, recorded: Sequence[Mapping[str, Any]], trials: Sequence[Trial]) -> int:
+    """How many recipes were asked for and are no trials yet: in the record, and in files that it has not yet."""
+    became = sum(trial.why.startswith(ASKED_FOR) for trial in trials)
+    in_record = sum(one.get("kind") == "enqueue" for one in recorded)
+    return max(0, in_record - became) + sum(isinstance(one, Enqueue) for one in read_requests(folder).values())
 
 
 def parse_request(data: Any) -> Enqueue | Stop | Narrow:

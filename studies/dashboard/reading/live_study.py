@@ -19,7 +19,7 @@ from largebatch.studies.answer import measured_noise_scales
 from largebatch.studies.dashboard.reading.snapshot import Fit, Snapshot, State
 from largebatch.studies.record.curve_reader import CurveReader, Series
 from largebatch.studies.record.database.database_reader import DatabaseReader
-from largebatch.studies.record.directory import StudyDirectory
+from largebatch.studies.record.directory import StudyDirectory, later_version_told
 from largebatch.studies.record.lease_watch import LeaseWatch
 from largebatch.studies.record.ledger_reader import LedgerReader
 from largebatch.studies.record.opening import follow_ledger
@@ -54,8 +54,9 @@ class LiveStudy:
     def refresh(self) -> None:
         """Read what is new in the directory."""
         try:
-            self._open()
-            self._read()
+            with later_version_told(self.directory.path):
+                self._open()
+                self._read()
         except _BROKEN as error:
             self._tell(error)
 

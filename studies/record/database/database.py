@@ -74,6 +74,14 @@ class Database:
         """SQLite's."""
         return Path(self.url.database or "") if self.url.drivername == "sqlite" else None
 
+    def file_number(self) -> tuple[int, int] | None:
+        """Which file SQLite's is; None where there is none."""
+        try:
+            found = self.file.stat() if self.file is not None else None
+        except FileNotFoundError:
+            found = None
+        return None if found is None else (found.st_dev, found.st_ino)
+
     @contextmanager
     def told(self) -> Iterator[None]:
         """Turn what a database, or what is in it, raises into a sentence.

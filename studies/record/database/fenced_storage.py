@@ -77,6 +77,7 @@ class FencedStorage(InMemoryStorage):
         self._row = self._rdb.get_study_id_from_name(study_name)
         self._mine = json.dumps({"fence": fence, "token": secrets.token_hex(8)})
         self._claim(fence)
+        self._file_number = database.file_number()
         self._num_trials: int | None = None  # with the one that is being created
         self._away = False
         sqlalchemy.event.listen(self._rdb.scoped_session, "before_commit", self._check)
@@ -121,6 +122,15 @@ class FencedStorage(InMemoryStorage):
             if session.execute(counted.where(_TRIALS.c.study_id == self._row)).scalar_one() != self._num_trials:
                 raise _DoneBefore
 
+    def _refuse_replaced(self) -> None:
+        self._refuse()
+        if self._database.file_number() != self._file_number:
+            raise TakenOver(
+                f"{self._database.file} is not the file that this process writes: it was removed, replaced or put "
+                f"back from a copy meanwhile; nothing was written to it since. The same command goes on from what it "
+                f"holds"
+            )
+
     def _lasting(self, act: Callable[[], _T]) -> _T:
         """What ``act`` returns; tried again while the database is away, for ``RECONNECT_SECONDS``.
 
@@ -130,6 +140,7 @@ class FencedStorage(InMemoryStorage):
         """
         until = None
         while True:
+            self._refuse_replaced()
             try:
                 return act()
             except (SQLAlchemyError, StorageInternalError) as error:
