@@ -111,7 +111,7 @@ def test_requests_are_obeyed_or_left_and_never_end_a_study(study: StudyDirectory
         study.requests.mkdir(exist_ok=True)
         (study.requests / "0-b.json").write_bytes(content)
         study.ledger.write_bytes(before)
-        steering = Steering(ledger=Ledger(study.ledger, "small", create=False), folder=study.requests)
+        steering = Steering(ledger=Ledger(study.ledger, "small", create=True), folder=study.requests)
         steering.poll()
         steering.next_recipe()
         assert steering.space(space).root.keys() == space.root.keys()
@@ -122,7 +122,7 @@ def test_requests_are_obeyed_or_left_and_never_end_a_study(study: StudyDirectory
 def test_a_hand_written_request_that_leaves_no_space_is_passed_over(study: StudyDirectory) -> None:
     study.requests.mkdir()
     (study.requests / "0-b.json").write_text(requests_of(study)[3])
-    steering = Steering(ledger=Ledger(study.ledger, "small", create=False), folder=study.requests)
+    steering = Steering(ledger=Ledger(study.ledger, "small", create=True), folder=study.requests)
     steering.poll()
     assert steering.space(study.study().space) == study.study().space
 
