@@ -51,8 +51,8 @@ def refuse_no_step(study: Study, task: "Task") -> None:
 def batch_without_step(study: Study, task: "Task") -> int | None:
     """The largest first step of the study's recipes, where it is more than the examples of a trial."""
     space = study.space
-    pairs = [{"global_batch_size": size, "norm_batch_size": norm} for size, norm in space.batches]
-    recipes = [space.completed(values) for values in [*pairs, *study.first_trials]]
+    recipes = [space.completed({"global_batch_size": size, "norm_batch_size": norm}) for size, norm in space.batches]
+    recipes += [space.completed(values) for values in study.first_trials]
     largest = max(recipe.first_batch_size for recipe in recipes)
     return largest if largest > (study.budget.examples_per_trial or task.max_examples) else None
 
