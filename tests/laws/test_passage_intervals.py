@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.utils.data import TensorDataset
 
+from largebatch.search.laws.batch_size.valley import linex
 from largebatch.search.laws.fitting import FittedLaws, fit_laws
 from largebatch.search.repeats import compare_finalists
 from largebatch.spaces.passage_interval import PassageInterval
@@ -122,6 +123,11 @@ def test_batch_sizes_that_met_it_before_the_first_evaluation_are_bounded_above(i
     assert found.steps.fitted_on["upper_bounds"] == [one.global_batch_size for one in early]
     sizes = ", ".join(str(one.global_batch_size) for one in early)
     assert f"at batch size {sizes} the target was met before the first evaluation" in found.steps.reason
+
+
+def test_a_steep_valley_still_falls_along_a_line() -> None:
+    """Contradictory trials lean it that far; cut at 60, its left side was flat and no width was found."""
+    assert linex(np.array([-20.0, -1.0]), 1_500.0) == pytest.approx([20, 1], rel=1e-3)
 
 
 def test_one_slow_trial_beside_bounds_makes_no_law() -> None:

@@ -140,7 +140,7 @@ def fit_valley(
 
 def linex(offset: Array, lean: float | Array) -> Array:
     """(exp(c u) - c u - 1) / c, near 0 the parabola c u^2 / 2."""
-    bent = np.clip(lean * offset, -60, 60)
+    bent = np.minimum(lean * offset, 60)
     return np.asarray(np.where(np.abs(bent) < 1e-4, bent**2 / 2, np.expm1(bent) - bent) / lean)
 
 
