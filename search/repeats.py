@@ -31,7 +31,7 @@ class Comparison:
 
     ``ratio`` is the geometric mean of the steps of ``second`` over those of ``first``, trials' numbers; its 90 %
     interval by Student's t on the paired differences of log(steps), infinite where one pair alone was run, and by how
-    far apart evaluations lie, which more pairs do not mend.
+    far apart evaluations lie, which more pairs do not reduce.
     """
 
     global_batch_size: int

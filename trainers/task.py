@@ -61,8 +61,8 @@ class Task:
     ``Streamed`` says, one for validation once, into memory.
     ``val_loss``, the loss on the validation set, is a metric of every task; others are a ``Metric``, or just its
     function. ``max_examples`` is where a trial gives up (40 passes over the training data where it is 0),
-    ``evaluation_examples`` how many examples lie between two evaluations (where it is 0, so many that evaluating costs
-    a tenth of training, see ``trainers/evaluation_interval.py``), ``micro_batch_size`` how many go through the model in
+    ``evaluation_examples`` how many examples lie between two evaluations (where it is 0: evaluating then costs about a
+    tenth of training, see ``trainers/evaluation_interval.py``), ``micro_batch_size`` how many go through the model in
     one pass. ``augment(inputs, random)`` changes training inputs on their device; all its random
     numbers must come from ``random``. A data set may augment its items itself, with torch's, numpy's or Python's
     generator, which are seeded before each item. ``stages`` say which parameters are trained when, in a fine-tuning.
