@@ -47,6 +47,12 @@ class Intermediate(Mapping[int, float]):
         """The examples of the last one, -1 where there is none."""
         return self._examples[self._length - 1] if self._length else -1
 
+    def around(self, examples: float) -> tuple[int | None, int | None]:
+        """The last one before ``examples``, and the first one that is not."""
+        place = bisect_left(self._examples, examples, hi=self._length)
+        before = self._examples[place - 1] if place else None
+        return before, self._examples[place] if place < self._length else None
+
     def __getitem__(self, examples: int) -> float:
         place = bisect_left(self._examples, examples, hi=self._length)
         if place == self._length or self._examples[place] != examples:

@@ -138,8 +138,11 @@ class Trial:
             return PassageInterval(ending.steps_low, steps, ending.steps_high)
         # Recorded before the interval was: the curve has the evaluations on both sides.
         at = examples * (1 - 1e-9)
-        before = max((one for one in self.intermediate if one < at), default=None)
-        after = min((one for one in self.intermediate if one >= at), default=None)
+        if isinstance(self.intermediate, Intermediate):
+            before, after = self.intermediate.around(at)
+        else:
+            before = max((one for one in self.intermediate if one < at), default=None)
+            after = min((one for one in self.intermediate if one >= at), default=None)
         if before is None or after is None:
             return PassageInterval(steps, steps, steps)
         return PassageInterval(steps * before / examples, steps, steps * after / examples)

@@ -1,22 +1,25 @@
 """A ledger in a file: read as it grows by anybody, appended to by its owner."""
 
+import gc
 import json
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from largebatch.spaces.trial import Trial
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.record.database.database import Database
 from largebatch.studies.record.ledger_state import LedgerState, Operation
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-CHUNK_BYTES = 2_000_000
+    from largebatch.studies.record.database.database import Database
+
+CHUNK_BYTES = 500_000
 _MINIMIZE = 1
 
 
@@ -38,7 +41,7 @@ class Journal:
         size_bytes = self._path.stat().st_size
         if size_bytes < self._read_bytes:
             raise UserMistake(f"{self._path} has become shorter: it is not the ledger that was opened; open it again")
-        with self._path.open("rb") as file:
+        with self._path.open("rb") as file, _no_collection():
             file.seek(self._read_bytes)
             rest = b""
             while chunk := file.read(CHUNK_BYTES):
@@ -158,13 +161,13 @@ class OwnJournal(Journal):
         return self.state.open_id(number)
 
 
-def holds_study(place: Path | Database, name: str) -> bool:
+def holds_study(place: "Path | Database", name: str) -> bool:
     """Whether a study of that name has begun there; a damaged file is taken for one, for it is refused when read.
 
     Raises:
         UserMistake: if the database is away.
     """
-    if isinstance(place, Database):
+    if not isinstance(place, Path):
         from largebatch.studies.record.database.database_ledger import DatabaseLedger
 
         with place.told():
@@ -180,6 +183,18 @@ def holds_study(place: Path | Database, name: str) -> bool:
     except (ValueError, LookupError, TypeError, RecursionError):
         return True
     return False
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Nothing of a ledger refers to itself, and Python would look through all of it again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _now() -> str:

@@ -18,13 +18,13 @@ from largebatch.spaces.space import Space
 from largebatch.spaces.trial import Ending, Measurement, Origin, Outcome, Trial
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.damage import damage_told
-from largebatch.studies.record.database.database import Database
 from largebatch.studies.record.journal import Journal, OwnJournal
 from largebatch.studies.record.ledger_state import REQUEST
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
+    from largebatch.studies.record.database.database import Database
     from largebatch.studies.record.database.database_ledger import DatabaseLedger
 
 _COMPLETE, _PRUNED, _FAILED = 1, 2, 3
@@ -44,7 +44,7 @@ class Ledger:
     """
 
     def __init__(
-        self, place: Path | Database, study_name: str, *, create: bool, fence: int = 1,
+        self, place: "Path | Database", study_name: str, *, create: bool, fence: int = 1,
         refuse_if_taken_over: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         """Open it.
@@ -162,7 +162,7 @@ class Ledger:
         return float(self._read.attributes().get("elapsed_seconds", 0.0))
 
 
-def _own(place: Path | Database, name: str, fence: int, refuse: Callable[[], None]) -> "OwnJournal | DatabaseLedger":
+def _own(place: "Path | Database", name: str, fence: int, refuse: Callable[[], None]) -> "OwnJournal | DatabaseLedger":
     if isinstance(place, Path):
         return OwnJournal(place, name, fence, refuse)
     from largebatch.studies.record.database.database_ledger import DatabaseLedger
@@ -170,7 +170,7 @@ def _own(place: Path | Database, name: str, fence: int, refuse: Callable[[], Non
     return DatabaseLedger.owned(place, name, fence, refuse)
 
 
-def _read(place: Path | Database, name: str) -> "Journal | DatabaseLedger":
+def _read(place: "Path | Database", name: str) -> "Journal | DatabaseLedger":
     if isinstance(place, Path):
         journal = Journal(place, name)
         if journal.read_all().study_id is not None:

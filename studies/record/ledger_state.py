@@ -7,6 +7,7 @@ before it.
 """
 
 from enum import IntEnum
+from sys import intern
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -148,7 +149,6 @@ class LedgerState:
         row = _Open(trial_id, dict(entry["user_attrs"]))
         if (request := row.attributes.pop("request", None)) is not None:
             self.taken.add(_TEXT.validate_python(request))
-        _trial(number, row, _RUNNING)  # what is no trial is noticed at its own line
         for examples, value in entry.get("intermediate_values", {}).items():
             row.intermediate = row.intermediate.added(int(examples), value)
         self._numbers[trial_id], self._open[number] = number, row
@@ -187,13 +187,18 @@ class LedgerState:
 
 
 def compact(recipe: Recipe) -> Recipe:
-    """The same recipe in less than half of the memory: which of its values were given is not recorded, for all were."""
+    """The same recipe in less than half of the memory: what it has in common with others is shared with them."""
+    values = recipe.__dict__
+    for name, default in _DEFAULTS.items():
+        if values[name] == default and type(values[name]) is type(default):
+            values[name] = default
     names = frozenset(recipe.__pydantic_fields_set__)
     object.__setattr__(recipe, "__pydantic_fields_set__", _NAMES.setdefault(names, set(names)))
     return recipe
 
 
 _NAMES: dict[frozenset[str], set[str]] = {}
+_DEFAULTS = {name: one.default for name, one in Recipe.model_fields.items() if not one.is_required()}
 
 
 def _trial(number: int, row: _Open, state: int) -> Trial:
@@ -209,7 +214,7 @@ def _trial(number: int, row: _Open, state: int) -> Trial:
         running=not ended and paused_at is None,
         intermediate=row.intermediate,
         ending=_ENDING.validate_python(attributes["ending"]) if ended else None,
-        why=str(attributes.get("why", "")),
+        why=intern(str(attributes.get("why", ""))),
         repeat_of=_NUMBER.validate_python(attributes.get("repeat_of")),
         origin=_ORIGIN.validate_python(attributes.get("origin")),
         paused_at=paused_at,

@@ -9,17 +9,20 @@ import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.spaces.whole_file import write_whole
-from largebatch.studies.record.database.database import Database
-from largebatch.studies.record.database.database_reader import DatabaseReader
 from largebatch.studies.record.directory import StudyDirectory, read_text
 from largebatch.studies.record.journal import holds_study
 from largebatch.studies.record.lease import Lease
 from largebatch.studies.record.ledger import Ledger
 from largebatch.studies.record.ledger_reader import LedgerReader
 from largebatch.studies.study import Study
+
+if TYPE_CHECKING:
+    from largebatch.studies.record.database.database import Database
+    from largebatch.studies.record.database.database_reader import DatabaseReader
 
 
 def read_ledger(directory: StudyDirectory, study: Study) -> Ledger:
@@ -46,11 +49,15 @@ def own_ledger(directory: StudyDirectory, study: Study, lease: Lease) -> Ledger:
     return Ledger(place, name, create=True, fence=lease.fence, refuse_if_taken_over=refuse)
 
 
-def follow_ledger(directory: StudyDirectory, study: Study) -> LedgerReader | DatabaseReader:
+def follow_ledger(directory: StudyDirectory, study: Study) -> "LedgerReader | DatabaseReader":
     """The ledger, to be read as it grows."""
     place, name = _place(directory, study)
     _refuse_lost(directory, place, name)
-    return LedgerReader(place, name) if isinstance(place, Path) else DatabaseReader(place, name)
+    if isinstance(place, Path):
+        return LedgerReader(place, name)
+    from largebatch.studies.record.database.database_reader import DatabaseReader
+
+    return DatabaseReader(place, name)
 
 
 def ledger_file(directory: StudyDirectory, study: Study, made: Path) -> Path:
@@ -76,7 +83,7 @@ def refuse_storage(directory: StudyDirectory, url: str | None, *, fresh: bool) -
         UserMistake: that says what to do.
     """
     recorded = None if fresh else _recorded(directory)
-    wanted = Database.named(url, Path.cwd()) if url is not None else None
+    wanted = _database(url, Path.cwd()) if url is not None else None
     if wanted is not None and recorded is not None and wanted != recorded[0]:
         raise UserMistake(
             f"{directory.path} keeps its ledger in {recorded[0]}, not in {wanted}; leave --storage away, or, if the "
@@ -95,7 +102,7 @@ def record_storage(directory: StudyDirectory, study: Study, url: str | None) -> 
     """Write down, once, in which database the directory keeps its ledger."""
     if url is None or directory.storage_file.exists():
         return
-    database = Database.named(url, Path.cwd())
+    database = _database(url, Path.cwd())
     facts = {"url": database.recorded(directory.path), "study": f"{study.name}-{secrets.token_hex(6)}"}
     mine = directory.path / f".storage.{secrets.token_hex(4)}"
     write_whole(mine, json.dumps(facts, indent=1) + "\n")
@@ -104,7 +111,7 @@ def record_storage(directory: StudyDirectory, study: Study, url: str | None) -> 
     mine.unlink()
 
 
-def _refuse_lost(directory: StudyDirectory, place: Path | Database, name: str) -> None:
+def _refuse_lost(directory: StudyDirectory, place: "Path | Database", name: str) -> None:
     """Refuse a ledger without the study where there is more of it: all its trials would be trained again.
 
     Raises:
@@ -125,17 +132,24 @@ def _refuse_lost(directory: StudyDirectory, place: Path | Database, name: str) -
     )
 
 
-def _place(directory: StudyDirectory, study: Study) -> tuple[Path | Database, str]:
+def _place(directory: StudyDirectory, study: Study) -> "tuple[Path | Database, str]":
     return _recorded(directory) or (directory.ledger, study.name)
 
 
-def _recorded(directory: StudyDirectory) -> tuple[Database, str] | None:
+def _recorded(directory: StudyDirectory) -> "tuple[Database, str] | None":
     if not directory.storage_file.exists():
         return None
     try:
         facts = json.loads(read_text(directory.storage_file))
-        return Database.named(facts["url"], directory.path), str(facts["study"])
+        return _database(facts["url"], directory.path), str(facts["study"])
     except UserMistake as mistake:
         raise UserMistake(f"{directory.storage_file}: {str(mistake).removeprefix('--storage: ')}") from mistake
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise UserMistake(f"{directory.storage_file} is damaged; put a copy of the file back") from error
+
+
+def _database(url: str, folder: Path) -> "Database":
+    """Imported where there is one alone: it takes half a second, and no study in a file needs it."""
+    from largebatch.studies.record.database.database import Database
+
+    return Database.named(url, folder)
