@@ -9,14 +9,18 @@ import re
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from largebatch.studies.cli import command
 from largebatch.studies.record.directory import StudyDirectory
-from largebatch.studies.run import run_study
+from largebatch.studies.record.lease import InUse, Lease
+from largebatch.studies.record.lease_watch import LeaseWatch
+from largebatch.studies.run import _Job, _own_directory, run_study
 
 from ..small_study import small_study
 
@@ -36,6 +40,7 @@ COMMANDS = {
     "train": ["train", "{out}", "--workers", "2", "--examples", "320", "--in-process"],
     "run": ["run", "{folder}/../study.yaml", "--out", "{out}", "--in-process"],
 }
+FRESH = ["run", "{folder}/../study.yaml", "--out", "{out}", "--in-process", "--fresh"]
 REFUSED = {"enqueue": "all 3 trials are spent", "stop": "trial 0 does not run"}
 """What these say to a sound study that has ended; all others succeed."""
 
@@ -70,7 +75,7 @@ def out(finished: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def typed(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Type:
     def run(name: str, out: Path) -> Said:
-        words = [word.format(out=out, folder=out.parent) for word in COMMANDS[name]]
+        words = [word.format(out=out, folder=out.parent) for word in COMMANDS.get(name, FRESH)]
         monkeypatch.setattr(sys, "argv", ["largebatch", *words])
         monkeypatch.setattr(sys, "path", list(sys.path))
         monkeypatch.chdir(out.parent)
@@ -147,3 +152,117 @@ def test_a_folder_of_a_latin_1_disk(out: Path, typed: Type) -> None:
     said = typed("history --json", out)
     assert said.code == 0, said.error
     assert [Path(one["directory"]).name for one in json.loads(said.out)["studies"]] == [r"caf\xe9"]
+
+
+def _ledger(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "ledger.log").read_text().splitlines()]
+
+
+def twice(out: Path) -> None:
+    path = out / "ledger.log"
+    path.write_bytes(path.read_bytes() * 2)
+
+
+def empty(out: Path) -> None:
+    (out / "ledger.log").write_bytes(b"")
+
+
+def link_away(out: Path) -> None:
+    (out / "ledger.log").unlink()
+    (out / "ledger.log").symlink_to("/nowhere/ledger.log")
+
+
+def later_version(out: Path) -> None:
+    """A ledger whose recipes have a value more, in a directory that says who wrote it."""
+    lines = _ledger(out)
+    for line in lines:
+        line.get("user_attrs", {}).get("recipe", {})["of_tomorrow"] = 1
+    (out / "ledger.log").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    text = (out / "study.yaml").read_text()
+    (out / "study.yaml").write_text(re.sub("# largebatch: .*", "# largebatch: 99.1.0", text))
+
+
+def later_study_file(out: Path) -> None:
+    text = (out / "study.yaml").read_text()
+    text = re.sub("# largebatch: .*", "# largebatch: 99.1.0", text)
+    (out / "study.yaml").write_text(f"of_tomorrow: 1\n{text}")
+
+
+def later_profile(out: Path) -> None:
+    profile = json.loads((out / "profile.json").read_text())
+    (out / "profile.json").write_text(json.dumps({**profile, "of_tomorrow": 1}))
+    text = (out / "study.yaml").read_text()
+    (out / "study.yaml").write_text(re.sub("# largebatch: .*", "# largebatch: 99.1.0", text))
+
+
+WHOLE = {"enqueue", "stop", "narrow"}
+"""Commands that read no profile."""
+LATER = r"was written by largebatch 99\.1\.0, and this is .*: pip install 'largebatch>=99\.1\.0'"
+FAULTS: dict[Callable[[Path], None], tuple[str, set[str]]] = {
+    twice: (r"is created a second time", set()),
+    empty: (r"ledger\.log is empty, and beside it are the curves of 3 trials and a plan", set()),
+    link_away: (r"ledger\.log is a link to /nowhere/ledger\.log, which is away", set()),
+    later_version: (LATER, set()),
+    later_study_file: (LATER, set()),
+    later_profile: (LATER, WHOLE),
+}
+"""What is wrong; what is said of it; which commands do not read it."""
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+def test_a_faulty_study_is_refused_and_left_as_it_is(
+    fault: Callable[[Path], None], name: str, out: Path, typed: Type
+) -> None:
+    fault(out)
+    expected, unread = FAULTS[fault]
+    if name in unread:
+        return
+    files = ("ledger.log", "study.yaml", "profile.json", "plan.json")
+    before = {file: (out / file).read_bytes() for file in files if (out / file).exists()}
+    said = typed(name, out)
+    fine(said)
+    if not name.startswith("history"):  # which lists the others all the same
+        assert said.code == 2
+    assert re.search(expected, said.out + said.error), said
+    assert {file: (out / file).read_bytes() for file in files if (out / file).exists()} == before
+    assert (out / "ledger.log").is_symlink() == (fault is link_away)
+
+
+def test_a_ledger_twice_in_one_file_is_cut_where_the_message_says(out: Path, typed: Type) -> None:
+    lines = len(_ledger(out))
+    twice(out)
+    said = typed("show", out)
+    assert f"line {lines + 1} is damaged" in said.error
+    assert f"head -n {lines} " in said.error
+
+
+def test_recipes_that_wait_are_counted_and_those_beyond_the_budget_named(
+    out: Path, typed: Type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = _ledger(out)
+    second = [number for number, line in enumerate(lines) if line["op_code"] == 4][1]
+    (out / "ledger.log").write_text("".join(json.dumps(line) + "\n" for line in lines[:second]))
+    said = [typed("enqueue", out).out for _ in range(4)]
+    assert [one.partition(": ")[2].partition(",")[0].rstrip(".\n") for one in said] == [
+        "the next trial", *(f"after {number} that were asked for before it" for number in (1, 2, 3)),
+    ]  # fmt: skip
+    assert ["has 2 trials left: it is not reached" in one for one in said] == [False, False, True, True]
+
+
+def test_a_study_that_began_meanwhile_is_not_set_aside(out: Path, typed: Type) -> None:
+    """As when `run` begins between the first look of `run --fresh` and its own beginning."""
+    with Lease(out):
+        said = typed("run --fresh", out)
+    assert said.code == 2
+    assert f"is in use by process {os.getpid()} on" in said.error
+    assert [path.name for path in out.parent.iterdir()] == ["small"]
+    job = _Job(
+        study=StudyDirectory(out).study(), out=out, watch=lambda _: nullcontext(), address=None, in_process=True,
+        fresh=True, budget_trials=None, storage=None, lease_watch=LeaseWatch(out),
+    )  # fmt: skip
+    with Lease(out), pytest.raises(InUse):
+        _own_directory(job)
+    _own_directory(job)
+    assert len(list(out.parent.iterdir())) == 2
+    assert not (out / "study.yaml").exists()

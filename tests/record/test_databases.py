@@ -45,7 +45,7 @@ def stop(session):
     print("in the middle", flush=True)
     os.kill(os.getpid(), signal.SIGSTOP)
 
-sqlalchemy.event.listen(ledger._storage._rdb.scoped_session, "before_commit", stop)  # after the fence was looked at
+sqlalchemy.event.listen(ledger._owned._storage._rdb.scoped_session, "before_commit", stop)  # after the check
 try:
     ledger.set_elapsed_seconds(99.0)
 except BaseException as error:

@@ -1,6 +1,7 @@
 """Requests of other processes: taken once, whatever is killed, and only as what they are."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,24 @@ def test_the_space_of_now_and_the_study_s_own(ledger: Ledger, tmp_path: Path) ->
     assert isinstance(rates, Range)
     assert (rates.low, rates.high) == (0.05, 0.5)
     assert narrowed(SPACE, []) == SPACE
+
+
+@pytest.mark.parametrize("recorded_between", [False, True])
+def test_the_later_request_holds_though_the_clock_went_back(
+    recorded_between: bool, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, now = tmp_path / "requests", time.time_ns()
+    for low, clock in ((0.1, now), (0.2, now - 3600 * 10**9), (0.3, now - 7200 * 10**9)):
+        monkeypatch.setattr(time, "time_ns", lambda clock=clock: clock)
+        write_request(folder, Narrow(name="learning_rate", domain=Range(low=low, high=1.0, scale="log"), **asked()))
+        if recorded_between:
+            steering(ledger, folder).poll()
+    last = steering(ledger, folder)
+    last.poll()
+    rates = last.space(SPACE).root["learning_rate"]
+    assert isinstance(rates, Range)
+    assert rates.low == 0.3
+    assert [one["domain"]["low"] for one in ledger.requests().values()] == [0.1, 0.2, 0.3]
 
 
 def test_only_a_running_trial_stops(ledger: Ledger, tmp_path: Path) -> None:
