@@ -111,7 +111,7 @@ def read_requests(folder: Path) -> dict[Path, Enqueue | Stop | Narrow]:
 def waiting_recipes(folder: Path, recorded: Sequence[Mapping[str, Any]], trials: Sequence[Trial]) -> int:
     """How many recipes were asked for and are no trials yet: in the record, and in files that it has not yet."""
     became = sum(trial.why.startswith(ASKED_FOR) for trial in trials)
-    in_record = sum(one.get("kind") == "enqueue" for one in recorded)
+    in_record = len([one for one in recorded if one.get("kind") == "enqueue"])
     return max(0, in_record - became) + sum(isinstance(one, Enqueue) for one in read_requests(folder).values())
 
 
