@@ -64,7 +64,7 @@ class MeasurementLog:
     """
 
     def __init__(self, path: Path, before: Iterable[Measurement] = ()) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(exist_ok=True)  # a study that was moved away is not made again
         with whole_file(path) as file:
             file.write(_lines(before))
             self._end = file.tell()

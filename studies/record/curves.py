@@ -58,7 +58,7 @@ class RunningCurve:
 
 def write_curve(folder: Path, number: int, measurements: Sequence[Measurement]) -> None:
     """Write the whole curve of trial ``number``; readers see the old file or the new one, never a part."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     write_table(curve_path(folder, number), number, measurements)
     running_path(folder, number).unlink(missing_ok=True)
 

@@ -50,7 +50,7 @@ def export_study(path: Path, file: Path, authors: Sequence[Author], licence: str
     directory = StudyDirectory.existing(path)
     if file.exists():
         raise UserMistake(f"{file} is there already; remove it, or choose another -o")
-    wait_until_free(LeaseWatch(path))
+    fence = wait_until_free(watch := LeaseWatch(path))
     study = directory.study()
     trials = read_ledger(directory, study).trials()
     try:
@@ -59,7 +59,12 @@ def export_study(path: Path, file: Path, authors: Sequence[Author], licence: str
             parts = list(parts_of(directory, study, trials, made))
             crate = _described(directory, study, trials, parts, authors, licence)
             crate.write_zip(made / file.name)
+            if watch.look() is not None or watch.fence != fence:
+                raise UserMistake(f"{path} was run meanwhile, and the crate may hold parts of both; export it again")
+            file.touch(exist_ok=False)
             (made / file.name).rename(file)
+    except FileExistsError as error:
+        raise UserMistake(f"{file} is there already; remove it, or choose another -o") from error
     except OSError as error:
         if str(error.filename).startswith(f"{path}{os.sep}"):  # a file of the study
             raise
