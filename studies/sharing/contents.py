@@ -67,8 +67,8 @@ def parts_of(directory: StudyDirectory, study: Study, trials: Sequence[Trial], m
         if path.exists():
             yield _part(path.name, path, what, media_type)
     for trial in trials:
-        if (path := _curve(directory.curves, trial.number, made)) is not None:
-            yield _part(f"curves/{path.name}", path, f"what trial {trial.number} measured", _PARQUET)
+        if (curve := _curve(directory.curves, trial.number, made)) is not None:
+            yield _part(f"curves/{curve.name}", curve, f"what trial {trial.number} measured", _PARQUET)
     store = CheckpointStore(directory.checkpoints, 0)
     for size, trial in best_trials(trials).items():
         what = f"the best weights of trial {trial.number}, the best of batch size {size}"
