@@ -4,9 +4,8 @@ import math
 
 import pytest
 import torch
+from auc_interval import auc_interval
 from sklearn.metrics import roc_auc_score
-
-from largebatch.trainers.galaxies.auc_interval import auc_interval
 
 
 def test_by_hand() -> None:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from real_holdout import FOLDER, _label, real_holdout
 
 from largebatch.spaces.user_mistake import UserMistake
-from largebatch.trainers.galaxies.real_holdout import FOLDER, _label, real_holdout
 
 
 @pytest.mark.parametrize(
