@@ -41,12 +41,14 @@ class Asha:
     def rebuild(self, trials: Sequence[Trial]) -> None:
         """See ``Scheduler``."""
         for trial in trials:
-            for examples in sorted(trial.intermediate):
-                self._stops(trial, examples)
+            if trial.recorded_examples > self._told.get(trial.number, -1):
+                for examples in sorted(trial.intermediate):
+                    self._stops(trial, examples)
 
     def decide(self, trial: Trial, trials: Sequence[Trial]) -> Decision:
         """See ``Scheduler``."""
-        del trials
+        # Of measurements that met the target, and of repeats, nothing is decided; their place in a rung is taken.
+        self.rebuild([other for other in trials if other.number != trial.number])
         examples = trial.recorded_examples
         if not self._stops(trial, examples):
             return GO_ON

@@ -37,6 +37,7 @@ class Hyperband:
         sizes = [math.ceil(count / (halvings + 1) * reduction_factor**halvings) for halvings in reversed(range(count))]
         self._shares = np.array(sizes) / sum(sizes)
         self._seed = seed
+        self._drawn: dict[int, Asha] = {}
 
     def rebuild(self, trials: Sequence[Trial]) -> None:
         """See ``Scheduler``."""
@@ -45,9 +46,11 @@ class Hyperband:
 
     def decide(self, trial: Trial, trials: Sequence[Trial]) -> Decision:
         """See ``Scheduler``."""
-        return self._bracket(trial).decide(trial, trials)
+        bracket = self._bracket(trial)
+        return bracket.decide(trial, [other for other in trials if self._bracket(other) is bracket])
 
     def _bracket(self, trial: Trial) -> Asha:
-        return self._brackets[
-            np.random.default_rng((self._seed, trial.number)).choice(len(self._shares), p=self._shares)
-        ]
+        if trial.number not in self._drawn:
+            rng = np.random.default_rng((self._seed, trial.number))
+            self._drawn[trial.number] = self._brackets[rng.choice(len(self._shares), p=self._shares)]
+        return self._drawn[trial.number]

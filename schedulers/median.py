@@ -32,16 +32,15 @@ class Median:
     def rebuild(self, trials: Sequence[Trial]) -> None:
         """See ``Scheduler``."""
         for trial in trials:
-            for examples in sorted(trial.intermediate):
-                self._told[trial.number] = examples
-                result = tune_result(trial, examples, self._target)
-                # So Tune takes in a trial's last result: without a decision.
-                self._rule(trial).on_trial_complete(None, tune_trial(trial), result)
+            self._take_in(trial, trial.recorded_examples)
 
     def decide(self, trial: Trial, trials: Sequence[Trial]) -> Decision:
         """See ``Scheduler``."""
-        del trials
+        # Of measurements that met the target, of repeats and of untrained models nothing is decided; they count.
+        self.rebuild([other for other in trials if other.number != trial.number])
         examples = trial.recorded_examples
+        if trial.number not in self._told:
+            self._take_in(trial, examples - 1)
         if examples <= self._told.get(trial.number, -1):
             return GO_ON
         self._told[trial.number] = examples
@@ -50,6 +49,17 @@ class Median:
             return GO_ON
         size = trial.recipe.global_batch_size
         return Decision("stop", f"worse than the median of batch size {size} after {examples:,} examples")
+
+    def _take_in(self, trial: Trial, until: int) -> None:
+        """The measurements up to ``until`` examples that Tune does not know."""
+        known = self._told.get(trial.number, -1)
+        if until <= known:
+            return
+        for examples in sorted(one for one in trial.intermediate if known < one <= until):
+            self._told[trial.number] = examples
+            result = tune_result(trial, examples, self._target)
+            # So Tune takes in a trial's last result: without a decision.
+            self._rule(trial).on_trial_complete(None, tune_trial(trial), result)
 
     def _rule(self, trial: Trial) -> MedianStoppingRule:
         size = trial.recipe.global_batch_size

@@ -30,10 +30,11 @@ def imported(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_go_one_way(path: Path) -> None:
-    folder = path.relative_to(ROOT).parts[0]
+    folder, *inside = path.relative_to(ROOT).parts
+    own = {folder, "testing"} if inside[:2] == ["largebatch", "testing"] else {folder}
     for name in imported(path):
         if name.startswith("largebatch."):
-            assert name.split(".")[1] in FOLDERS[folder] | {folder}, f"{folder} must not import {name}"
+            assert name.split(".")[1] in FOLDERS[folder] | own, f"{folder} must not import {name}"
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ def test_imports_go_one_way(path: Path) -> None:
         ("sqlalchemy", {"studies/record/database"}),
         ("deephyper", {"search/samplers/deephyper_cbo.py"}),
         ("cmaes", {"search/samplers/cma_es.py"}),
-        ("torch", {"trainers", "studies/engine/in_process.py", "studies/loading.py"}),
+        ("torch", {"trainers", "studies/engine/in_process.py", "studies/loading.py", "studies/largebatch/testing"}),
     ],
 )
 def test_each_engine_is_known_to_few_files(engine: str, allowed: set[str]) -> None:
@@ -101,6 +102,20 @@ def test_the_names_of_the_package_are_there_and_load_late() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
+def test_the_suites_for_a_user_s_own_need_no_pytest_and_load_torch_late() -> None:
+    code = (
+        "import sys, largebatch.testing as testing\n"
+        "assert not {'torch', 'numpy', 'pydantic'} & set(sys.modules)\n"
+        "assert set(testing.__all__) == set(testing._MODULES)\n"
+        "testing.make_trial, testing.make_study, testing.check_searcher, testing.check_scheduler\n"
+        "assert 'torch' not in sys.modules\n"
+        "for name in testing.__all__: getattr(testing, name)\n"
+        "assert not hasattr(testing, 'nothing')\n"
+        "assert not {'pytest', '_pytest', 'hypothesis'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
 def test_the_package_under_test_is_these_sources() -> None:
     """The tests may run on an installed wheel: every source file must be in it, unchanged."""
     import largebatch
@@ -109,9 +124,9 @@ def test_the_package_under_test_is_these_sources() -> None:
     for path in FILES:
         folder, *rest = path.relative_to(ROOT).parts
         inside = Path(*rest)
-        if folder == "studies" and rest[0] == "largebatch":
-            continue
         installed = package / folder / inside
+        if folder == "studies" and rest[0] == "largebatch":
+            installed = package / Path(*rest[1:])
         if package == ROOT / "studies" / "largebatch":
             continue  # an editable install
         assert installed.read_text() == path.read_text(), installed

@@ -10,8 +10,9 @@ import torch
 
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
-from largebatch.spaces.trial import Action, Ending, Measurement, Origin, Outcome, Trial
+from largebatch.spaces.trial import Action, Ending, Measurement, Origin, Outcome
 from largebatch.studies.record.checkpoint_store import CheckpointStore
+from largebatch.testing import make_trial
 from largebatch.trainers.checkpoint import CheckpointWriter, UnusableCheckpoint, branch_checkpoint, load_checkpoint
 from largebatch.trainers.run_to_target import run_to_target
 from largebatch.trainers.training import Training
@@ -34,13 +35,6 @@ def train(recipe: Recipe, checkpoint: Path, *, pause_at: int = 10**9) -> tuple[E
 
     training = Training(sound(), recipe, max_examples=6_000, device=CPU)
     return run_to_target(training, TARGET, on_measurement=measured, checkpoint=checkpoint), seen
-
-
-def trial(number: int, *, ended: bool = False, origin: Origin | None = None) -> Trial:
-    ending = Ending(outcome=Outcome.EXHAUSTED, step=1, examples=64, seconds=1.0) if ended else None
-    return Trial(
-        number=number, recipe=RECIPE, num_devices=1, running=not ended, intermediate={}, ending=ending, origin=origin
-    )
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +96,8 @@ def test_what_no_trial_may_go_on_from_is_removed(saved: Path, tmp_path: Path, ca
         store.last(number).write_bytes(saved.read_bytes()[: -1 if number == 2 else None])
         store.best(number).write_bytes(b"weights")
     (tmp_path / "trial-mine.pt").touch()
-    assert store.begin([trial(0, ended=True), trial(1), trial(2)]) == {}
+    ended = make_trial(0, recipe=RECIPE, outcome=Outcome.EXHAUSTED, step=1)
+    assert store.begin([ended, make_trial(1, recipe=RECIPE), make_trial(2, recipe=RECIPE)]) == {}
     left = {path.name for path in tmp_path.iterdir()}
     mine = {"trial-000001.pt", "trial-mine.pt"}
     assert left == {f"trial-{number:06d}.best.pt" for number in range(3)} | mine
@@ -119,13 +114,13 @@ def test_a_branch_goes_on_with_its_own_recipe_and_cannot_begin_untrained(saved: 
     assert load_checkpoint(store.last(1), CPU, OTHER)["training"]["examples"] == 1216
     with pytest.raises(UnusableCheckpoint, match="is of another recipe"):
         load_checkpoint(store.last(1), CPU, RECIPE)
-    branch = replace(trial(1, origin=origin), recipe=OTHER)
-    assert store.begin([trial(0), branch]) == {}
+    parent, branch = make_trial(0, recipe=RECIPE), make_trial(1, recipe=OTHER, origin=origin)
+    assert store.begin([parent, branch]) == {}
     store.last(1).write_bytes(b"")
-    lost = store.begin([trial(0), branch])
+    lost = store.begin([parent, branch])
     assert "trial-000001.pt is damaged" in lost[1]
     assert not store.last(1).exists()
-    assert "trial-000001.pt is missing" in store.begin([trial(0), branch])[1]
+    assert "trial-000001.pt is missing" in store.begin([parent, branch])[1]
     store.last(0).write_bytes(b"half")
     with pytest.raises(UnusableCheckpoint, match="is damaged"):
         branch_checkpoint(store.last(0), store.last(1), OTHER)

@@ -6,26 +6,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from largebatch.spaces.recipe import Recipe
-from largebatch.spaces.trial import Ending, Outcome, Trial
+from largebatch.spaces.trial import Trial
+from largebatch.testing import MadeUpValley
 
 MakeTrials = Callable[..., list[Trial]]
 SIZES = (16, 32, 64, 128, 256, 512, 1024)
-
-
-def trial(number: int, size: int, rate: float, steps: float, max_steps: float, momentum: float = 0.0) -> Trial:
-    reached = steps <= max_steps
-    step = math.ceil(steps) if reached else int(max_steps)
-    ending = Ending(
-        outcome=Outcome.REACHED if reached else Outcome.EXHAUSTED,
-        step=step,
-        examples=step * size,
-        seconds=0.01 * step,
-        steps_to_target=steps if reached else None,
-    )
-    recipe = Recipe(global_batch_size=size, learning_rate=rate, norm_batch_size=16, momentum=momentum)
-    value = {step * size: 0.96 if reached else 0.5}
-    return Trial(number=number, recipe=recipe, num_devices=1, running=False, intermediate=value, ending=ending)
 
 
 @pytest.fixture(scope="session")
@@ -45,14 +30,17 @@ def make_trials() -> MakeTrials:
     ) -> list[Trial]:
         """Trials on a valley with floor s_min (1 + b_crit / B) at rate lr_max / (1 + b_noise / B)."""
         rng = np.random.default_rng(seed)
+        valley = MadeUpValley(s_min=s_min, b_crit=b_crit, lr_max=lr_max, b_noise=b_noise)
         trials: list[Trial] = []
         for size in sizes:
-            best = lr_max / (1 + b_noise / size)
             for place in rng.uniform(-1.5, 1.5, trials_per_size):
-                floor = s_min * (1 + b_crit / size)
-                steps = floor * math.exp(0.5 * place**2 + noise * rng.standard_normal())
-                rate = best * math.exp(place)
-                trials.append(trial(len(trials), size, rate, steps, max_examples / size, momentum))
+                rate, luck = valley.best_rate(size) * math.exp(place), math.exp(noise * rng.standard_normal())
+                trials.append(
+                    valley.trial(
+                        len(trials), size, rate, luck=luck, max_examples=max_examples, norm_batch_size=16,
+                        momentum=momentum,
+                    )
+                )  # fmt: skip
         return trials
 
     return make

@@ -14,10 +14,10 @@ from largebatch.spaces.trial import Trial
 from largebatch.studies.makers import make_step_seconds
 from largebatch.studies.report.answer import plan_notes
 from largebatch.studies.study_file import parse_study
+from largebatch.testing import make_trial
 from largebatch.trainers.timing.step_timing import profile_steps
 
 from ..training.problems import problem, recipe
-from .conftest import trial
 from .test_plan import plan, profile
 
 STUDY = """\
@@ -41,9 +41,12 @@ def two_sizes(norm: int, sizes: Sequence[int] = (16, 64)) -> list[Trial]:
     for size in sizes:
         for rate in (0.1, 0.2, 0.4, 0.8):
             steps = 40 * (1 + 100 / size) * math.exp(0.3 * math.log(rate / 0.3) ** 2)
-            one = trial(len(trials), size, rate, steps, 10_000)
-            recipe = one.recipe.model_copy(update={"norm_batch_size": norm})
-            trials.append(replace(one, recipe=recipe))
+            trials.append(
+                make_trial(
+                    len(trials), steps_to_target=steps, seconds=0.01 * math.ceil(steps), global_batch_size=size,
+                    learning_rate=rate, norm_batch_size=norm,
+                )
+            )  # fmt: skip
     return trials
 
 

@@ -16,8 +16,7 @@ from largebatch.search.planning import make_plan
 from largebatch.spaces.step_time_profile import AllReduceTime, ComputeTime, StepTime, StepTimeProfile
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.report.answer import answer_sentence, plan_notes
-
-from .conftest import trial
+from largebatch.testing import make_trial
 
 LOCAL = (16, 32, 64, 128, 256, 512, 1024)
 
@@ -211,7 +210,13 @@ def test_one_batch_size_and_one_row_tell_nothing_of_more_workers(make_trials) ->
 def test_one_rate_alone_is_planned_at_the_steps_it_took() -> None:
     """Five seeds of one recipe: nothing tells how the steps depend on the rate, and nothing needs it."""
     steps = (168.0, 186.0, 190.0, 197.0, 335.0)
-    trials = [trial(number, 512, 0.42, taken, 1000) for number, taken in enumerate(steps)]
+    trials = [
+        make_trial(
+            number, steps_to_target=taken, seconds=0.01 * taken, global_batch_size=512, learning_rate=0.42,
+            norm_batch_size=16,
+        )
+        for number, taken in enumerate(steps)
+    ]  # fmt: skip
     (row,) = plan(trials, profile(), (1,)).rows
     assert 168 < row.steps < 250
     assert row.steps_low < row.steps < row.steps_high < 335

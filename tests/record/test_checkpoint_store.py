@@ -4,24 +4,28 @@ from pathlib import Path
 
 import pytest
 
-from largebatch.spaces.recipe import Recipe
-from largebatch.spaces.trial import Ending, Outcome, Trial
+from largebatch.spaces.trial import Outcome, Trial
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.checkpoint_store import CheckpointStore, readable
+from largebatch.testing import make_trial
 
 BYTES = 100
 
 
-def trial(number: int, batch: int, examples: float | None) -> Trial:
-    ending = Ending(
-        outcome=Outcome.EXHAUSTED if examples is None else Outcome.REACHED, step=10, examples=1000, seconds=1.0,
-        steps_to_target=None if examples is None else examples / batch, examples_to_target=examples,
+def reached(number: int, batch: int, examples: float) -> Trial:
+    return make_trial(
+        number, steps_to_target=examples / batch, examples_to_target=examples, step=10, examples=1000,
+        global_batch_size=batch,
     )  # fmt: skip
-    recipe = Recipe(global_batch_size=batch, learning_rate=0.1)
-    return Trial(number=number, recipe=recipe, num_devices=1, running=False, intermediate={}, ending=ending)
 
 
-TRIALS = [trial(0, 32, 900.0), trial(1, 32, 500.0), trial(2, 64, None), trial(3, 64, 950.0), trial(4, 32, 700.0)]
+TRIALS = [
+    reached(0, 32, 900.0),
+    reached(1, 32, 500.0),
+    make_trial(2, outcome=Outcome.EXHAUSTED, step=10, examples=1000, global_batch_size=64),
+    reached(3, 64, 950.0),
+    reached(4, 32, 700.0),
+]
 
 
 def kept(folder: Path, limit_bytes: int) -> set[int]:

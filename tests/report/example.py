@@ -11,10 +11,10 @@ from largebatch.search.laws.batch_size.optima import BatchOptimum
 from largebatch.search.laws.fitting import FittedLaws, fit_laws
 from largebatch.search.laws.law import Law
 from largebatch.search.plan import Plan, PlanRow
-from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.step_time_profile import ComputeTime, StepTime, StepTimeProfile
 from largebatch.spaces.target import Target
-from largebatch.spaces.trial import Ending, Measurement, Outcome, Trial
+from largebatch.spaces.trial import Measurement, Outcome, Trial
+from largebatch.testing import make_trial
 
 TARGET = Target(metric="val_accuracy", above=0.95)
 SIZES = (16, 32, 64, 128, 256, 512, 1024)
@@ -32,18 +32,11 @@ def trial(number: int, size: int, rate: float, seed: int = 0, reason: str = "") 
     steps = STEPS_MIN * (1 + B_CRIT / size) * (1 + 0.25 * off**2) * (1 + 0.05 * seed)
     outcome = Outcome.DIVERGED if off > 2 else Outcome.EXHAUSTED if off < -3 else Outcome.REACHED
     trained = {Outcome.DIVERGED: 20, Outcome.EXHAUSTED: 60_000 // size}.get(outcome, math.ceil(steps))
-    ending = Ending(
-        outcome=outcome,
-        step=trained,
-        examples=trained * size,
-        seconds=trained * (0.002 + size * 1e-4),
-        steps_to_target=steps if outcome is Outcome.REACHED else None,
-        reason=reason or outcome.value,
-    )
-    recipe = Recipe(global_batch_size=size, learning_rate=rate, norm_batch_size=16, seed=seed)
-    why = reason or "the laws of 9 trials expect fewer steps here than anywhere else"
-    return Trial(
-        number=number, recipe=recipe, num_devices=1, running=False, intermediate={}, ending=ending, why=why
+    return make_trial(
+        number, outcome=outcome, step=trained, seconds=trained * (0.002 + size * 1e-4),
+        steps_to_target=steps if outcome is Outcome.REACHED else None, reason=reason or outcome.value,
+        why=reason or "the laws of 9 trials expect fewer steps here than anywhere else",
+        global_batch_size=size, learning_rate=rate, norm_batch_size=16, seed=seed,
     )  # fmt: skip
 
 

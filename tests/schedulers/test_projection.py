@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from largebatch.schedulers.projection import Projection
-from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
-from largebatch.spaces.trial import Ending, Outcome, Trial
+from largebatch.spaces.trial import Trial
+from largebatch.testing import falling_curve, make_trial
 
 TARGET = Target(metric="val_loss", below=0.1)
 
@@ -31,63 +31,64 @@ class Seconds:
 SCHEDULER = Projection(TARGET, Seconds(), grace_examples=1_000)
 
 
-def trial(number: int, size: int, whole: float, share: float, *, reached: bool, rate: float = 0.1) -> Trial:
-    """A loss that falls as 1 / examples to the target at ``whole`` examples, seen up to a share of it."""
-    curve = {0: 2.0} | {round(k * whole / 20): min(2.0, 0.1 * 20 / k) for k in range(1, int(20 * share) + 1)}
-    end = max(curve)
-    steps = {"steps_to_target": whole / size, "examples_to_target": whole}
-    ending = Ending(outcome=Outcome.REACHED, step=end // size, examples=end, seconds=1.0, **steps) if reached else None
-    recipe = Recipe(global_batch_size=size, learning_rate=rate, seed=number)
-    return Trial(number=number, recipe=recipe, num_devices=1, running=not reached, intermediate=curve, ending=ending)
+def part(number: int, size: int, whole: float, share: float, rate: float = 0.1) -> Trial:
+    """Runs, and has trained a share of the ``whole`` examples to the target."""
+    return make_trial(
+        number, curve=falling_curve(whole, share), global_batch_size=size, learning_rate=rate, seed=number
+    )
 
 
-BEST = trial(0, 32, 10_000, 1.0, reached=True, rate=0.2)
-OTHER = Recipe(global_batch_size=32, learning_rate=0.1)
+def reached(number: int, size: int, whole: float) -> Trial:
+    return make_trial(
+        number, curve=falling_curve(whole), steps_to_target=whole / size, examples_to_target=whole,
+        global_batch_size=size, learning_rate=0.2, seed=number,
+    )  # fmt: skip
+
+
+BEST = reached(0, 32, 10_000)
 
 
 def test_a_trial_much_slower_than_the_best_stops_early() -> None:
-    slow = trial(1, 32, 60_000, 0.3, reached=False)
+    slow = part(1, 32, 60_000, 0.3)
     decision = SCHEDULER.decide(slow, [BEST, slow])
     assert decision.action == "stop"
     assert "at least" in decision.why
 
 
 def test_nothing_stops_before_the_grace_or_before_any_trial_reached_the_target() -> None:
-    slow = trial(1, 32, 1e6, 0.05, reached=False)
+    slow = part(1, 32, 1e6, 0.05)
     assert SCHEDULER.decide(slow, [slow]).action == "go on"
-    early = Trial(number=2, recipe=slow.recipe, num_devices=1, running=True, intermediate={0: 2.0, 999: 1.9})
+    early = make_trial(2, recipe=slow.recipe, curve={0: 2.0, 999: 1.9})
     assert SCHEDULER.decide(early, [BEST, early]).action == "go on"
 
 
 def test_a_batch_size_that_alone_serves_a_worker_count_goes_on() -> None:
     """At 8 workers only 256 examples a step can be dealt out, so a slow trial still is the best known there."""
-    slow = trial(1, 256, 60_000, 0.3, reached=False)
+    slow = part(1, 256, 60_000, 0.3)
     assert SCHEDULER.decide(slow, [BEST, slow]).action == "go on"
-    assert SCHEDULER.decide(slow, [BEST, trial(2, 256, 20_000, 1.0, reached=True, rate=0.2), slow]).action == "stop"
+    assert SCHEDULER.decide(slow, [BEST, reached(2, 256, 20_000), slow]).action == "stop"
 
 
 @given(whole=st.floats(3_000, 10_000), share=st.floats(0.1, 0.95))
 def test_a_trial_that_will_be_the_best_is_never_stopped(whole: float, share: float) -> None:
-    better = trial(1, 32, whole, share, reached=False)
+    better = part(1, 32, whole, share)
     assert SCHEDULER.decide(better, [BEST, better]).action == "go on"
 
 
 @given(share=st.floats(0.1, 1.0), more=st.floats(0.0, 0.5))
 def test_what_has_trained_longer_than_the_best_took_is_stopped(share: float, more: float) -> None:
     """Without a projection (no better than at its start), the examples themselves decide."""
-    stuck = Trial(
-        number=1, recipe=OTHER, num_devices=1, running=True, intermediate={0: 2.0, int(10_001 * (1 + more)): 2.5}
-    )
+    stuck = make_trial(1, curve={0: 2.0, int(10_001 * (1 + more)): 2.5})
     assert SCHEDULER.decide(stuck, [BEST, stuck]).action == "stop"
-    fresh = Trial(number=1, recipe=OTHER, num_devices=1, running=True, intermediate={0: 2.0, int(9_000 * share): 2.5})
+    fresh = make_trial(1, curve={0: 2.0, int(9_000 * share): 2.5})
     assert SCHEDULER.decide(fresh, [BEST, fresh]).action == "go on"
 
 
 def test_another_training_of_a_recipe_that_did_well_is_waited_for() -> None:
     """Up to three times what the lucky one took; a rate that is a tenth larger makes no other recipe."""
     for rate in (0.2, 0.22):
-        unlucky = trial(1, 32, 60_000, 0.45, reached=False, rate=rate)
+        unlucky = part(1, 32, 60_000, 0.45, rate=rate)
         assert max(unlucky.intermediate) < 30_000
         assert SCHEDULER.decide(unlucky, [BEST, unlucky]).action == "go on"
-    hopeless = trial(1, 32, 60_000, 0.55, reached=False, rate=0.2)
+    hopeless = part(1, 32, 60_000, 0.55, rate=0.2)
     assert SCHEDULER.decide(hopeless, [BEST, hopeless]).action == "stop"

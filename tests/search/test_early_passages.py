@@ -9,24 +9,19 @@ import pytest
 from largebatch.schedulers.projection import Projection
 from largebatch.search.guided.seen import see
 from largebatch.spaces.first_passage import passages, project
-from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
-from largebatch.spaces.trial import Ending, Outcome, Trial
+from largebatch.spaces.trial import Trial
+from largebatch.testing import make_trial
 
 TARGET = Target(metric="val_loss", below=0.1)
 
 
 def trial(number: int, curve: dict[int, float], middle: float | None, rate: float = 0.1) -> Trial:
     """Of batch size 32; reached at ``middle`` examples, interpolated; else it runs."""
-    ending = None
-    if middle is not None:
-        end = max(curve)
-        ending = Ending(
-            outcome=Outcome.REACHED, step=end // 32, examples=end, seconds=1.0, steps_to_target=middle / 32,
-            examples_to_target=middle,
-        )  # fmt: skip
-    recipe = Recipe(global_batch_size=32, learning_rate=rate, seed=number)
-    return Trial(number=number, recipe=recipe, num_devices=1, running=middle is None, intermediate=curve, ending=ending)
+    steps = None if middle is None else middle / 32
+    return make_trial(
+        number, curve=curve, steps_to_target=steps, examples_to_target=middle, learning_rate=rate, seed=number
+    )
 
 
 EARLY = trial(0, {0: 2.0, 8_000: 0.05}, 7_800)

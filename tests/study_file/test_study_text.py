@@ -4,6 +4,7 @@ import random
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +18,12 @@ from largebatch.spaces.printable import printable
 from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.study import SCHEDULERS, SEARCHERS, Study
 from largebatch.studies.study_file import find_study, fingerprint, load_study, parse_study, study_diff, study_text
+from largebatch.testing import make_study
 
 QUICKSTART = find_study("quickstart")[1]
 
 
-def study(**changes: Any) -> Study:
-    plain = {
-        "name": "mine",
-        "task": "digits",
-        "workers": [1, 8],
-        "space": {
-            "global_batch_size": {"low": 32, "high": 256, "scale": "log2"},
-            "learning_rate": {"low": 1e-4, "high": 1.0, "scale": "log"},
-        },
-        "budget": {"trials": 5},
-    }
-    return Study.model_validate(plain | changes)
+mine = partial(make_study, name="mine")
 
 
 def test_the_study_that_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,25 +42,25 @@ def test_the_study_that_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_a_number_is_one_however_it_is_written(number: str) -> None:
     """YAML 1.1 reads ``1e-4`` as a text, for it has no dot."""
     for domain in (f"{{low: {number}, high: 1, scale: log}}", number, f"{{choices: [{number}, 1]}}"):
-        text = study_text(study()).replace("{low: 0.0001, high: 1.0, scale: log}", domain)
+        text = study_text(mine()).replace("{low: 0.0001, high: 1.0, scale: log}", domain)
         assert parse_study(text, "").space.root["learning_rate"].grid(2)[0] == 1e-4
 
 
 @pytest.mark.parametrize("number", ["2.0e+7", "2e7", "20000000", "20_000_000", "2.0e7"])
 def test_examples_are_whole_however_they_are_written(number: str) -> None:
-    examples = parse_study(study_text(study()).replace("trials: 5", f"examples: {number}"), "").budget.examples
+    examples = parse_study(study_text(mine()).replace("trials: 5", f"examples: {number}"), "").budget.examples
     assert examples == 20_000_000
     assert isinstance(examples, int)
 
 
 def test_a_value_is_a_choice_of_one() -> None:
-    space = study(space={**study().to_dict()["space"], "momentum": 0.9, "norm_batch_size": 16.0}).space
+    space = mine(space={**mine().to_dict()["space"], "momentum": 0.9, "norm_batch_size": 16.0}).space
     assert space.root["momentum"] == Choice(choices=(0.9,))
     assert space.root["norm_batch_size"].values() == (16,)
 
 
 def test_anchors_and_merges_are_allowed() -> None:
-    text = study_text(study()).replace("high: 256.0", "high: &high 256")
+    text = study_text(mine()).replace("high: 256.0", "high: &high 256")
     text = text.replace("budget: {trials: 5}", "budget: &base {trials: 5}\nresources: {<<: {concurrent_trials: 2}}")
     text = re.sub(r"(?m)^resources: {devices_per_trial.*\n", "", text)
     assert parse_study(text, "").resources.concurrent_trials == 2
@@ -78,23 +69,23 @@ def test_anchors_and_merges_are_allowed() -> None:
 
 
 def test_a_date_for_a_name_is_text() -> None:
-    assert parse_study(study_text(study()).replace("name: mine", "name: 2026-11-23"), "").name == "2026-11-23"
+    assert parse_study(study_text(mine()).replace("name: mine", "name: 2026-11-23"), "").name == "2026-11-23"
 
 
 def test_workers_are_ascending_and_unique() -> None:
-    assert study(workers=[8, 1, 8]).workers == (1, 8)
+    assert mine(workers=[8, 1, 8]).workers == (1, 8)
 
 
 def test_equal_studies_have_equal_fingerprints() -> None:
-    assert fingerprint(study()) == fingerprint(study(search={})) == fingerprint(parse_study(study_text(study()), ""))
-    assert len({study(), study(search={}), study(workers=[1])}) == 2
-    assert fingerprint(study()) != fingerprint(study(workers=[1]))
+    assert fingerprint(mine()) == fingerprint(mine(search={})) == fingerprint(parse_study(study_text(mine()), ""))
+    assert len({mine(), mine(search={}), mine(workers=[1])}) == 2
+    assert fingerprint(mine()) != fingerprint(mine(workers=[1]))
 
 
 def test_a_difference_is_told_field_by_field() -> None:
-    changed = study(budget={"minutes": 5}, space={**study().to_dict()["space"], "momentum": {"choices": [0.8, 0.9]}})
-    assert study_diff(study(), study()) == ""
-    assert study_diff(study(), changed).splitlines() == [
+    changed = mine(budget={"minutes": 5}, space={**mine().to_dict()["space"], "momentum": {"choices": [0.8, 0.9]}})
+    assert study_diff(mine(), mine()) == ""
+    assert study_diff(mine(), changed).splitlines() == [
         "+ space.momentum: {choices: [0.8, 0.9]}",
         "- budget.trials: 5",
         "+ budget.minutes: 5.0",

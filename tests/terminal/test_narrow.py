@@ -12,24 +12,23 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from largebatch.spaces.recipe import Recipe
-from largebatch.spaces.trial import Ending, Outcome, Trial
+from largebatch.spaces.trial import Trial
 from largebatch.studies.step_profile import print_profile
 from largebatch.studies.terminal import progress as progress_module
 from largebatch.studies.terminal.narrow import is_live
 from largebatch.studies.terminal.progress import best_table, watch
 from largebatch.studies.terminal.show_fit import print_fit
 from largebatch.studies.terminal.sparkline import BARS, PLAIN_BARS, sparkline
+from largebatch.testing import make_trial
 
 SIZES = tuple(2**exponent for exponent in range(4, 17))
-
-
-def trial(number: int, size: int) -> Trial:
-    ending = Ending(
-        outcome=Outcome.REACHED, step=10**9 // size, examples=10**9, seconds=9.0, steps_to_target=1e9 / size
+TRIALS = [
+    make_trial(
+        number, step=10**9 // size, examples=10**9, seconds=9.0, steps_to_target=1e9 / size, global_batch_size=size,
+        learning_rate=0.00123,
     )
-    recipe = Recipe(global_batch_size=size, learning_rate=0.00123)
-    return Trial(number=number, recipe=recipe, num_devices=1, running=False, intermediate={}, ending=ending)
+    for number, size in enumerate(SIZES)
+]  # fmt: skip
 
 
 class Coordinator:
@@ -53,7 +52,7 @@ class Coordinator:
 def progress_on(environment: dict[str, str], **options: Any) -> str:
     screen = io.StringIO()
     console = Console(file=screen, _environ=environment, highlight=False, **options)
-    coordinator: Any = Coordinator([trial(number, size) for number, size in enumerate(SIZES)])
+    coordinator: Any = Coordinator(TRIALS)
     with watch(coordinator, console):
         pass
     return screen.getvalue()
@@ -62,7 +61,7 @@ def progress_on(environment: dict[str, str], **options: Any) -> str:
 @pytest.mark.parametrize("width", range(20, 201, 12))
 def test_no_row_of_a_table_is_wider_than_the_terminal(width: int) -> None:
     console = Console(file=io.StringIO(), width=width, record=True)
-    console.print(best_table(SIZES, [trial(number, size) for number, size in enumerate(SIZES)], width))
+    console.print(best_table(SIZES, TRIALS, width))
     lines = console.export_text().splitlines()
     assert len(lines) == len(SIZES) + 1
     assert all(cell_len(line.rstrip()) <= width for line in lines)

@@ -1,37 +1,16 @@
-"""LARS and LAMB step by step against plain references in float64; who decays; Muon's parts."""
+"""Every optimizer goes through the suite of ``largebatch.testing``; LARS and LAMB equal references; Muon's parts."""
 
-import math
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
-from torch import nn
+from torch import nn, optim
 
 from largebatch.spaces.recipe import OPTIMIZERS, Recipe
-from largebatch.trainers.optimizers.optimizer import make_optimizers, second_moment_scales
-
-STEPS = 12
-Array = NDArray[np.float64]
-Reference = Callable[[Array, Array, dict[str, Array], float, int], Array]
-
-
-def model() -> nn.Module:
-    torch.manual_seed(0)
-    layers = (
-        nn.Conv2d(2, 4, 3),
-        nn.BatchNorm2d(4),
-        nn.Conv2d(4, 6, 3),
-        nn.Flatten(),
-        nn.Linear(24, 8),
-        nn.Linear(8, 3),
-    )
-    return nn.Sequential(*layers).double()
-
-
-def rates(step: int) -> float:
-    return 0.1 * (1 + 0.5 * math.sin(step))
+from largebatch.testing import OPTIMIZER_CHECKS, check_optimizer
+from largebatch.testing.optimizers import Array, Reference, check_reference, rate_at, small_model
+from largebatch.trainers.optimizers.optimizer import Optimizer, make_optimizers, second_moment_scales
 
 
 def lars(w: Array, g: Array, state: dict[str, Array], rate: float, step: int, decay: float = 0.01) -> Array:
@@ -49,7 +28,7 @@ def lars(w: Array, g: Array, state: dict[str, Array], rate: float, step: int, de
 def corrected_lars(w: Array, g: Array, state: dict[str, Array], rate: float, step: int) -> Array:
     """Goyal et al. (2017), remark 2: the momentum is scaled by the ratio of rates."""
     if step > 0:
-        state["m"] = state["m"] * rate / rates(step - 1)
+        state["m"] = state["m"] * rate / rate_at(step - 1)
     return lars(w, g, state, rate, step)
 
 
@@ -74,49 +53,47 @@ def lamb(w: Array, g: Array, state: dict[str, Array], rate: float, step: int) ->
     ],
 )
 def test_against_a_plain_reference(optimizer: str, reference: Reference, fields: dict[str, object]) -> None:
-    trained = model()
-    with torch.no_grad():
-        trained[5].weight.zero_()  # a norm of 0: trust 1
-    recipe = Recipe.model_validate(
-        {"global_batch_size": 1, "learning_rate": 0.1, "optimizer": optimizer, "weight_decay": 0.01, **fields}
-    )
-    (built,) = make_optimizers(trained, recipe)
-    parameters = list(trained.parameters())
-    weights = [p.detach().numpy().copy() for p in parameters]
-    states: list[dict[str, Array]] = [{} for _ in parameters]
-    rng = np.random.default_rng(0)
-    for step in range(STEPS):
-        gradients = [rng.normal(size=weight.shape) for weight in weights]
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = torch.from_numpy(gradient.copy())
-        for group in built.param_groups:
-            group["lr"] = rates(step)
-        built.step()
-        columns = zip(weights, gradients, states, strict=True)
-        weights = [reference(w, g, state, rates(step), step) for w, g, state in columns]
-        for parameter, weight in zip(parameters, weights, strict=True):
-            np.testing.assert_allclose(parameter.detach().numpy(), weight, rtol=1e-12, atol=1e-13)
+    check_reference(make_optimizers, reference, optimizer=optimizer, weight_decay=0.01, **fields)
 
 
-def stepped(fields: dict[str, object], steps: int = 1) -> tuple[nn.Module, nn.Module]:
-    before, after = model(), model()
-    recipe = Recipe.model_validate({"global_batch_size": 1, "learning_rate": 0.1, **fields})
-    optimizers = make_optimizers(after, recipe)
-    for _ in range(steps):
-        for parameter in after.parameters():
-            parameter.grad = torch.zeros_like(parameter)
-        for optimizer in optimizers:
-            optimizer.step()
-    return before, after
+def test_one_that_differs_from_its_reference_fails() -> None:
+    with pytest.raises(AssertionError, match=r"0\.weight must equal the reference's after step 1; they differ by 6"):
+        check_reference(
+            make_optimizers, lars, optimizer="lars", weight_decay=0.01, momentum=0.7, trust_coefficient=0.02
+        )
 
 
+@pytest.mark.parametrize("check", OPTIMIZER_CHECKS)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("decayed", ["matrices", "all"])
-def test_biases_and_norms_decay_only_when_asked(optimizer: str, decayed: str) -> None:
-    before, after = stepped({"optimizer": optimizer, "weight_decay": 0.1, "decayed_weights": decayed})
-    for (name, old), new in zip(before.named_parameters(), after.parameters(), strict=True):
-        expected = (old.ndim > 1 or decayed == "all") and bool((old != 0).any())
-        assert (not torch.equal(old, new)) == expected, name
+def test_conformance(optimizer: str, check: str) -> None:
+    OPTIMIZER_CHECKS[check](make_optimizers, {"optimizer": optimizer})
+
+
+class Forgetful(optim.Adam):
+    """Its state is not saved."""
+
+    def load_state_dict(self, state: Any) -> None:
+        pass
+
+
+def test_a_faulty_optimizer_fails() -> None:
+    def decays_all(model: nn.Module, recipe: Recipe) -> list[Optimizer]:
+        return [optim.SGD(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)]
+
+    def decays_nothing(model: nn.Module, recipe: Recipe) -> list[Optimizer]:
+        return [optim.SGD(model.parameters(), lr=recipe.learning_rate)]
+
+    def forgets(model: nn.Module, recipe: Recipe) -> list[Optimizer]:
+        (adam,) = make_optimizers(model, recipe)
+        return [Forgetful(adam.param_groups)]
+
+    for make, message in (
+        (decays_all, r"no gradient, 0\.bias must stay; it moved"),
+        (decays_nothing, r"no gradient, 0\.weight must decay; it stayed"),
+        (forgets, r"resumed from its state after 6 of 12 steps, it must go on bit for bit; 0\.weight differs by 0\."),
+    ):
+        with pytest.raises(AssertionError, match=message):
+            check_optimizer(make, optimizer="adam")
 
 
 def test_heavy_ball_and_nesterov_differ() -> None:
@@ -137,7 +114,7 @@ def test_heavy_ball_and_nesterov_differ() -> None:
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 def test_muon_moves_hidden_matrices_by_orthogonal_steps(memory_format: torch.memory_format) -> None:
-    trained = model().to(memory_format=memory_format)
+    trained = small_model().to(memory_format=memory_format)
     recipe = Recipe(global_batch_size=1, learning_rate=0.1, optimizer="muon", momentum=0.9)
     muon, others = make_optimizers(trained, recipe)
     assert sum(len(group["params"]) for group in muon.param_groups) == 2
