@@ -7,6 +7,7 @@ from largebatch.schedulers.scheduler import NoScheduler, Scheduler
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Trial
+from largebatch.testing import make_trial
 
 
 def asha() -> Asha:
@@ -39,6 +40,14 @@ def test_batch_sizes_do_not_compete() -> None:
     scheduler = asha()
     assert not decide(scheduler, 0, 32, 100, -0.8)
     assert not decide(scheduler, 1, 1024, 100, -0.1)
+
+
+def test_a_trial_that_met_the_target_holds_its_place_in_a_rung() -> None:
+    """Nothing is decided of the measurement that met it, so that ``decide`` finds it among the other trials."""
+    met = make_trial(0, curve={100: 0.95}, steps_to_target=3.0)
+    worse = make_trial(1, curve={100: 0.5})
+    assert asha().decide(worse, [met, worse]).action == "stop"
+    assert asha().decide(worse, [worse]).action == "go on"
 
 
 def test_non_finite_values_are_the_worst() -> None:
