@@ -31,16 +31,25 @@ class Intermediate(Mapping[int, float]):
             after = place + (place < self._length and self._examples[place] == examples)
             later._examples = self._examples[:place] + array("q", [examples]) + self._examples[after : self._length]
             later._values = self._values[:place] + array("d", [value]) + self._values[after : self._length]
+            later._length = len(later._examples)
         else:
-            later._examples, later._values = self._examples, self._values
-            later._values.append(value)
-            try:
-                later._examples.append(examples)
-            except (TypeError, OverflowError):
-                later._values.pop()
-                raise
-        later._length = len(later._examples)
+            later._examples, later._values, later._length = self._examples, self._values, self._length
+            later.append(examples, value)
         return later
+
+    def append(self, examples: int, value: float) -> None:
+        """Add one after the last, in place: for who makes the mapping, before anyone else has it.
+
+        Raises:
+            TypeError: if ``examples`` is no whole number or ``value`` no number.
+        """
+        self._values.append(value)
+        try:
+            self._examples.append(examples)
+        except (TypeError, OverflowError):
+            self._values.pop()
+            raise
+        self._length += 1
 
     @property
     def last(self) -> int:

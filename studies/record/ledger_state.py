@@ -40,6 +40,7 @@ _IGNORED = (
     Operation.STUDY_SYSTEM_ATTRIBUTE, Operation.PARAMETER, Operation.TRIAL_SYSTEM_ATTRIBUTE, Operation.DISCARD_TRIALS,
 )  # fmt: skip
 """Of Optuna's own tools: notes of optuna-dashboard, say."""
+_VALUE = int(Operation.VALUE)  # most lines are of this kind
 _RUNNING, _COMPLETE, _PRUNED, _FAILED, _WAITING = range(5)
 _FINISHED = (_COMPLETE, _PRUNED, _FAILED)
 
@@ -50,12 +51,20 @@ _NUMBER, _COUNT, _TEXT = TypeAdapter(int | None), TypeAdapter(int), TypeAdapter(
 class _Open:
     """A trial that has not ended."""
 
-    __slots__ = ("attributes", "intermediate", "recipe", "trial_id")
+    __slots__ = ("attributes", "intermediate", "is_shared", "recipe", "trial_id")
 
     def __init__(self, trial_id: int, attributes: dict[str, Any]) -> None:
         self.trial_id, self.attributes = trial_id, attributes
         self.recipe = compact(Recipe.model_validate(attributes.pop("recipe")))
         self.intermediate = Intermediate()
+        self.is_shared = False  # a trial was built with these values, and they are to change no more
+
+    def measure(self, examples: int, value: float) -> None:
+        """Add a value; in place where nobody has seen the others yet, as when a file is read."""
+        if self.is_shared or examples <= self.intermediate.last:
+            self.intermediate, self.is_shared = self.intermediate.added(examples, value), False
+        else:
+            self.intermediate.append(examples, value)
 
 
 class LedgerState:
@@ -91,6 +100,7 @@ class LedgerState:
     def trial(self, number: int) -> Trial:
         """One of them."""
         if number in self._changed:
+            self._open[number].is_shared = True
             self._trials[number] = _trial(number, self._open[number], _RUNNING)
             self._changed.discard(number)
         found = self._trials[number]
@@ -110,7 +120,7 @@ class LedgerState:
     def apply(self, entry: dict[str, Any]) -> None:
         """Take one line."""
         kind = entry["op_code"]
-        if kind == Operation.VALUE:
+        if kind == _VALUE:
             self._measure(entry)
         elif kind == Operation.CREATE_TRIAL:
             self._create(entry)
@@ -150,7 +160,7 @@ class LedgerState:
         if (request := row.attributes.pop("request", None)) is not None:
             self.taken.add(_TEXT.validate_python(request))
         for examples, value in entry.get("intermediate_values", {}).items():
-            row.intermediate = row.intermediate.added(int(examples), value)
+            row.measure(int(examples), value)
         self._numbers[trial_id], self._open[number] = number, row
         self._trials.append(None)
         self._changed.add(number)
@@ -161,8 +171,7 @@ class LedgerState:
         number = self._numbers.get(entry["trial_id"])
         step, value = entry["step"], entry["intermediate_value"]
         if number is not None:
-            row = self._open[number]
-            row.intermediate = row.intermediate.added(step, value)
+            self._open[number].measure(step, value)
             self._changed.add(number)
 
     def _change(self, entry: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from largebatch.search.laws.batch_size.points import AT_LEAST, AT_MOST, EVALUATE
 from largebatch.search.laws.batch_size.valley import WINDOW, Valley, fit_valley
 from largebatch.search.laws.law import Array, quantile_interval
 from largebatch.search.repeats import winner
+from largebatch.spaces.passage_interval import PassageInterval
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Outcome, Trial
 from largebatch.spaces.user_mistake import UserMistake
@@ -90,19 +91,24 @@ def find_optima(trials: Sequence[Trial], *, num_draws: int, rng: np.random.Gener
     kind = _best_kind(trials)
     kept = tuple(trial for trial in trials if _kind(trial.recipe) == kind and trial.ending is not None)
     sizes = sorted({trial.recipe.global_batch_size for trial in kept})
-    early = {trial.recipe.global_batch_size for trial in kept if _is_early(trial)}
+    passages = [trial.passage for trial in kept]
+    early = {
+        trial.recipe.global_batch_size
+        for trial, passage in zip(kept, passages, strict=True)
+        if passage is not None and passage.is_bound
+    }
     if not {trial.recipe.global_batch_size for trial in kept if trial.reached} - early:
         raise UserMistake(_all_early(kept))
     valley = fit_valley(
         np.array([math.log(trial.recipe.effective_learning_rate) for trial in kept]),
-        np.array([_steps(trial) for trial in kept]),
+        np.array([_steps(trial, passage) for trial, passage in zip(kept, passages, strict=True)]),
         np.array([trial.reached for trial in kept]),
         np.array([sizes.index(trial.recipe.global_batch_size) for trial in kept]),
         np.log(np.array(sizes, dtype=float)),
         num_draws=num_draws,
         rng=rng,
-        early_T=np.array([_is_early(trial) for trial in kept]),
-        spread_T=np.array([0.0 if trial.passage is None else trial.passage.log_spread for trial in kept]),
+        early_T=np.array([passage is not None and passage.is_bound for passage in passages]),
+        spread_T=np.array([0.0 if passage is None else passage.log_spread for passage in passages]),
     )
     damping = 1 - _typical_momentum(kept) if kept[0].recipe.has_momentum else 1.0
     groups = [[trial for trial in kept if trial.recipe.global_batch_size == size] for size in sizes]
@@ -116,11 +122,11 @@ def find_optima(trials: Sequence[Trial], *, num_draws: int, rng: np.random.Gener
     )  # fmt: skip
 
 
-def _steps(trial: Trial) -> float:
+def _steps(trial: Trial, passage: PassageInterval | None) -> float:
     """Steps to the target or an upper bound; where it was not reached, a lower one: infinite where it never can be."""
     assert trial.ending is not None
-    if trial.passage is not None:
-        return trial.passage.high if trial.passage.is_bound else trial.passage.middle
+    if passage is not None:
+        return passage.high if passage.is_bound else passage.middle
     return math.inf if trial.ending.outcome is Outcome.DIVERGED else float(max(trial.ending.step, 1))
 
 

@@ -30,6 +30,8 @@ WINDOW = 2.0
 TREND_WIDTH = 0.7
 FLOOR_WIDTH = 0.5
 """Prior of a floor: round the fewest steps that were seen at its batch size."""
+MANY = 2_000
+"""Trials above which a step of the fit is found by iteration: a decomposition of all their slopes takes most of it."""
 ONE_RATE = 0.01
 """Rates of a study that differ by less, in log, are one rate."""
 EDGE_CHANCE = 0.25
@@ -173,6 +175,7 @@ class _Fit:
         self.side_T = np.where(early_T, -1.0, 1.0)  # on which of its bound the steps of a censored one lie
         self.middle, self.log_batch_G = float(log_batch_G.mean()), log_batch_G - log_batch_G.mean()
         self.num = len(log_batch_G)
+        self.solver = "lsmr" if len(y_T) > MANY else "exact"
         self.fewest_G = np.array([y_T[(group_T == g) & (known_T | early_T)].min() for g in range(self.num)])
 
     def slope(self, p: Array, log_batch: Array) -> Array:
@@ -187,7 +190,7 @@ class _Fit:
         noise = 0.2
         freedom = max(1.0, self.known_T.sum() - 1.5 * self.num - 2) + NOISE_WEIGHT
         for _ in range(ROUNDS):
-            at = least_squares(self._misses, at, jac=self._slopes, args=(noise,)).x
+            at = least_squares(self._misses, at, jac=self._slopes, args=(noise,), tr_solver=self.solver).x
             square = float(np.sum((self.y_T - self._predict(at))[self.known_T] ** 2))
             noise = math.sqrt((square + NOISE_WEIGHT * NOISE**2) / freedom)
             noise = min(max(noise, MIN_NOISE), MAX_NOISE)
