@@ -28,7 +28,7 @@ STUDY = """\
 name: shared
 task: digits
 workers: [1, 2]
-target: {metric: val_accuracy, above: 0.975}
+target: {metric: val_accuracy, above: 0.95}
 space:
   global_batch_size: {choices: [32, 64]}
   learning_rate: {low: 0.05, high: 0.15, scale: log}
