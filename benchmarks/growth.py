@@ -40,13 +40,13 @@ def made_up() -> ModuleType:
 
 def coordinator(path: Path, max_examples: int, more_trials: int) -> Any:
     """Of a study that lies at ``path``, to be continued with so many trials."""
-    from largebatch.schedulers.scheduler import NoScheduler
-    from largebatch.search.samplers.halton import Halton
-    from largebatch.studies.engine.coordinator import Coordinator
-    from largebatch.studies.engine.steering import Steering
+    from largebatch.schedulers.trial.scheduler import NoScheduler
+    from largebatch.search.searchers.halton import Halton
     from largebatch.studies.record.checkpoint_store import CheckpointStore
     from largebatch.studies.record.directory import StudyDirectory
     from largebatch.studies.record.ledger import Ledger
+    from largebatch.studies.running.coordinator import Coordinator
+    from largebatch.studies.running.steering import Steering
 
     directory = StudyDirectory(path)
     study, target = directory.study(), directory.target()
@@ -92,8 +92,8 @@ def evaluation_seconds(path: Path, before: int) -> float:
 
 def trial_seconds(path: Path, before: int) -> float:
     """CPU of one trial in process whose limit allows no step, after ``before`` others."""
-    from largebatch.studies.engine.in_process import run_in_process
-    from largebatch.studies.engine.leaving import Leaving
+    from largebatch.studies.running.engines.in_process import run_in_process
+    from largebatch.studies.running.interruption import Leaving
 
     made_up().write_study(path, trials=before, measurements=5, curves=False)
     study = coordinator(path, 1, REPEATS_TRIAL)

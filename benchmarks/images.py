@@ -21,9 +21,9 @@ import numpy as np
 import simplejpeg
 import torch
 
-from largebatch.trainers.batches.loader import Loader
-from largebatch.trainers.images.image_shards import ImageShards
-from largebatch.trainers.images.prepare import prepare_images
+from largebatch.trainers.data.loader import Loader
+from largebatch.trainers.datasets.images.image_shards import ImageShards
+from largebatch.trainers.datasets.images.prepare import prepare_images
 
 HEIGHT, WIDTH, SIZE, BATCH = 375, 500, 224, 32
 

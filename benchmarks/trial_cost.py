@@ -35,10 +35,10 @@ resources: {{concurrent_trials: 1}}
 
 def ours(num_trials: int) -> list[float]:
     """Run a study whose trials have too few examples for a single step; return the seconds of each trial's end."""
-    from largebatch.spaces.user_mistake import UserMistake
-    from largebatch.studies.engine import coordinator
+    from largebatch.spaces.errors import UserMistake
+    from largebatch.studies.question.study_file import parse_study
     from largebatch.studies.run import run_study
-    from largebatch.studies.study_file import parse_study
+    from largebatch.studies.running import coordinator
 
     ends: list[float] = []
     end = coordinator.Coordinator.end

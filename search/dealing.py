@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from largebatch.search.laws.fitting import FittedLaws
+from largebatch.search.laws.fit_laws import FittedLaws
 from largebatch.search.laws.law import Array
 from largebatch.spaces.recipe import Recipe
 

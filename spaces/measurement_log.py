@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from largebatch.spaces.files import whole_file
 from largebatch.spaces.trial import Measurement
-from largebatch.spaces.whole_file import whole_file
 
 
 def add_measurement(measurements: list[Measurement], new: Measurement) -> None:

@@ -4,7 +4,7 @@ import errno
 import os
 from pathlib import Path
 
-from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.errors import UserMistake
 
 _SAME_COMMAND = "give the same command again; what was recorded is whole"
 _WAYS = {

@@ -10,20 +10,14 @@ from typing import NoReturn
 
 import typer
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.os_fault import os_fault
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.commands import (
-    answers,
-    benchmark,
-    cluster,
-    dashboard,
-    doctor,
-    own,
-    prepare,
-    sharing,
-    steering,
-    trainings,
-)
+from largebatch.studies.commands import answer as answers
+from largebatch.studies.commands import benchmark, cluster, dashboard, doctor, prepare
+from largebatch.studies.commands import create as own
+from largebatch.studies.commands import run as trainings
+from largebatch.studies.commands import share as sharing
+from largebatch.studies.commands import steer as steering
 
 app = typer.Typer(
     help="Search batch size, learning rate and optimizer on the devices you have; predict the rest.",

@@ -10,34 +10,34 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.files import remove_leftovers
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.spaces.whole_file import remove_leftovers
-from largebatch.studies.answer import Answer, read_answer
-from largebatch.studies.engine.coordinator import Coordinator
-from largebatch.studies.engine.leaving import Leaving, LeftEarly, job_end_time
-from largebatch.studies.engine.steering import Steering
-from largebatch.studies.lending.decider import Decider
-from largebatch.studies.lending.guest import Guest
-from largebatch.studies.lending.guest_folder import guests_of
-from largebatch.studies.lending.host import Host
-from largebatch.studies.lending.joining import is_answered, is_begun, owner_to_join, tell_joining, wait_for_the_end
-from largebatch.studies.lending.messages import FOLDER as GUESTS
-from largebatch.studies.lending.settling import settle
-from largebatch.studies.loading import load_question, refuse_no_step
-from largebatch.studies.makers import make_scheduler, make_searcher, make_step_seconds, needs_step_seconds
+from largebatch.studies.answer.answer import Answer, read_answer
+from largebatch.studies.question.load_task import load_question, refuse_no_step
+from largebatch.studies.question.registry import make_scheduler, make_searcher, make_step_seconds, needs_step_seconds
+from largebatch.studies.question.study import Study
 from largebatch.studies.record.checkpoint_store import CheckpointStore
 from largebatch.studies.record.database.fenced_storage import DatabaseAway
 from largebatch.studies.record.directory import StudyDirectory, fingerprint, refuse_another_study, set_aside
-from largebatch.studies.record.lease import POLL_SECONDS, InUse, Lease, wait_until_free
-from largebatch.studies.record.lease_watch import FOLDER as LEASES
-from largebatch.studies.record.lease_watch import Holder, LeaseWatch
-from largebatch.studies.record.opening import own_ledger, record_storage, refuse_storage
-from largebatch.studies.report.answer_report import write_answer
-from largebatch.studies.study import Study
-from largebatch.studies.timed_steps import time_steps
-from largebatch.trainers.failure import failed
+from largebatch.studies.record.lease.lease import POLL_SECONDS, InUse, Lease, wait_until_free
+from largebatch.studies.record.lease.lease_monitor import FOLDER as LEASES
+from largebatch.studies.record.lease.lease_monitor import Holder, LeaseWatch
+from largebatch.studies.record.open_ledger import own_ledger, record_storage, refuse_storage
+from largebatch.studies.running.coordinator import Coordinator
+from largebatch.studies.running.interruption import Leaving, LeftEarly, job_end_time
+from largebatch.studies.running.joining.coordinator_server import Host
+from largebatch.studies.running.joining.job_folder import guests_of
+from largebatch.studies.running.joining.join import is_answered, is_begun, owner_to_join, tell_joining, wait_for_the_end
+from largebatch.studies.running.joining.messages import FOLDER as GUESTS
+from largebatch.studies.running.joining.recovery import settle
+from largebatch.studies.running.joining.remote_coordinator import Guest
+from largebatch.studies.running.steering import Steering
+from largebatch.studies.running.trial_source import Decider
+from largebatch.studies.training.timed_steps import time_steps
+from largebatch.studies.views.report.answer_report import write_answer
+from largebatch.trainers.workers.failure import failed
 
 if TYPE_CHECKING:
     from largebatch.trainers.task import Task
@@ -176,14 +176,14 @@ def _refuse_at_once(watch: LeaseWatch, study: Study, *, fresh: bool, storage: st
 
 
 def _ray_cluster(address: str | None, leaving: Leaving) -> AbstractContextManager[None]:
-    from largebatch.studies.engine.ray_cluster import ray_cluster
+    from largebatch.studies.running.engines.ray_cluster import ray_cluster
 
     return ray_cluster(address, leaving)
 
 
 def _fingerprint(study: Study, task: "Task") -> str:
     """Of the training data, which are read by the task's own code."""
-    from largebatch.trainers.failure import fenced
+    from largebatch.trainers.workers.failure import fenced
 
     with fenced(study.task):
         return fingerprint(task.train_data)
@@ -240,7 +240,7 @@ def _one_device(recipe: Recipe) -> int:
 
 
 def _devices_of_trials(study: Study) -> Callable[[Recipe], int]:
-    from largebatch.studies.engine.devices import devices_for, devices_of
+    from largebatch.studies.running.engines.devices import devices_for, devices_of
 
     return partial(devices_for, resources=study.resources, total=devices_of(study).whole)
 
@@ -289,10 +289,10 @@ def _run(coordinator: Coordinator, job: _Job, leaving: Leaving) -> None:
 
 def _train(decider: Decider, leaving: Leaving, *, in_process: bool) -> None:
     if in_process:
-        from largebatch.studies.engine.in_process import run_in_process
+        from largebatch.studies.running.engines.in_process import run_in_process
 
         run_in_process(decider, leaving)
     else:
-        from largebatch.studies.engine.tune_engine import run_trials
+        from largebatch.studies.running.engines.ray_tune import run_trials
 
         run_trials(decider, leaving)

@@ -1,7 +1,7 @@
 """A study of three trials, which ends within seconds in process and has a plan."""
 
-from largebatch.studies.study import Study
-from largebatch.studies.study_file import parse_study
+from largebatch.studies.question.study import Study
+from largebatch.studies.question.study_file import parse_study
 
 _TEXT = """\
 name: small

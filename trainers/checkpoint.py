@@ -18,9 +18,9 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.files import whole_file
 from largebatch.spaces.recipe import Recipe
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.spaces.whole_file import whole_file
 from largebatch.trainers.checkpoint_path import measured_path
 
 _OPTIMIZER_COPIES = {"sgd": 1, "nesterov": 1, "adam": 2, "adamw": 2, "lars": 1, "lamb": 2, "muon": 2}

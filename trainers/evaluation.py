@@ -7,8 +7,8 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from largebatch.trainers.batches.batch_tree import length
-from largebatch.trainers.batches.evaluation_batches import EvaluationBatches
+from largebatch.trainers.data.batch_tree import length
+from largebatch.trainers.data.evaluation_batches import EvaluationBatches
 from largebatch.trainers.task import Task
 
 

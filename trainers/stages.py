@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.errors import UserMistake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

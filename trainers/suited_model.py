@@ -6,7 +6,7 @@ Gradients are summed as dense real numbers over passes and devices; see ``gradie
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.errors import UserMistake
 
 _TAKEN = "_largebatch_taken"
 

@@ -16,16 +16,16 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset, IterableDataset
 
 from largebatch.spaces.domain import Value
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.nearest import nearest
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import RECORDED
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.trainers.batches.example_random import ExampleRandom
-from largebatch.trainers.batches.streamed import Kept, Streamed, num_examples
+from largebatch.trainers.data.example_random import ExampleRandom
+from largebatch.trainers.data.streamed import Kept, Streamed, num_examples
 from largebatch.trainers.evaluation_interval import usual_evaluation_examples
-from largebatch.trainers.failure import contained, describe, fenced
 from largebatch.trainers.stages import EVERYTHING, Stage
 from largebatch.trainers.tasks import TASKS
+from largebatch.trainers.workers.failure import contained, describe, fenced
 
 EXTRAS = {
     "datasets": "huggingface",

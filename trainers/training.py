@@ -18,25 +18,25 @@ from torch import Tensor, nn
 
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
-from largebatch.trainers.averages.make_average import make_average
-from largebatch.trainers.batches.evaluation_batches import EvaluationBatches
-from largebatch.trainers.batches.example_random import ExampleRandom, model_generator
-from largebatch.trainers.batches.loader import Groups, Loader
-from largebatch.trainers.batches.passes import Pass, Passes
-from largebatch.trainers.batches.streamed import num_examples
+from largebatch.trainers.data.evaluation_batches import EvaluationBatches
+from largebatch.trainers.data.example_random import ExampleRandom, model_generator
+from largebatch.trainers.data.loader import Groups, Loader
+from largebatch.trainers.data.passes import Pass, Passes
+from largebatch.trainers.data.streamed import num_examples
 from largebatch.trainers.evaluation import evaluate
 from largebatch.trainers.gradients.lagged_flag import LaggedFlag
 from largebatch.trainers.gradients.noise_meter import NoiseMeter
 from largebatch.trainers.gradients.noise_scale import NoiseEstimate
 from largebatch.trainers.gradients.step_gradients import StepGradients
 from largebatch.trainers.layers.example_dropout import tie_dropout
-from largebatch.trainers.layers.group_norm import BatchStatistics, group_batch_norms
+from largebatch.trainers.layers.ghost_batch_norm import BatchStatistics, group_batch_norms
 from largebatch.trainers.optimizers.optimizer import make_optimizers, second_moment_scales
 from largebatch.trainers.schedules.adascale import gain, grown_batch_size
 from largebatch.trainers.schedules.learning_rate import Plateau, make_learning_rate
 from largebatch.trainers.stages import set_trainable, stage_at
 from largebatch.trainers.suited_model import own_parameters, take
 from largebatch.trainers.task import Task
+from largebatch.trainers.weight_averaging.make_average import make_average
 
 SCALARS = {"loss": 1, "parts": 1, "leaving": 1, "squares": 2}
 """What is summed over devices behind the batch statistics, and how many numbers."""

@@ -25,12 +25,12 @@ from peers import MAX_RESOURCE, PEERS, finite, make_peer, recipe_of
 from record import BATCH_SIZES
 from replay import FOLDER, SPACE, WORKERS, Cluster, Replay, Table, best_observed, best_times, regrets
 
-from largebatch.schedulers.projection import Projection
-from largebatch.schedulers.scheduler import GO_ON, Decision
-from largebatch.search.guided.guided import Guided
-from largebatch.search.samplers.halton import Halton
-from largebatch.search.samplers.tpe import OptunaTPE
+from largebatch.schedulers.trial.projection import Projection
+from largebatch.schedulers.trial.scheduler import GO_ON, Decision
 from largebatch.search.searcher import Searcher
+from largebatch.search.searchers.guided.guided import Guided
+from largebatch.search.searchers.halton import Halton
+from largebatch.search.searchers.tpe import OptunaTPE
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Trial
 

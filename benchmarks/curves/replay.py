@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from record import BATCH_SIZES, CURVE, LEARNING_RATES, NORM_BATCH_SIZE, OPTIMIZERS, SEEDS, WARMUP_EPOCHS
 
-from largebatch.schedulers.scheduler import Scheduler
+from largebatch.schedulers.trial.scheduler import Scheduler
 from largebatch.search.searcher import Searcher
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.space import Space

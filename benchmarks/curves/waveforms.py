@@ -10,8 +10,8 @@ from torch.utils.data import TensorDataset
 
 from largebatch import Task
 from largebatch.spaces.target import Target
-from largebatch.trainers.waveforms.rom import Rom
-from largebatch.trainers.waveforms.times import Times
+from largebatch.trainers.datasets.waveforms.rom import Rom
+from largebatch.trainers.datasets.waveforms.times import Times
 
 NUM_TRAIN, NUM_VALIDATION, NUM_SAMPLES = 4_096, 512, 128
 

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.trainers.galaxies.galaxy_files import decode_image
+from largebatch.spaces.errors import UserMistake
+from largebatch.trainers.datasets.galaxies.galaxy_files import decode_image
 
 FOLDER = Path("/usr/share/stellarium/nebulae/default")
 FIELD_DIAMETERS = 2.0

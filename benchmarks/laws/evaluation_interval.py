@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from largebatch.search.laws.fitting import fit_laws
+from largebatch.search.laws.fit_laws import fit_laws
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Ending, Outcome, Trial
-from largebatch.spaces.user_mistake import UserMistake
 
 SIZES, ASKED = (16, 32, 64, 128, 256, 512, 1024), np.array([16.0, 64.0, 256.0, 1024.0])
 TRUTH = 40 * (1 + 100 / ASKED)

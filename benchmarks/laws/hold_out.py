@@ -13,7 +13,7 @@ import numpy as np
 
 from largebatch.search.laws.batch_size.points import Points
 from largebatch.search.laws.batch_size.steps_law import Unit, fit_steps_law
-from largebatch.search.own_laws import Trainings, pool
+from largebatch.search.laws.from_table import Trainings, pool
 
 DATA = Path(__file__).parents[2] / "tests" / "data"
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from largebatch.search.laws.batch_size.points import AT_LEAST, AT_MOST
 from largebatch.search.laws.batch_size.steps_law import fit_steps_law
-from largebatch.search.own_laws import Trainings, pool
+from largebatch.search.laws.from_table import Trainings, pool
 
 SIZES = (8, 16, 32, 64, 128, 256, 512)
 TOLD = (8, 32, 128, 512, 1024, 2048, 8192)

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from plotly.subplots import make_subplots
 
+from largebatch.search.laws.from_table import time_steps
+from largebatch.search.laws.holdout import withhold_workers
 from largebatch.search.laws.step_time.interconnects import Network
-from largebatch.search.laws.withheld import withhold_workers
-from largebatch.search.own_laws import time_steps
-from largebatch.studies.scaling.published import (
+from largebatch.studies.answer.scaling.published import (
     GALAXIES_HAL,
     GW_BRIDGES,
     GW_HAL,

@@ -19,8 +19,8 @@ import numpy as np
 from scipy.optimize import least_squares, nnls
 from scipy.stats import wilcoxon
 
-from largebatch.studies.own_fit import Asked, fit_table
-from largebatch.studies.own_numbers import OwnRow, OwnTable
+from largebatch.studies.answer.fit_table import Asked, fit_table
+from largebatch.studies.answer.measurement_table import OwnRow, OwnTable
 
 DATA = Path(__file__).parents[2] / "tests" / "data" / "mlperf" / "results_by_system.csv"
 MOST_FITTED = 64

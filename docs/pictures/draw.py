@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from largebatch.search.knee import KNEE_GAIN
 from largebatch.search.laws.batch_size.steps_law import fit_steps_law
 from largebatch.search.laws.batch_size.valley import linex
+from largebatch.search.laws.from_table import Trainings, pool
 from largebatch.search.laws.step_time.step_time_model import StepTimeParameters, step_parts
-from largebatch.search.own_laws import Trainings, pool
+from largebatch.search.plan.knee import KNEE_GAIN
 
 WIDTH, HEIGHT = 720, 380
 LEFT, RIGHT, TOP, BOTTOM = 76, 24, 28, 56

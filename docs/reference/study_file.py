@@ -16,7 +16,7 @@ from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.rule import RULES
 from largebatch.spaces.target import Target
-from largebatch.studies.study import SCHEDULERS, SEARCHERS, Budget, Resources, Search, Study, TrialScheduler
+from largebatch.studies.question.study import SCHEDULERS, SEARCHERS, Budget, Resources, Search, Study, TrialScheduler
 
 PAGE = Path(__file__).with_name("study-file.md")
 SECTIONS: dict[str, type[BaseModel]] = {

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from largebatch.schedulers.clusters.allocation import Allocation
 from largebatch.schedulers.clusters.cluster_file import VARIABLE
-from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.errors import UserMistake
 
 LAUNCHER = "largebatch.schedulers.clusters.launcher"
 REQUEUE_CODE = 75

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from largebatch.spaces.whole_file import write_whole
+from largebatch.spaces.files import write_whole
 
 FILE_NAME = "cluster.json"
 VARIABLE = "LARGEBATCH_CLUSTER"

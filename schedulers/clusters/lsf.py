@@ -22,7 +22,7 @@ from largebatch.schedulers.clusters.batch_script import (
     wait_and_pass_on,
     warn_before_the_end,
 )
-from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.errors import UserMistake
 
 NAME = "lsf"
 RUNS = "RUN"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.errors import UserMistake
 from largebatch.studies.commands.options import (
     AddressOption,
     InterconnectOption,
@@ -45,9 +45,9 @@ def benchmark(
     go_to_cluster(address)
     sys.path.insert(0, str(Path.cwd()))  # a task of the user's own is imported from here
     from largebatch.search.laws.step_time.interconnects import Network
-    from largebatch.studies.scaling.measure import ask_scaling, measure_scaling
-    from largebatch.studies.scaling.page import write_scaling_page
-    from largebatch.studies.terminal.show_scaling import print_scaling
+    from largebatch.studies.training.measure_scaling import ask_scaling, measure_scaling
+    from largebatch.studies.views.report.scaling_page import write_scaling_page
+    from largebatch.studies.views.terminal.show_scaling import print_scaling
 
     given = {"precision": precision, "memory_format": memory_format}
     question = ask_scaling(

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.errors import UserMistake
 from largebatch.studies.commands.options import JsonOption
 
 app = typer.Typer()
@@ -85,8 +85,8 @@ def _submit(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    from largebatch.studies.clusters.jobs import SYSTEMS, new_work, submit
-    from largebatch.studies.clusters.site import allocation
+    from largebatch.schedulers.clusters.jobs import SYSTEMS, new_work, submit
+    from largebatch.studies.question.cluster_site import allocation
 
     if hold == bool(command):
         raise UserMistake("give either a command after `--`, or --hold to keep the nodes for `--address auto`")
@@ -112,7 +112,7 @@ def _submit(
 @cluster.command(epilog="Example: largebatch cluster status")
 def status(as_json: JsonOption = False) -> None:
     """Show the jobs that were submitted from this folder."""
-    from largebatch.studies.clusters.jobs import submitted_jobs
+    from largebatch.schedulers.clusters.jobs import submitted_jobs
 
     rows = []
     for job in submitted_jobs():
@@ -143,7 +143,7 @@ def stop(
     as_json: JsonOption = False,
 ) -> None:
     """End a job; a study in it saves itself and is not put back into the queue."""
-    from largebatch.studies.clusters.jobs import cancel, submitted_jobs
+    from largebatch.schedulers.clusters.jobs import cancel, submitted_jobs
 
     running = [one for one in submitted_jobs() if job in (None, one.job) and one.state() != "ended"]
     if len(running) != 1:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.errors import UserMistake
 
 app = typer.Typer()
 
@@ -26,6 +26,6 @@ def dashboard(
         import dash  # noqa: F401
     except ImportError as error:
         raise UserMistake("the dashboard needs dash; install it with: pip install 'largebatch[dashboard]'") from error
-    from largebatch.studies.dashboard.serve import serve
+    from largebatch.studies.views.dashboard.serve import serve
 
     serve(directory, host=host, port=port, control=control)

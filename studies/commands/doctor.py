@@ -27,8 +27,8 @@ def doctor(
 
     Exit code 0 where there is no problem (warnings are none), 1 where there is one.
     """
-    from largebatch.studies.doctor.examination import examine
-    from largebatch.studies.terminal.show_doctor import print_findings
+    from largebatch.studies.checks.machine.examination import examine
+    from largebatch.studies.views.terminal.show_doctor import print_findings
 
     findings = examine(directory, address)
     problems = sum(finding.level == "problem" for finding in findings)

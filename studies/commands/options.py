@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.errors import UserMistake
 
 StudyArgument = Annotated[str, typer.Argument(help="A study file, or the name of a study that ships (see `list`).")]
 DirectoryArgument = Annotated[Path, typer.Argument(help="A study directory: the --out of a `run`.")]
@@ -22,7 +22,7 @@ WorkersPerNodeOption = Annotated[int | None, typer.Option(min=1, help="Devices o
 def go_to_cluster(address: str | None) -> None:
     """Where ``--address auto`` is a job's Ray and this is its login node: run this command on the job's first node."""
     if address is not None:
-        from largebatch.studies.clusters.address import go_to_cluster
+        from largebatch.schedulers.clusters.address import go_to_cluster
 
         go_to_cluster(address)
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.errors import UserMistake
 from largebatch.studies.commands.options import JsonOption
 
 app = typer.Typer()
@@ -31,8 +31,8 @@ def images(
     as_json: JsonOption = False,
 ) -> None:
     """Convert images to shards for training: checked, checksummed, shuffled once. The same command resumes."""
-    from largebatch.studies.terminal.prepare_progress import PrepareProgress, prepared_json, print_prepared
-    from largebatch.trainers.images.prepare import prepare_images, verify_images
+    from largebatch.studies.views.terminal.prepare_progress import PrepareProgress, prepared_json, print_prepared
+    from largebatch.trainers.datasets.images.prepare import prepare_images, verify_images
 
     if (source is None) != verify:
         raise UserMistake("SRC must be given, or --verify without it: largebatch prepare images [SRC] --out DIR")
@@ -64,18 +64,18 @@ def gw(
     if rebuild and (surrogate is not None or part != "1/1"):
         raise UserMistake("--rebuild makes the coefficients alone: leave out --surrogate and --part")
     index, num_parts = _part(part)
-    from largebatch.studies.terminal.prepare_progress import PrepareProgress
+    from largebatch.studies.views.terminal.prepare_progress import PrepareProgress
 
     with _room_in(out), PrepareProgress(quiet=as_json) as progress:
         if rebuild:
-            from largebatch.trainers.waveforms.build import rebuild as rebuild_model
+            from largebatch.trainers.datasets.waveforms.build import rebuild as rebuild_model
 
             rebuild_model(out, lambda done, total: progress.show("coefficients", done, total))
         else:
-            from largebatch.trainers.waveforms.rom import Rom
-            from largebatch.trainers.waveforms.shards import write_shards
-            from largebatch.trainers.waveforms.surrogate import NRHybSur3dq8
-            from largebatch.trainers.waveforms.times import LONG_TIMES
+            from largebatch.trainers.datasets.waveforms.rom import Rom
+            from largebatch.trainers.datasets.waveforms.shards import write_shards
+            from largebatch.trainers.datasets.waveforms.surrogate import NRHybSur3dq8
+            from largebatch.trainers.datasets.waveforms.times import LONG_TIMES
 
             write_shards(
                 out, Rom(LONG_TIMES) if surrogate is None else NRHybSur3dq8(surrogate), part=index,

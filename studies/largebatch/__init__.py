@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from largebatch.spaces.recipe import Recipe
     from largebatch.spaces.target import Target
+    from largebatch.studies.question.study import Study
+    from largebatch.studies.question.study_file import load_study
     from largebatch.studies.run import run_study
-    from largebatch.studies.study import Study
-    from largebatch.studies.study_file import load_study
     from largebatch.trainers.adapters.huggingface import huggingface_task
     from largebatch.trainers.adapters.lightning_module import lightning_task
     from largebatch.trainers.adapters.train_step import train_step_task
@@ -34,12 +34,12 @@ __all__ = [
 _MODULES = {
     "Metric": "largebatch.trainers.task",
     "Recipe": "largebatch.spaces.recipe",
-    "Study": "largebatch.studies.study",
+    "Study": "largebatch.studies.question.study",
     "Target": "largebatch.spaces.target",
     "Task": "largebatch.trainers.task",
     "huggingface_task": "largebatch.trainers.adapters.huggingface",
     "lightning_task": "largebatch.trainers.adapters.lightning_module",
-    "load_study": "largebatch.studies.study_file",
+    "load_study": "largebatch.studies.question.study_file",
     "run_study": "largebatch.studies.run",
     "train_step_task": "largebatch.trainers.adapters.train_step",
 }

@@ -6,10 +6,10 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.number_text import format_number
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Trial
-from largebatch.spaces.user_mistake import UserMistake
 from largebatch.trainers.checkpoint_path import best_path, measured_path
 
 _OURS = re.compile(r"trial-\d{6,}(\.best)?\.pt|trial-\d{6,}\.measured\.jsonl")

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.measurement_log import add_measurement, parse_measurement
 from largebatch.spaces.trial import Measurement
-from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.curves import curve_path, damaged_curve, read_table, running_path
 
 MAX_POINTS = 2_000_000

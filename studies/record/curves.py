@@ -11,10 +11,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.files import whole_file
 from largebatch.spaces.measurement_log import MeasurementLog, add_measurement, read_measurements
 from largebatch.spaces.trial import Measurement
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.spaces.whole_file import whole_file
 
 SCHEMA = pa.schema(
     [

@@ -15,18 +15,18 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.files import write_whole
 from largebatch.spaces.os_fault import os_fault
 from largebatch.spaces.printable import printable
 from largebatch.spaces.problems import first_problem
-from largebatch.spaces.step_time_profile import StepTimeProfile
+from largebatch.spaces.step_times import StepTimeProfile
 from largebatch.spaces.target import Target
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.spaces.whole_file import write_whole
-from largebatch.studies.loading import load_question
-from largebatch.studies.record.lease_watch import LeaseWatch
-from largebatch.studies.study import Study
-from largebatch.studies.study_file import fingerprint as study_fingerprint
-from largebatch.studies.study_file import parse_study, study_diff, study_text
+from largebatch.studies.question.load_task import load_question
+from largebatch.studies.question.study import Study
+from largebatch.studies.question.study_file import fingerprint as study_fingerprint
+from largebatch.studies.question.study_file import parse_study, study_diff, study_text
+from largebatch.studies.record.lease.lease_monitor import LeaseWatch
 
 _PROVENANCE = "# --- provenance (written by largebatch, not read back into the study) ---"
 
@@ -253,7 +253,7 @@ def fingerprint(data: Any) -> str:
     A data set's own ``fingerprint`` is taken where it has one. Items are read as in training, each with a seed of its
     own, so that those which are augmented at random are the same each time.
     """
-    from largebatch.trainers.batches.loader import seeded_item
+    from largebatch.trainers.data.loader import seeded_item
 
     own = getattr(data, "fingerprint", None)
     if isinstance(own, str):

@@ -10,8 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.trial import Trial
-from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.ledger_state import LedgerState, Operation
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class OwnJournal(Journal):
     """
 
     def __init__(self, path: Path, study_name: str, fence: int, refuse: Callable[[], None]) -> None:
-        from largebatch.studies.record.fenced_journal import FencedJournal
+        from largebatch.studies.record.lease.fenced_journal import FencedJournal
 
         super().__init__(path, study_name)
         self._file = FencedJournal(path, fence, refuse)

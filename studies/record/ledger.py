@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from largebatch.spaces.domain import Choice, Domain
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.printable import printable_values
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.space import Space
 from largebatch.spaces.trial import Ending, Measurement, Origin, Outcome, Trial
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.record.damage import damage_told
+from largebatch.studies.record.damaged_ledger import damage_told
 from largebatch.studies.record.journal import Journal, OwnJournal
 from largebatch.studies.record.ledger_state import REQUEST
 

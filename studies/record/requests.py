@@ -20,11 +20,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from largebatch.spaces.domain import Domain
+from largebatch.spaces.files import write_whole
 from largebatch.spaces.printable import printable
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.space import Space
 from largebatch.spaces.trial import Trial
-from largebatch.spaces.whole_file import write_whole
 
 ASKED_FOR = "asked for by"
 """Begins why a trial was proposed that a request became."""

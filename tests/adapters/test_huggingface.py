@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
-from largebatch.spaces.user_mistake import UserMistake
 from largebatch.trainers.adapters.huggingface import huggingface_task
 from largebatch.trainers.task import Task
 from largebatch.trainers.training import Training

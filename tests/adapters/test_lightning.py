@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset, WeightedRandomSampler
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
-from largebatch.spaces.user_mistake import UserMistake
 from largebatch.trainers.adapters.lightning_module import lightning_task
 from largebatch.trainers.task import Task
 from largebatch.trainers.training import Training

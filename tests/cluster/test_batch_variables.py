@@ -14,7 +14,7 @@ from largebatch.schedulers.clusters.batch_variables import (
     visible_gpus,
 )
 from largebatch.schedulers.clusters.launcher.node_share import node_share
-from largebatch.studies.doctor import allocation
+from largebatch.studies.checks.machine import allocation
 
 UUID = "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6"
 
@@ -107,7 +107,7 @@ def test_on_a_login_node_all_that_the_user_set_stays() -> None:
 def test_a_submission_is_made_without_the_parent_s_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a stand-in of ``sbatch`` that prints what it was given."""
     from largebatch.schedulers.clusters.allocation import Allocation
-    from largebatch.studies.clusters.jobs import new_work, submit
+    from largebatch.schedulers.clusters.jobs import new_work, submit
 
     (tmp_path / "sbatch").write_text('#!/bin/sh\nenv >"$0.env"\necho 4711\n')
     (tmp_path / "sbatch").chmod(0o755)

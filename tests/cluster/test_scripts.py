@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 from largebatch.schedulers.clusters import lsf, pbs, slurm
 from largebatch.schedulers.clusters.allocation import Allocation
 from largebatch.schedulers.clusters.batch_script import Work
-from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.errors import UserMistake
 from largebatch.studies.cli import app
-from largebatch.studies.clusters.site import allocation
+from largebatch.studies.question.cluster_site import allocation
 
 SCRIPTS = Path(__file__).with_name("scripts")
 SITES = Path(__file__).parents[2] / "docs" / "sites"

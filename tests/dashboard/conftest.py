@@ -11,9 +11,9 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from werkzeug.serving import make_server
 
-from largebatch.studies.dashboard.app import make_app
-from largebatch.studies.dashboard.guard import guard
-from largebatch.studies.dashboard.reading.library import Library
+from largebatch.studies.views.dashboard.app import make_app
+from largebatch.studies.views.dashboard.guard import guard
+from largebatch.studies.views.dashboard.reading.library import Library
 
 CHROMIUM = "/usr/bin/chromium"
 PATIENCE_MILLISECONDS = 45_000

@@ -7,12 +7,12 @@ import random
 from pathlib import Path
 
 from largebatch.spaces.recipe import Recipe
-from largebatch.spaces.step_time_profile import ComputeTime, StepTimeProfile
+from largebatch.spaces.step_times import ComputeTime, StepTimeProfile
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Measurement
+from largebatch.studies.question.study_file import parse_study
 from largebatch.studies.record.curves import write_curve
 from largebatch.studies.record.directory import StudyDirectory
-from largebatch.studies.study_file import parse_study
 
 STUDY = """name: {name}
 task: digits

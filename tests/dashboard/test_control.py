@@ -17,12 +17,12 @@ import pytest
 from playwright.sync_api import Page
 
 from largebatch.spaces.trial import Trial
-from largebatch.studies.dashboard.control import REFUSED
-from largebatch.studies.dashboard.guard import is_own_host, may_control
+from largebatch.studies.question.study_file import parse_study
 from largebatch.studies.record.ledger import Ledger
 from largebatch.studies.record.requests import read_requests
 from largebatch.studies.run import run_study
-from largebatch.studies.study_file import parse_study
+from largebatch.studies.views.dashboard.control import REFUSED
+from largebatch.studies.views.dashboard.guard import is_own_host, may_control
 
 TOKEN = "a token that only the printed address holds"
 STUDY = """

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from largebatch.studies.record.lease import Lease
+from largebatch.studies.record.lease.lease import Lease
 
 PAGES = ("", "scaling", "landscape", "curves", "trials", "compare", "laws", "trial?trial=0")
 DRAWN = "[...document.querySelectorAll('.js-plotly-plot')].some(plot => plot.data && plot.data.length)"

@@ -12,13 +12,13 @@ import pytest
 from dash import Dash
 from werkzeug.serving import make_server
 
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.dashboard.app import PAGES, make_app
-from largebatch.studies.dashboard.guard import guard
-from largebatch.studies.dashboard.reading.library import Library
-from largebatch.studies.dashboard.received import MOST_BYTES, PATH
-from largebatch.studies.dashboard.serve import Handler, serve
+from largebatch.spaces.errors import UserMistake
 from largebatch.studies.record.requests import read_requests
+from largebatch.studies.views.dashboard.app import PAGES, make_app
+from largebatch.studies.views.dashboard.guard import guard
+from largebatch.studies.views.dashboard.reading.library import Library
+from largebatch.studies.views.dashboard.received import MOST_BYTES, PATH
+from largebatch.studies.views.dashboard.serve import Handler, serve
 
 TOKEN = "a token"
 VALUES = {

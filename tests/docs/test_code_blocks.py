@@ -25,9 +25,9 @@ import yaml
 
 from largebatch.search.laws.step_time.interconnects import INTERCONNECTS
 from largebatch.studies.cli import app, command
+from largebatch.studies.question.study import Study
+from largebatch.studies.question.study_file import find_study, parse_study
 from largebatch.studies.run import run_study
-from largebatch.studies.study import Study
-from largebatch.studies.study_file import find_study, parse_study
 from largebatch.trainers.tasks import TASKS
 
 ROOT = Path(__file__).parents[2]

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from largebatch.studies.doctor import allocation, folders, network, ray_here, software
-from largebatch.studies.doctor.child import ChildFailed, from_child
-from largebatch.studies.doctor.finding import Finding
+from largebatch.studies.checks.machine import allocation, folders, network, ray_here, software
+from largebatch.studies.checks.machine.child import ChildFailed, from_child
+from largebatch.studies.checks.machine.finding import Finding
 
 GIVEN = ("SLURM_JOB_ID", "SLURM_GPUS_ON_NODE", "SLURM_JOB_GPUS", "SLURM_CPUS_ON_NODE", "SLURM_JOB_NUM_NODES", "NCPUS",
          "PBS_JOBID", "PBS_GPUFILE", "PBS_NGPUS", "PBS_NODEFILE", "LSB_JOBID", "LSB_MCPU_HOSTS",

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from largebatch.studies.doctor import examination
-from largebatch.studies.doctor.examination import checks, run_checks
-from largebatch.studies.doctor.finding import Finding, ok, problem, warning
-from largebatch.studies.terminal.show_doctor import print_findings
+from largebatch.studies.checks.machine import examination
+from largebatch.studies.checks.machine.examination import checks, run_checks
+from largebatch.studies.checks.machine.finding import Finding, ok, problem, warning
+from largebatch.studies.views.terminal.show_doctor import print_findings
 
 
 def doctor(folder: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:

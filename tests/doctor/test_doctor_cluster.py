@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from largebatch.studies.doctor.cluster import cluster_findings, judged
+from largebatch.studies.checks.machine.cluster import cluster_findings, judged
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_a_real_cluster_agrees_with_itself(address: str, tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_an_address_where_nobody_answers_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("largebatch.studies.doctor.cluster._CONNECT_SECONDS", 6.0)
+    monkeypatch.setattr("largebatch.studies.checks.machine.cluster._CONNECT_SECONDS", 6.0)
     (finding,) = cluster_findings("127.0.0.1:9", tmp_path)
     assert (finding.name, finding.level) == ("cluster", "problem")
     assert "127.0.0.1:9" in finding.measured

@@ -109,7 +109,7 @@ def test_trials_of_one_and_two_devices_give_all_back_however_the_study_ends(
 
 
 OWN = """
-from largebatch.studies.engine.ray_cluster import ray_cluster
+from largebatch.studies.running.engines.ray_cluster import ray_cluster
 with ray_cluster(None):
     import ray
     print("CPUs:", ray.available_resources()["CPU"])

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.trial import Outcome, Trial
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.answer import Answer, read_answer
-from largebatch.studies.engine.coordinator import Coordinator
+from largebatch.studies.answer.answer import Answer, read_answer
+from largebatch.studies.question.study_file import parse_study
 from largebatch.studies.record.curves import read_curve
 from largebatch.studies.record.directory import StudyDirectory
-from largebatch.studies.record.lease import Lease
+from largebatch.studies.record.lease.lease import Lease
 from largebatch.studies.record.ledger import Ledger
 from largebatch.studies.run import run_study
-from largebatch.studies.study_file import parse_study
+from largebatch.studies.running.coordinator import Coordinator
 
 
 def run(text: str, out: Path, **arguments: Any) -> Answer:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from largebatch.spaces.trial import Ending, Measurement, Outcome
-from largebatch.trainers import mailbox as mailbox_module
-from largebatch.trainers.mailbox import MAX_DEATHS, NOTHING_YET, Job, Mailbox
+from largebatch.trainers.workers import mailbox as mailbox_module
+from largebatch.trainers.workers.mailbox import MAX_DEATHS, NOTHING_YET, Job, Mailbox
 
 ENDING = Ending(outcome=Outcome.EXHAUSTED, step=1, examples=1, seconds=1.0)
 

@@ -11,13 +11,13 @@ import torch
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Outcome, Trial
-from largebatch.studies.answer import Answer
-from largebatch.studies.engine.coordinator import Coordinator
+from largebatch.studies.answer.answer import Answer
+from largebatch.studies.answer.trial_text import branches_words
+from largebatch.studies.question.study_file import parse_study
 from largebatch.studies.record.curves import read_curve
 from largebatch.studies.record.ledger import Ledger
-from largebatch.studies.report.trial_words import branches_words
 from largebatch.studies.run import run_study
-from largebatch.studies.study_file import parse_study
+from largebatch.studies.running.coordinator import Coordinator
 from largebatch.trainers.run_to_target import run_to_target
 from largebatch.trainers.tasks.digits import digits
 from largebatch.trainers.training import Training

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from largebatch.spaces.trial import Outcome
+from largebatch.studies.question.study_file import parse_study
 from largebatch.studies.record.ledger import Ledger
 from largebatch.studies.run import run_study
-from largebatch.studies.study_file import parse_study
 
 DEADLY = """
 import dataclasses, os, signal

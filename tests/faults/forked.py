@@ -25,12 +25,12 @@ import rich.live  # noqa: F401
 import scipy.optimize
 import scipy.stats  # noqa: F401
 
-import largebatch.search.samplers.halton
-import largebatch.studies.engine.in_process
-import largebatch.studies.report.page
+import largebatch.search.searchers.halton
 import largebatch.studies.run
-import largebatch.studies.terminal.progress
-import largebatch.studies.terminal.show
+import largebatch.studies.running.engines.in_process
+import largebatch.studies.views.report.page
+import largebatch.studies.views.terminal.progress
+import largebatch.studies.views.terminal.show
 import largebatch.trainers.tasks.digits  # noqa: F401
 from largebatch.studies.cli import command
 

@@ -18,8 +18,8 @@ import pytest
 
 from largebatch.studies.cli import command
 from largebatch.studies.record.directory import StudyDirectory
-from largebatch.studies.record.lease import InUse, Lease
-from largebatch.studies.record.lease_watch import LeaseWatch
+from largebatch.studies.record.lease.lease import InUse, Lease
+from largebatch.studies.record.lease.lease_monitor import LeaseWatch
 from largebatch.studies.run import _Job, _own_directory, run_study
 
 from ..small_study import small_study

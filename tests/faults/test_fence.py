@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.trial import Outcome
-from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.cli import command
 from largebatch.studies.record.ledger import Ledger
-from largebatch.trainers.failure import contained, describe, fenced
 from largebatch.trainers.task import load_task
+from largebatch.trainers.workers.failure import contained, describe, fenced
 
 COMMON = """
 import asyncio, sys

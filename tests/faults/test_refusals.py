@@ -20,13 +20,13 @@ from unittest import mock
 
 import pytest
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.recipe import Recipe
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.dashboard.reading.library import Library
-from largebatch.studies.engine.steering import Steering
 from largebatch.studies.record.checkpoint_store import CheckpointStore
 from largebatch.studies.record.directory import StudyDirectory
 from largebatch.studies.record.ledger import Ledger
+from largebatch.studies.running.steering import Steering
+from largebatch.studies.views.dashboard.reading.library import Library
 from largebatch.trainers.checkpoint import refuse_unusable
 
 from ..fuzz.studies import write_small_study

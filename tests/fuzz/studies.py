@@ -4,13 +4,13 @@ import math
 from pathlib import Path
 
 from largebatch.spaces.recipe import Recipe
-from largebatch.spaces.step_time_profile import AllReduceTime, ComputeTime, InputTime, StepTime, StepTimeProfile
+from largebatch.spaces.step_times import AllReduceTime, ComputeTime, InputTime, StepTime, StepTimeProfile
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Ending, Measurement, Outcome
+from largebatch.studies.question.study_file import parse_study
 from largebatch.studies.record.curves import write_curve
 from largebatch.studies.record.directory import StudyDirectory
 from largebatch.studies.record.ledger import Ledger
-from largebatch.studies.study_file import parse_study
 
 TEXT = """\
 name: small

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from largebatch.spaces.trial import Measurement
-from largebatch.studies.engine.steering import Steering
 from largebatch.studies.record.curves import read_curve, write_curve
 from largebatch.studies.record.directory import StudyDirectory
 from largebatch.studies.record.ledger import Ledger
 from largebatch.studies.record.requests import Enqueue, Narrow, Stop
+from largebatch.studies.running.steering import Steering
 
 from .mangled import mangled_bytes, mangled_json, mangled_lines
 from .studies import write_small_study

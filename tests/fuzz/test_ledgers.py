@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.errors import UserMistake
 from largebatch.studies.record.directory import StudyDirectory
-from largebatch.studies.record.fenced_journal import FencedJournal
+from largebatch.studies.record.lease.fenced_journal import FencedJournal
 from largebatch.studies.record.ledger import Ledger
 
 from .mangled import mangled_value

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.space import Space
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.study_file import parse_study, study_text
+from largebatch.studies.question.study_file import parse_study, study_text
 
 from .mangled import JUNK, mangled_lines, mangled_value
 from .studies import TEXT

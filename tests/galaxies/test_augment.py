@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from largebatch.trainers.batches.example_random import ExampleRandom, example_keys
-from largebatch.trainers.galaxies import augment as module
-from largebatch.trainers.galaxies.augment import augment
+from largebatch.trainers.data.example_random import ExampleRandom, example_keys
+from largebatch.trainers.datasets.galaxies import augment as module
+from largebatch.trainers.datasets.galaxies.augment import augment
 
 
 class Drawn(ExampleRandom):

@@ -5,9 +5,9 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.trainers.galaxies.galaxy_source import GalaxySource
-from largebatch.trainers.galaxies.survey import SURVEYS
+from largebatch.spaces.errors import UserMistake
+from largebatch.trainers.datasets.galaxies.galaxy_source import GalaxySource
+from largebatch.trainers.datasets.galaxies.survey import SURVEYS
 
 
 def source(**changes: object) -> GalaxySource:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.recipe import Recipe
-from largebatch.spaces.user_mistake import UserMistake
 from largebatch.trainers.stages import EVERYTHING
 from largebatch.trainers.tasks.galaxies import STAGES, galaxies, galaxies_small
 from largebatch.trainers.training import Training

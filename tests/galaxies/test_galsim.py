@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from largebatch.trainers.batches.example_random import ExampleRandom, example_keys
-from largebatch.trainers.galaxies.camera import MOFFAT_BETA, add_noise, blur
-from largebatch.trainers.galaxies.draws import Draws
-from largebatch.trainers.galaxies.profiles import Pose, spheroid
+from largebatch.trainers.data.example_random import ExampleRandom, example_keys
+from largebatch.trainers.datasets.galaxies.camera import MOFFAT_BETA, add_noise, blur
+from largebatch.trainers.datasets.galaxies.draws import Draws
+from largebatch.trainers.datasets.galaxies.profiles import Pose, spheroid
 
 galsim = pytest.importorskip("galsim")
 

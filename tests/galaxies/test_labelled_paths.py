@@ -7,9 +7,9 @@ import pytest
 import torch
 from pyarrow import csv, parquet
 
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.trainers.galaxies.galaxy_files import GalaxyFiles
-from largebatch.trainers.galaxies.labelled_paths import labelled_paths
+from largebatch.spaces.errors import UserMistake
+from largebatch.trainers.datasets.galaxies.galaxy_files import GalaxyFiles
+from largebatch.trainers.datasets.galaxies.labelled_paths import labelled_paths
 
 Image = pytest.importorskip("PIL.Image")
 

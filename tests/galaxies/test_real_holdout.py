@@ -6,7 +6,7 @@ import pytest
 import torch
 from real_holdout import FOLDER, _label, real_holdout
 
-from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.errors import UserMistake
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.errors import UserMistake
+from largebatch.studies.answer.past_studies.condition import parse_condition
+from largebatch.studies.answer.past_studies.reading import SCHEMA, read_history
 from largebatch.studies.cli import command
-from largebatch.studies.history.condition import parse_condition
-from largebatch.studies.history.reading import SCHEMA, read_history
-from largebatch.studies.record.lease import Lease
+from largebatch.studies.record.lease.lease import Lease
 
 
 @pytest.fixture

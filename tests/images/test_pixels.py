@@ -11,9 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from largebatch.studies.cli import app
-from largebatch.trainers.galaxies.galaxy_files import decode_image
-from largebatch.trainers.images.decode import UnreadableImage, decode, reductions, shrink
-from largebatch.trainers.images.prepare import prepare_images
+from largebatch.trainers.datasets.galaxies.galaxy_files import decode_image
+from largebatch.trainers.datasets.images.decode import UnreadableImage, decode, reductions, shrink
+from largebatch.trainers.datasets.images.prepare import prepare_images
 
 Image = pytest.importorskip("PIL.Image")
 RAMP = np.linspace(0, 65535, 64 * 64).round().astype(np.uint16).reshape(64, 64)

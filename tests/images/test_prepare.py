@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.trainers.images.image_shards import ImageShards
-from largebatch.trainers.images.manifest import MANIFEST, PROGRESS, Manifest
-from largebatch.trainers.images.prepare import prepare_images, verify_images
+from largebatch.spaces.errors import UserMistake
+from largebatch.trainers.datasets.images.image_shards import ImageShards
+from largebatch.trainers.datasets.images.manifest import MANIFEST, PROGRESS, Manifest
+from largebatch.trainers.datasets.images.prepare import prepare_images, verify_images
 
 Told = Callable[[str, int, int], None]
 

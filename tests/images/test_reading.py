@@ -11,14 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.errors import UserMistake
 from largebatch.studies.record.directory import fingerprint
-from largebatch.trainers.batches.loader import Loader
-from largebatch.trainers.images import image_shards
-from largebatch.trainers.images.crops import central_crop, random_crop
-from largebatch.trainers.images.decode import UnreadableImage, decode, shrink
-from largebatch.trainers.images.image_shards import ImageShards
-from largebatch.trainers.images.prepare import prepare_images
+from largebatch.trainers.data.loader import Loader
+from largebatch.trainers.datasets.images import image_shards
+from largebatch.trainers.datasets.images.crops import central_crop, random_crop
+from largebatch.trainers.datasets.images.decode import UnreadableImage, decode, shrink
+from largebatch.trainers.datasets.images.image_shards import ImageShards
+from largebatch.trainers.datasets.images.prepare import prepare_images
 
 Image = pytest.importorskip("PIL.Image")
 

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.trainers.images.open_source import open_source
+from largebatch.spaces.errors import UserMistake
+from largebatch.trainers.datasets.images.open_source import open_source
 
 Encode = Callable[..., bytes]
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.trainers.images.prepare import prepare_images
+from largebatch.trainers.datasets.images.prepare import prepare_images
 from largebatch.trainers.layers.normalise import IMAGENET_DEVIATION, IMAGENET_MEAN, Normalise
 from largebatch.trainers.task import load_task
 from largebatch.trainers.tasks import images_small as small

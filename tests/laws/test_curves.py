@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from largebatch.search.laws.batch_size import learning_rate_law, steps_law
-from largebatch.search.laws.batch_size.family import Bend, Curve, fit_family
 from largebatch.search.laws.batch_size.points import Points
+from largebatch.search.laws.curve_family import Bend, Curve, fit_family
 
 BEND = Bend(middle=np.log(256), spread=2.0)
 SIZES = np.geomspace(16, 4096, 9)

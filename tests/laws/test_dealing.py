@@ -9,13 +9,13 @@ import torch
 
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
-from largebatch.spaces.step_time_profile import StepTimeProfile
+from largebatch.spaces.step_times import StepTimeProfile
 from largebatch.spaces.trial import Trial
-from largebatch.studies.makers import make_step_seconds
-from largebatch.studies.report.answer import plan_notes
-from largebatch.studies.study_file import parse_study
+from largebatch.studies.answer.best_trials import plan_notes
+from largebatch.studies.question.registry import make_step_seconds
+from largebatch.studies.question.study_file import parse_study
 from largebatch.testing import make_trial
-from largebatch.trainers.timing.step_timing import profile_steps
+from largebatch.trainers.profiling.step_timing import profile_steps
 
 from ..training.problems import problem, recipe
 from .test_plan import plan, profile
@@ -121,7 +121,7 @@ def test_no_batch_is_offered_that_no_recipe_takes() -> None:
 
 @pytest.mark.parametrize("kind", ["plain", "no-norm"])
 def test_the_profile_records_whether_statistics_are_shared(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("largebatch.trainers.timing.repeats.MIN_REPEAT_SECONDS", 1e-4)
+    monkeypatch.setattr("largebatch.trainers.profiling.repeats.MIN_REPEAT_SECONDS", 1e-4)
     found = profile_steps("x", problem(kind), recipe(), [4, 8], torch.device("cpu"), Execution())
     assert found.has_batch_statistics is (kind == "plain")
 

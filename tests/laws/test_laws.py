@@ -9,11 +9,11 @@ import pytest
 from largebatch.search.laws.batch_size.learning_rate_law import fit_learning_rate_law
 from largebatch.search.laws.batch_size.optima import Optima, find_optima
 from largebatch.search.laws.batch_size.steps_law import fit_steps_law
-from largebatch.search.laws.fitting import fit_laws
+from largebatch.search.laws.fit_laws import fit_laws
 from largebatch.search.laws.law import Law
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Ending, Outcome, Trial
-from largebatch.spaces.user_mistake import UserMistake
 
 SIZES = np.array([16.0, 64.0, 1024.0, 4096.0])
 

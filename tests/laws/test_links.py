@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pytest
 
+from largebatch.search.laws.holdout import withhold_workers
 from largebatch.search.laws.step_time.interconnects import Network
 from largebatch.search.laws.step_time.links import BETWEEN, WITHIN, measured_links
 from largebatch.search.laws.step_time.timings import timings_of_profile
-from largebatch.search.laws.withheld import withhold_workers
-from largebatch.spaces.step_time_profile import AllReduceTime, ComputeTime, StepTime, StepTimeProfile
-from largebatch.studies.report.law_words import law_html, link_words
+from largebatch.spaces.step_times import AllReduceTime, ComputeTime, StepTime, StepTimeProfile
+from largebatch.studies.answer.law_text import law_html, link_words
 
 BYTES = 50_000_000
 SHARED_MEMORY, NETWORK = (5e-6, 2e10), (2e-4, 1e9)

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.own_fit import Asked, fit_table
-from largebatch.studies.own_numbers import read_table
-from largebatch.studies.terminal.show_fit import print_fit
+from largebatch.spaces.errors import UserMistake
+from largebatch.studies.answer.fit_table import Asked, fit_table
+from largebatch.studies.answer.measurement_table import read_table
+from largebatch.studies.views.terminal.show_fit import print_fit
 
 DATA = Path(__file__).parents[1] / "data"
 SIZES = (16, 32, 64, 128, 256, 512)

@@ -9,15 +9,15 @@ import torch
 from torch.utils.data import TensorDataset
 
 from largebatch.search.laws.batch_size.valley import linex
-from largebatch.search.laws.fitting import FittedLaws, fit_laws
-from largebatch.search.repeats import compare_finalists
+from largebatch.search.laws.fit_laws import FittedLaws, fit_laws
+from largebatch.search.plan.finalists import compare_finalists
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.passage_interval import PassageInterval
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Ending, Measurement, Outcome, Trial
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.report.trial_words import trial_words
-from largebatch.studies.terminal.progress import best_table
+from largebatch.studies.answer.trial_text import trial_words
+from largebatch.studies.views.terminal.progress import best_table
 from largebatch.trainers.run_to_target import run_to_target
 from largebatch.trainers.task import Task
 from largebatch.trainers.training import Training

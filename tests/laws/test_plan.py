@@ -7,15 +7,15 @@ import math
 import numpy as np
 import pytest
 
-from largebatch.search.laws.fitting import FittedLaws, fit_laws
+from largebatch.search.laws.fit_laws import FittedLaws, fit_laws
 from largebatch.search.laws.step_time.step_time_law import StepTimeLaw, fit_step_time_law
 from largebatch.search.laws.step_time.step_time_model import StepTimeParameters
 from largebatch.search.laws.step_time.timings import timings_of_profile
-from largebatch.search.plan import Plan
-from largebatch.search.planning import make_plan
-from largebatch.spaces.step_time_profile import AllReduceTime, ComputeTime, StepTime, StepTimeProfile
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.report.answer import answer_sentence, plan_notes
+from largebatch.search.plan.make_plan import make_plan
+from largebatch.search.plan.plan import Plan
+from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.step_times import AllReduceTime, ComputeTime, StepTime, StepTimeProfile
+from largebatch.studies.answer.best_trials import answer_sentence, plan_notes
 from largebatch.testing import make_trial
 
 LOCAL = (16, 32, 64, 128, 256, 512, 1024)

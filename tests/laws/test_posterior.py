@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from largebatch.search.laws.posterior import draw_posterior
+from largebatch.search.laws.smc import draw_posterior
 
 
 @pytest.mark.parametrize("place", [0.0, 3.0, 6.0])

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from largebatch.search.laws.from_table import time_steps
+from largebatch.search.laws.holdout import withhold_workers
 from largebatch.search.laws.step_time.interconnects import INTERCONNECTS, Network, find_interconnect
 from largebatch.search.laws.step_time.step_time_law import fit_step_time_law
 from largebatch.search.laws.step_time.step_time_model import (
@@ -16,9 +18,7 @@ from largebatch.search.laws.step_time.step_time_model import (
     step_parts,
     sum_seconds,
 )
-from largebatch.search.laws.withheld import withhold_workers
-from largebatch.search.own_laws import time_steps
-from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.errors import UserMistake
 
 USUAL: dict[str, float] = {
     **{"fixed_seconds": 0.01, "seconds_an_example": 1e-3, "saturation": 1.0, "latency_seconds": 1e-5},

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.space import Space
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.record import lease as leases
-from largebatch.studies.record import lease_watch
 from largebatch.studies.record.database.database import Database
-from largebatch.studies.record.lease import InUse, Lease, TakenOver
-from largebatch.studies.record.lease_watch import LeaseWatch
+from largebatch.studies.record.lease import lease as leases
+from largebatch.studies.record.lease import lease_monitor as lease_watch
+from largebatch.studies.record.lease.lease import InUse, Lease, TakenOver
+from largebatch.studies.record.lease.lease_monitor import LeaseWatch
 from largebatch.studies.record.ledger import Ledger
 
 SPACE = Space.model_validate({"global_batch_size": {"choices": [32]}, "learning_rate": 0.1})
@@ -151,7 +151,7 @@ def test_a_forked_child_is_no_owner(tmp_path: Path) -> None:
 HOLD_AND_FORK = """
 import ctypes, os, sys, time
 from pathlib import Path
-from largebatch.studies.record.lease import Lease
+from largebatch.studies.record.lease.lease import Lease
 with Lease(Path(sys.argv[1])):
     child = os.fork() if sys.argv[2] == "python" else ctypes.CDLL(None).fork()
     if child:

@@ -15,14 +15,14 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.lending.joining import owner_to_join
+from largebatch.spaces.errors import UserMistake
+from largebatch.studies.question.study_file import parse_study
 from largebatch.studies.record.curves import read_curve
-from largebatch.studies.record.lease import versions
-from largebatch.studies.record.lease_watch import LeaseWatch
+from largebatch.studies.record.lease.lease import versions
+from largebatch.studies.record.lease.lease_monitor import LeaseWatch
 from largebatch.studies.record.ledger import Ledger
 from largebatch.studies.run import run_study
-from largebatch.studies.study_file import parse_study
+from largebatch.studies.running.joining.join import owner_to_join
 
 STUDY = """\
 name: shared
@@ -40,7 +40,7 @@ resources: {checkpoint_seconds: 0.2}
 """
 IMPATIENT = """
 import sys
-from largebatch.studies.record import lease_watch, presence
+from largebatch.studies.record.lease import lease_monitor as lease_watch, heartbeat as presence
 lease_watch.EXPIRY_SECONDS, presence.RENEWAL_SECONDS = 3.0, 0.3
 sys.argv = ["largebatch", *sys.argv[1:]]
 from largebatch.studies.cli import main

@@ -12,17 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.record import lease as leases
-from largebatch.studies.record import lease_watch
-from largebatch.studies.record.lease import Lease, TakenOver
-from largebatch.studies.record.lease_watch import LeaseWatch
+from largebatch.spaces.errors import UserMistake
+from largebatch.studies.record.lease import lease as leases
+from largebatch.studies.record.lease import lease_monitor as lease_watch
+from largebatch.studies.record.lease.lease import Lease, TakenOver
+from largebatch.studies.record.lease.lease_monitor import LeaseWatch
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from largebatch.studies.record import lease_watch
-from largebatch.studies.record.lease import Lease
+from largebatch.studies.record.lease import lease_monitor as lease_watch
+from largebatch.studies.record.lease.lease import Lease
 lease_watch.EXPIRY_SECONDS = float(sys.argv[2])
 with Lease(Path(sys.argv[1])):
     print("held", flush=True)
@@ -31,7 +31,7 @@ with Lease(Path(sys.argv[1])):
 CONTEND = """
 import os, sys
 from pathlib import Path
-from largebatch.studies.record import lease
+from largebatch.studies.record.lease import lease
 lease.POLL_SECONDS = 0.01
 inside = Path(sys.argv[1]) / "inside"
 held = 0

@@ -6,9 +6,9 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import TensorDataset
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
-from largebatch.spaces.user_mistake import UserMistake
 from largebatch.trainers.models.resnet import ResNet, resnet50
 from largebatch.trainers.models.xception import Xception
 from largebatch.trainers.task import Task

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.errors import UserMistake
 from largebatch.trainers.models.pretrained import load_pretrained
 from largebatch.trainers.models.resnet import ResNet
 from largebatch.trainers.models.xception import Xception

@@ -16,12 +16,12 @@ import pytest
 import torch
 
 from largebatch.spaces.trial import Trial
-from largebatch.studies.engine.coordinator import Coordinator
-from largebatch.studies.engine.leaving import LeftEarly
+from largebatch.studies.question.study_file import parse_study
 from largebatch.studies.record.curves import read_curve
 from largebatch.studies.record.ledger import Ledger
 from largebatch.studies.run import run_study
-from largebatch.studies.study_file import parse_study
+from largebatch.studies.running.coordinator import Coordinator
+from largebatch.studies.running.interruption import LeftEarly
 
 STUDY = """\
 name: small

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from largebatch.spaces.trial import Trial
+from largebatch.studies.question.study_file import parse_study
 from largebatch.studies.record.curves import read_curve
 from largebatch.studies.record.ledger import Ledger
 from largebatch.studies.run import run_study
-from largebatch.studies.study_file import parse_study
 
 from ..processes import descendants, is_alive
 

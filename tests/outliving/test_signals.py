@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.trial import Measurement
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.engine.leaving import ENDING_SECONDS, PATIENCE_SECONDS, Leaving, LeftEarly, job_end_time
+from largebatch.studies.running.interruption import ENDING_SECONDS, PATIENCE_SECONDS, Leaving, LeftEarly, job_end_time
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
@@ -89,7 +89,7 @@ def test_a_handler_that_was_taken_is_taken_back() -> None:
 
 
 def test_workers_that_do_not_answer_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("largebatch.studies.engine.leaving.PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr("largebatch.studies.running.interruption.PATIENCE_SECONDS", 0.3)
     with Leaving() as leaving, leaving.training():
         leaving.running |= {4, 5}
         leaving.saved.add(5)
@@ -101,7 +101,7 @@ def test_workers_that_do_not_answer_are_left(monkeypatch: pytest.MonkeyPatch) ->
 
 STUCK = """
 import os, signal, time
-from largebatch.studies.engine import leaving
+from largebatch.studies.running import interruption as leaving
 leaving.PATIENCE_SECONDS = leaving.STUCK_SECONDS = 0.3
 with leaving.Leaving() as stuck, stuck.training():
     stuck.running.add(0)

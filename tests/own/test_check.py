@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.check import Checked, Question, check_study, question_of
-from largebatch.studies.check_cost import StudyCost
-from largebatch.studies.study_file import parse_study
-from largebatch.studies.terminal.show_check import print_line
-from largebatch.trainers.soundness.finding import Finding
+from largebatch.spaces.errors import UserMistake
+from largebatch.studies.checks.check_cost import StudyCost
+from largebatch.studies.checks.check_study import Checked, Question, check_study, question_of
+from largebatch.studies.question.study_file import parse_study
+from largebatch.studies.views.terminal.show_check import print_line
 from largebatch.trainers.task import load_task, make_task
+from largebatch.trainers.task_checks.finding import Finding
 
 COMMON = """
 import os
@@ -199,8 +199,8 @@ def timed() -> None:
 @pytest.fixture(autouse=True)
 def quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Room for a slow machine; and nothing is timed but where the cost is looked at."""
-    monkeypatch.setattr("largebatch.trainers.soundness.first_evaluation.SECONDS", 600.0)
-    monkeypatch.setattr("largebatch.trainers.soundness.promised.SECONDS", 600.0)
+    monkeypatch.setattr("largebatch.trainers.task_checks.first_evaluation.SECONDS", 600.0)
+    monkeypatch.setattr("largebatch.trainers.task_checks.promised.SECONDS", 600.0)
     if "timed" in request.fixturenames:
         return
     cost = StudyCost(
@@ -212,7 +212,7 @@ def quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
         arguments[-1].append(cost)
         return Finding(name="passes of 256 examples fit", passed=True, found="not timed")
 
-    monkeypatch.setattr("largebatch.studies.check.check_room", untimed)
+    monkeypatch.setattr("largebatch.studies.checks.check_study.check_room", untimed)
 
 
 def check(task: str, folder: Path, name: str, monkeypatch: pytest.MonkeyPatch, study: str = "") -> Checked:
@@ -463,7 +463,7 @@ def test_answers_that_new_cannot_take(arguments: list[str], said: str, tmp_path:
 
 @pytest.mark.parametrize("kind", ["lightning", "huggingface", "train-step"])
 def test_every_skeleton_is_sound(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from largebatch.studies.new_study import NewStudy, write_new
+    from largebatch.studies.question.new_study import NewStudy, write_new
 
     for package in {"lightning": ["lightning"], "huggingface": ["transformers", "datasets"]}.get(kind, []):
         pytest.importorskip(package, reason=f"{package} is not installed", exc_type=ImportError)

@@ -10,18 +10,18 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Outcome
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.answer import read_answer
-from largebatch.studies.asking import ask_for_recipe
-from largebatch.studies.loading import batch_without_step, refuse_no_step
-from largebatch.studies.new_study import NewStudy, write_new
+from largebatch.studies.answer.answer import read_answer
+from largebatch.studies.question.load_task import batch_without_step, refuse_no_step
+from largebatch.studies.question.new_study import NewStudy, write_new
+from largebatch.studies.question.study import Study
+from largebatch.studies.question.study_file import at_its_line, load_study, parse_study
 from largebatch.studies.record.directory import StudyDirectory
 from largebatch.studies.run import run_study
-from largebatch.studies.study import Study
-from largebatch.studies.study_file import at_its_line, load_study, parse_study
-from largebatch.studies.train import plan_training
+from largebatch.studies.running.steering_requests import ask_for_recipe
+from largebatch.studies.training.train import plan_training
 from largebatch.trainers.stages import Stage
 from largebatch.trainers.task import Task, load_task
 
@@ -98,7 +98,7 @@ def test_what_is_asked_for_first_and_what_grows_count_by_their_first_step() -> N
 
 
 def test_every_study_that_ships_can_take_steps() -> None:
-    catalog = importlib.resources.files("largebatch.studies.catalog")
+    catalog = importlib.resources.files("largebatch.studies.question.catalog")
     texts = [file.read_text() for file in catalog.iterdir() if file.name.endswith(".yaml")]
     limits = [(one, one.budget.examples_per_trial) for one in map(study, texts)]
     assert limits

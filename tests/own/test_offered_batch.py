@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from largebatch.studies.asking import ask_for_recipe, offered_batch
-from largebatch.studies.study_file import parse_study
+from largebatch.studies.question.study_file import parse_study
+from largebatch.studies.running.steering_requests import ask_for_recipe, offered_batch
 
 STUDY = """\
 name: small

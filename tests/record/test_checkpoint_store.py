@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.trial import Outcome, Trial
-from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.checkpoint_store import CheckpointStore, readable
 from largebatch.testing import make_trial
 

@@ -12,10 +12,10 @@ import pytest
 import sqlalchemy
 from sqlalchemy.orm import Session
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.space import Space
 from largebatch.spaces.trial import Ending, Measurement, Outcome, Trial
-from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.database import database as databases
 from largebatch.studies.record.database import fenced_storage
 from largebatch.studies.record.database.database import Database

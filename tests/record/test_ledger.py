@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from largebatch.spaces.trial import Ending, Measurement, Outcome, Trial
-from largebatch.studies.record import fenced_journal
 from largebatch.studies.record.curves import read_curve, write_curve
+from largebatch.studies.record.lease import fenced_journal
 from largebatch.studies.record.ledger import Ledger
 
 from .recipes import RECIPE, SPACE

@@ -10,13 +10,13 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.pool import NullPool
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.trial import Ending, Measurement, Origin, Outcome
-from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.database.database import Database
 from largebatch.studies.record.database.database_reader import DatabaseReader
-from largebatch.studies.record.lease import TakenOver
+from largebatch.studies.record.lease.lease import TakenOver
 from largebatch.studies.record.ledger import Ledger
-from largebatch.studies.record.ledger_reader import LedgerReader
+from largebatch.studies.record.ledger_follower import LedgerReader
 
 from .recipes import RECIPE, SPACE
 

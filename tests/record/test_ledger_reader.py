@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.space import Space
 from largebatch.spaces.trial import Measurement
-from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.curve_reader import CurveReader
 from largebatch.studies.record.curves import write_curve
 from largebatch.studies.record.ledger import Ledger
-from largebatch.studies.record.ledger_reader import LedgerReader
+from largebatch.studies.record.ledger_follower import LedgerReader
 
 SPACE = Space.model_validate(
     {"global_batch_size": {"choices": [32, 64]}, "learning_rate": {"low": 0.01, "high": 1.0, "scale": "log"}}

@@ -9,9 +9,9 @@ import pytest
 from largebatch.spaces.domain import Choice, Range
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.space import Space
-from largebatch.studies.engine.steering import Steering
 from largebatch.studies.record.ledger import Ledger
 from largebatch.studies.record.requests import Enqueue, Narrow, Stop, asked, narrowed, read_requests, write_request
+from largebatch.studies.running.steering import Steering
 
 SPACE = Space.model_validate(
     {

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.trial import Measurement
-from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.curve_reader import CurveReader
 from largebatch.studies.record.curves import RunningCurve, curve_path, read_curve, running_path, write_curve
 

@@ -14,16 +14,16 @@ from typing import Any
 
 import pytest
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.trial import Trial
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.answer import read_answer
+from largebatch.studies.answer.answer import read_answer
 from largebatch.studies.cli import command
-from largebatch.studies.dashboard.reading.live_study import LiveStudy
+from largebatch.studies.question.study_file import parse_study
 from largebatch.studies.record.curves import read_curve
 from largebatch.studies.record.database import fenced_storage
 from largebatch.studies.record.directory import StudyDirectory
 from largebatch.studies.run import run_study
-from largebatch.studies.study_file import parse_study
+from largebatch.studies.views.dashboard.reading.live_study import LiveStudy
 
 STUDY = """\
 name: small

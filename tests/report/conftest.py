@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from largebatch.studies.report.page import write_report
+from largebatch.studies.views.report.page import write_report
 
 
 @pytest.fixture(scope="session")

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from largebatch.search.laws.batch_size.optima import BatchOptimum
-from largebatch.search.laws.fitting import FittedLaws, fit_laws
+from largebatch.search.laws.fit_laws import FittedLaws, fit_laws
 from largebatch.search.laws.law import Law
-from largebatch.search.plan import Plan, PlanRow
-from largebatch.spaces.step_time_profile import ComputeTime, StepTime, StepTimeProfile
+from largebatch.search.plan.plan import Plan, PlanRow
+from largebatch.spaces.step_times import ComputeTime, StepTime, StepTimeProfile
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Measurement, Outcome, Trial
 from largebatch.testing import make_trial

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from largebatch.studies.report.answer import (
+from largebatch.studies.answer.best_trials import (
     answer_sentence,
     format_number,
     format_seconds,

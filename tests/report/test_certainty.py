@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from largebatch.search.laws.withheld import Withheld
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.report.certainty import grounds
-from largebatch.studies.report.figures.cost_figure import cost_figure
-from largebatch.studies.report.figures.every import Drawn
-from largebatch.studies.report.figures.residuals import rate_residuals, step_time_residuals, steps_residuals
-from largebatch.studies.report.figures.valley import valley_traces
-from largebatch.studies.report.files import figure_files
-from largebatch.studies.report.files.figure_files import FORMATS, file_figure, write_figures
-from largebatch.studies.report.files.markdown import markdown_report
+from largebatch.search.laws.holdout import Withheld
+from largebatch.spaces.errors import UserMistake
+from largebatch.studies.answer.evidence import grounds
+from largebatch.studies.views.report.figures.cost_figure import cost_figure
+from largebatch.studies.views.report.figures.every import Drawn
+from largebatch.studies.views.report.figures.residuals import rate_residuals, step_time_residuals, steps_residuals
+from largebatch.studies.views.report.figures.valley import valley_traces
+from largebatch.studies.views.report.files import figure_files
+from largebatch.studies.views.report.files.figure_files import FORMATS, file_figure, write_figures
+from largebatch.studies.views.report.files.markdown import markdown_report
 
 EVIL = "<script>alert(1)</script> [a](javascript:b) | `c` *d*\n# e"
 

@@ -9,9 +9,9 @@ import pytest
 
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Measurement, Trial
-from largebatch.studies.report import shell
-from largebatch.studies.report.curves_figure import MAX_CURVES
-from largebatch.studies.report.figures import every
+from largebatch.studies.views.report import shell
+from largebatch.studies.views.report.figures import every
+from largebatch.studies.views.report.figures.curves import MAX_CURVES
 
 EVIL = '</script><script>alert(1)</script><img src=x onerror="alert(2)"> & %{x}'
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from largebatch.studies.dashboard.reading.library import Library
+from largebatch.studies.views.dashboard.reading.library import Library
 
 from ..fuzz.studies import TEXT
 from ..fuzz.typed import typed

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from largebatch.search.laws.step_time.interconnects import Network
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
-from largebatch.spaces.step_time_profile import AllReduceTime, ComputeTime, StepTime, StepTimeProfile
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.scaling.measure import ScalingQuestion, ask_scaling, scaling_of_profiles
-from largebatch.studies.scaling.page import write_scaling_page
-from largebatch.studies.scaling.published import GW_BRIDGES, GW_HAL, GW_SUMMIT, INDEPENDENT_RESNET, paper_curves
-from largebatch.studies.scaling.scaling import Scaling
-from largebatch.studies.scaling.words import scaling_notes, scaling_sentence
+from largebatch.spaces.step_times import AllReduceTime, ComputeTime, StepTime, StepTimeProfile
+from largebatch.studies.answer.scaling.published import GW_BRIDGES, GW_HAL, GW_SUMMIT, INDEPENDENT_RESNET, paper_curves
+from largebatch.studies.answer.scaling.scaling import Scaling
+from largebatch.studies.answer.scaling.words import scaling_notes, scaling_sentence
+from largebatch.studies.training.measure_scaling import ScalingQuestion, ask_scaling, scaling_of_profiles
+from largebatch.studies.views.report.scaling_page import write_scaling_page
 
 LOCAL, BYTES = 2, 41_000_000
 LATENCY, BANDWIDTH = 2e-5, 1e10

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from largebatch.schedulers.admission import Group, Seat, admit
+from largebatch.studies.running.engines.admission import Group, Seat, admit
 
 
 def test_an_idle_group_of_the_size_else_free_devices_else_those_idle_the_longest() -> None:

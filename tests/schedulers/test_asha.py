@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from largebatch.schedulers.asha import Asha
-from largebatch.schedulers.scheduler import NoScheduler, Scheduler
+from largebatch.schedulers.trial.asha import Asha
+from largebatch.schedulers.trial.scheduler import NoScheduler, Scheduler
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Trial

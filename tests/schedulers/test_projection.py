@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from largebatch.schedulers.projection import Projection
+from largebatch.schedulers.trial.projection import Projection
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Trial
 from largebatch.testing import falling_curve, make_trial

@@ -5,15 +5,15 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pytest
 
-from largebatch.schedulers.asha import Asha
-from largebatch.schedulers.hyperband import Hyperband
-from largebatch.schedulers.median import Median
-from largebatch.schedulers.pbt import Pbt
-from largebatch.schedulers.projection import Projection
-from largebatch.schedulers.scheduler import GO_ON, Decision, NoScheduler, Scheduler
+from largebatch.schedulers.trial.asha import Asha
+from largebatch.schedulers.trial.hyperband import Hyperband
+from largebatch.schedulers.trial.median import Median
+from largebatch.schedulers.trial.pbt import Pbt
+from largebatch.schedulers.trial.projection import Projection
+from largebatch.schedulers.trial.scheduler import GO_ON, Decision, NoScheduler, Scheduler
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Outcome, Trial
-from largebatch.studies import study
+from largebatch.studies.question import study
 from largebatch.testing import SCHEDULER_CHECKS, MadeUpSeconds, SchedulerPromises, check_scheduler
 from largebatch.testing.schedulers import GRACE, LIMIT, SPACE, TARGET, SideBySide, flat_curves, rising_curves, stopped
 

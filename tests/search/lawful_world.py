@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from largebatch.schedulers.scheduler import Scheduler
+from largebatch.schedulers.trial.scheduler import Scheduler
 from largebatch.search.searcher import Searcher
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.space import Space

@@ -6,9 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from largebatch.schedulers.projection import Projection
-from largebatch.search.guided.seen import see
-from largebatch.spaces.first_passage import passages, project
+from largebatch.schedulers.trial.projection import Projection
+from largebatch.search.searchers.guided.observations import see
+from largebatch.spaces.curve_projection import passages, project
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Trial
 from largebatch.testing import make_trial

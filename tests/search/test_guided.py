@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from largebatch.schedulers.projection import Projection
-from largebatch.schedulers.scheduler import NoScheduler
-from largebatch.search.guided.guided import Guided
-from largebatch.search.samplers.halton import Halton
+from largebatch.schedulers.trial.projection import Projection
+from largebatch.schedulers.trial.scheduler import NoScheduler
+from largebatch.search.searchers.guided.guided import Guided
+from largebatch.search.searchers.halton import Halton
 from largebatch.spaces.space import Space
 from largebatch.spaces.trial import Outcome
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from largebatch.search.repeats import compare_finalists, repeat_seed, wanted_repeats, winner
+from largebatch.search.plan.finalists import compare_finalists, repeat_seed, wanted_repeats, winner
 from largebatch.spaces.trial import Outcome, Trial
 from largebatch.testing import MadeUpSeconds, make_trial
 

@@ -5,16 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from largebatch.search.guided.guided import Guided
-from largebatch.search.samplers.cma_es import CmaEs
-from largebatch.search.samplers.deephyper_cbo import DeepHyperCBO
-from largebatch.search.samplers.gaussian_process import OptunaGP
-from largebatch.search.samplers.grid import Grid
-from largebatch.search.samplers.halton import Halton
-from largebatch.search.samplers.tpe import OptunaTPE
 from largebatch.search.searcher import Proposal, Searcher
+from largebatch.search.searchers.cbo import DeepHyperCBO
+from largebatch.search.searchers.cma_es import CmaEs
+from largebatch.search.searchers.gp import OptunaGP
+from largebatch.search.searchers.grid import Grid
+from largebatch.search.searchers.guided.guided import Guided
+from largebatch.search.searchers.halton import Halton
+from largebatch.search.searchers.tpe import OptunaTPE
 from largebatch.spaces.space import Space
-from largebatch.studies import study
+from largebatch.studies.question import study
 from largebatch.testing import SEARCHER_CHECKS, MadeUpSeconds, SearcherPromises, check_searcher
 from largebatch.testing.searchers import SPACES, TARGET, check_learning, search
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from largebatch.studies.run import run_study
-from largebatch.studies.train import plan_training, train
+from largebatch.studies.training.train import plan_training, train
 
 from ..small_study import small_study
 

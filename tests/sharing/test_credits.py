@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.sharing.credits import check_digit, parse_author, parse_licence
+from largebatch.spaces.errors import UserMistake
+from largebatch.studies.exchange.ro_crate.credits import check_digit, parse_author, parse_licence
 
 DIGITS = st.text("0123456789", min_size=15, max_size=15)
 

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.sharing.contents import METADATA
-from largebatch.studies.sharing.exporting import export_study
-from largebatch.studies.sharing.importing import import_study, refuse_long
+from largebatch.spaces.errors import UserMistake
+from largebatch.studies.exchange.ro_crate.contents import METADATA
+from largebatch.studies.exchange.ro_crate.exporting import export_study
+from largebatch.studies.exchange.ro_crate.importing import import_study, refuse_long
 
 Members = list[tuple[zipfile.ZipInfo, bytes]]
 

@@ -11,16 +11,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.errors import UserMistake
 from largebatch.studies.cli import command
+from largebatch.studies.exchange.ro_crate.credits import parse_author
+from largebatch.studies.exchange.ro_crate.exporting import export_study
+from largebatch.studies.exchange.ro_crate.importing import import_study
+from largebatch.studies.question.study_file import parse_study
 from largebatch.studies.record.directory import StudyDirectory
-from largebatch.studies.record.lease import Lease
-from largebatch.studies.record.opening import read_ledger
+from largebatch.studies.record.lease.lease import Lease
+from largebatch.studies.record.open_ledger import read_ledger
 from largebatch.studies.run import run_study
-from largebatch.studies.sharing.credits import parse_author
-from largebatch.studies.sharing.exporting import export_study
-from largebatch.studies.sharing.importing import import_study
-from largebatch.studies.study_file import parse_study
 
 STUDY = """\
 name: kept

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Ending, Measurement, Outcome, Trial
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.sinks import follow as follow_module
-from largebatch.studies.sinks.follow import follow
-from largebatch.studies.sinks.mlflow_runs import MlflowSink
-from largebatch.studies.sinks.tensorboard_files import TensorBoardSink
+from largebatch.studies.exchange.loggers import follow as follow_module
+from largebatch.studies.exchange.loggers.follow import follow
+from largebatch.studies.exchange.loggers.mlflow_runs import MlflowSink
+from largebatch.studies.exchange.loggers.tensorboard_files import TensorBoardSink
 
 
 class Study:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from largebatch.spaces.first_passage import passages, project
+from largebatch.spaces.curve_projection import passages, project
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Trial
 from largebatch.testing import falling_curve, make_trial

@@ -2,9 +2,9 @@
 
 import pytest
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.printable import printable, printable_values
 from largebatch.spaces.trial import Ending, Outcome
-from largebatch.spaces.user_mistake import UserMistake
 
 
 @pytest.mark.parametrize(

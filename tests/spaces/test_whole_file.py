@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from largebatch.spaces import whole_file
-from largebatch.spaces.whole_file import whole_file as open_whole
+from largebatch.spaces import files as whole_file
+from largebatch.spaces.files import whole_file as open_whole
 
 
 def test_readers_see_the_old_file_until_the_new_one_is_whole(tmp_path: Path) -> None:

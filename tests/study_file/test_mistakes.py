@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.target import Target
-from largebatch.spaces.user_mistake import UserMistake
+from largebatch.studies.question.study_file import at_its_line, parse_study
 from largebatch.studies.record.directory import StudyDirectory
 from largebatch.studies.run import run_study
-from largebatch.studies.study_file import at_its_line, parse_study
 
 VALID = """\
 name: mine

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.study_file import find_study, load_study, parse_study
+from largebatch.spaces.errors import UserMistake
+from largebatch.studies.question.study_file import find_study, load_study, parse_study
 
 
 def message(text: str) -> str:

@@ -14,10 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from largebatch.spaces.domain import Choice
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.printable import printable
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.studies.study import SCHEDULERS, SEARCHERS, Study
-from largebatch.studies.study_file import find_study, fingerprint, load_study, parse_study, study_diff, study_text
+from largebatch.studies.question.study import SCHEDULERS, SEARCHERS, Study
+from largebatch.studies.question.study_file import (
+    find_study,
+    fingerprint,
+    load_study,
+    parse_study,
+    study_diff,
+    study_text,
+)
 from largebatch.testing import make_study
 
 QUICKSTART = find_study("quickstart")[1]
@@ -94,7 +101,7 @@ def test_a_difference_is_told_field_by_field() -> None:
 
 def test_reading_a_study_loads_no_engine() -> None:
     code = (
-        "import sys, largebatch.studies.study_file\n"
+        "import sys, largebatch.studies.question.study_file\n"
         "heavy = {'torch', 'ray', 'optuna', 'numpy', 'scipy'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )

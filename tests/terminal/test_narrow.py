@@ -13,12 +13,12 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from largebatch.spaces.trial import Trial
-from largebatch.studies.step_profile import print_profile
-from largebatch.studies.terminal import progress as progress_module
-from largebatch.studies.terminal.narrow import is_live
-from largebatch.studies.terminal.progress import best_table, watch
-from largebatch.studies.terminal.show_fit import print_fit
-from largebatch.studies.terminal.sparkline import BARS, PLAIN_BARS, sparkline
+from largebatch.studies.training.step_profile import print_profile
+from largebatch.studies.views.terminal import progress as progress_module
+from largebatch.studies.views.terminal.narrow import is_live
+from largebatch.studies.views.terminal.progress import best_table, watch
+from largebatch.studies.views.terminal.show_fit import print_fit
+from largebatch.studies.views.terminal.sparkline import BARS, PLAIN_BARS, sparkline
 from largebatch.testing import make_trial
 
 SIZES = tuple(2**exponent for exponent in range(4, 17))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.errors import UserMistake
 from largebatch.studies.commands.options import counts, listed
 
 

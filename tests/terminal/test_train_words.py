@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from largebatch.studies.terminal.train_progress import print_result
+from largebatch.studies.views.terminal.train_progress import print_result
 
 
 def said(capsys: pytest.CaptureFixture[str], **changes: Any) -> str:

@@ -9,8 +9,8 @@ from torch.utils.data import Dataset, TensorDataset
 
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
-from largebatch.trainers.batches.batch_source import BatchSource
-from largebatch.trainers.batches.example_random import ExampleRandom
+from largebatch.trainers.data.batch_source import BatchSource
+from largebatch.trainers.data.example_random import ExampleRandom
 from largebatch.trainers.task import Task
 
 NUM_EXAMPLES = 330

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from largebatch.spaces.recipe import Recipe
-from largebatch.trainers.averages.average import WeightAverage
-from largebatch.trainers.averages.make_average import make_average
-from largebatch.trainers.averages.power import GAMMA
+from largebatch.trainers.weight_averaging.average import WeightAverage
+from largebatch.trainers.weight_averaging.make_average import make_average
+from largebatch.trainers.weight_averaging.power import GAMMA
 
 
 def average(model: nn.Module, **fields: object) -> WeightAverage:

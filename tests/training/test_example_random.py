@@ -6,7 +6,7 @@ import torch
 from scipy.stats import chi2, kstest
 from torch import nn
 
-from largebatch.trainers.batches.example_random import ExampleRandom, example_keys
+from largebatch.trainers.data.example_random import ExampleRandom, example_keys
 from largebatch.trainers.layers.example_dropout import tie_dropout
 
 

@@ -10,9 +10,9 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import TensorDataset
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
-from largebatch.spaces.user_mistake import UserMistake
 from largebatch.trainers.checkpoint import checkpoint_bytes
 from largebatch.trainers.optimizers.matrix_muon import MatrixMuon
 from largebatch.trainers.stages import Stage

@@ -10,15 +10,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Ending, Outcome
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.trainers.attempt import attempt
-from largebatch.trainers.batches.micro_batch import MicroBatch
 from largebatch.trainers.checkpoint import load_checkpoint
+from largebatch.trainers.data.micro_batch import MicroBatch
+from largebatch.trainers.profiling.step_timing import profile_steps
 from largebatch.trainers.task import Task
-from largebatch.trainers.timing.step_timing import profile_steps
+from largebatch.trainers.workers.run_trial import attempt
 
 from .problems import problem, recipe
 
@@ -119,8 +119,8 @@ from torch.utils.data import TensorDataset
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
-from largebatch.trainers.attempt import attempt
-from largebatch.trainers.batches.micro_batch import MicroBatch
+from largebatch.trainers.workers.run_trial import attempt
+from largebatch.trainers.data.micro_batch import MicroBatch
 from largebatch.trainers.task import Task
 
 inputs, targets = torch.randn(600, 1, 64, 64), torch.randint(0, 3, (600,))

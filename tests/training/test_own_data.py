@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
-from largebatch.spaces.user_mistake import UserMistake
 from largebatch.studies.record.directory import fingerprint
-from largebatch.trainers.batches.streamed import WINDOW, Streamed, WindowedStream
+from largebatch.trainers.data.streamed import WINDOW, Streamed, WindowedStream
 from largebatch.trainers.evaluation_interval import usual_evaluation_examples
 from largebatch.trainers.task import Task, load_task
 from largebatch.trainers.training import Training

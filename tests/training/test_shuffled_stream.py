@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from largebatch.trainers.batches.shuffled_stream import WINDOW_BLOCKS, ShuffledStream
+from largebatch.trainers.data.shuffled_stream import WINDOW_BLOCKS, ShuffledStream
 
 
 @pytest.mark.parametrize("num_examples", [1, 7, 8, 1000, 4096, 10_007])

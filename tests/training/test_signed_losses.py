@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import RECORDED, Ending, Measurement, Outcome
-from largebatch.spaces.user_mistake import UserMistake
 from largebatch.trainers.checkpoint import load_checkpoint
 from largebatch.trainers.divergence import has_diverged
 from largebatch.trainers.run_to_target import run_to_target

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 
 from largebatch.spaces.execution import Execution
-from largebatch.spaces.step_time_profile import StepTimeProfile
-from largebatch.trainers.timing.step_timing import profile_steps
+from largebatch.spaces.step_times import StepTimeProfile
+from largebatch.trainers.profiling.step_timing import profile_steps
 
 from .problems import problem, recipe
 from .processes import in_processes

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.target import Target
-from largebatch.spaces.user_mistake import UserMistake
 from largebatch.testing import TASK_CHECKS, check_task
 from largebatch.trainers.task import Task, load_task
 from largebatch.trainers.tasks import TASKS

@@ -12,11 +12,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Action, Measurement, Outcome
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.trainers.batches.shuffled_stream import ShuffledStream
+from largebatch.trainers.data.shuffled_stream import ShuffledStream
 from largebatch.trainers.run_to_target import passage_share, run_to_target
 from largebatch.trainers.task import Task, load_task
 from largebatch.trainers.training import Training

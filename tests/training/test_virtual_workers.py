@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import OPTIMIZERS
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.trainers.layers.group_norm import BatchStatistics, group_batch_norms
+from largebatch.trainers.layers.ghost_batch_norm import BatchStatistics, group_batch_norms
 from largebatch.trainers.training import Training
 
 from .problems import NUM_EXAMPLES, Computed, problem, recipe

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.trainers.waveforms.parameters import (
+from largebatch.spaces.errors import UserMistake
+from largebatch.trainers.datasets.waveforms.parameters import (
     CENTRES,
     HALF_RANGES,
     TEST,

@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.trainers.waveforms.build import decompose, phenomt, rebuild
-from largebatch.trainers.waveforms.rom import Rom
-from largebatch.trainers.waveforms.surrogate import NRHybSur3dq8
-from largebatch.trainers.waveforms.times import LONG_TIMES, ROM_TIMES, Times
+from largebatch.spaces.errors import UserMistake
+from largebatch.trainers.datasets.waveforms.build import decompose, phenomt, rebuild
+from largebatch.trainers.datasets.waveforms.rom import Rom
+from largebatch.trainers.datasets.waveforms.surrogate import NRHybSur3dq8
+from largebatch.trainers.datasets.waveforms.times import LONG_TIMES, ROM_TIMES, Times
 
 
 def points(count: int, dtype: torch.dtype = torch.float64) -> list[Tensor]:
@@ -132,7 +132,7 @@ def test_parameters_outside_are_refused(point: tuple[float, ...]) -> None:
 
 def test_a_decomposition_gives_back_a_polynomial() -> None:
     """What the coefficients are of: a series in few polynomials and vectors is exact."""
-    from largebatch.trainers.waveforms import build
+    from largebatch.trainers.datasets.waveforms import build
 
     x, y, z = np.meshgrid(*(build._nodes(order) for order in build.ORDERS), indexing="ij")
     time = np.linspace(0, 1, 50)

@@ -10,16 +10,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from largebatch.spaces import whole_file
-from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces import files as whole_file
+from largebatch.spaces.errors import UserMistake
+from largebatch.trainers.datasets.waveforms import shards
+from largebatch.trainers.datasets.waveforms.detector import Detector
+from largebatch.trainers.datasets.waveforms.parameters import TRAIN, VALIDATION
+from largebatch.trainers.datasets.waveforms.rom import Rom
+from largebatch.trainers.datasets.waveforms.shards import Shards, shard_times, write_shards
+from largebatch.trainers.datasets.waveforms.times import LONG_TIMES, ROM_TIMES
+from largebatch.trainers.datasets.waveforms.waveforms import Waveforms
 from largebatch.trainers.tasks.gw import gw
-from largebatch.trainers.waveforms import shards
-from largebatch.trainers.waveforms.detector import Detector
-from largebatch.trainers.waveforms.parameters import TRAIN, VALIDATION
-from largebatch.trainers.waveforms.rom import Rom
-from largebatch.trainers.waveforms.shards import Shards, shard_times, write_shards
-from largebatch.trainers.waveforms.times import LONG_TIMES, ROM_TIMES
-from largebatch.trainers.waveforms.waveforms import Waveforms
 
 TIMES = ROM_TIMES.last(32, stride=2)
 GRIDS = {"train": TRAIN.every(q=16, spin=30), "validation": VALIDATION.every(q=20, spin=40)}

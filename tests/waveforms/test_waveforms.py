@@ -8,18 +8,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.recipe import Recipe
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.trainers.batches.example_random import ExampleRandom, example_keys
+from largebatch.trainers.data.example_random import ExampleRandom, example_keys
+from largebatch.trainers.datasets.waveforms.detector import Detector, normal, spectrum
+from largebatch.trainers.datasets.waveforms.overlap import Overlap
+from largebatch.trainers.datasets.waveforms.parameters import TRAIN, labels, scaled
+from largebatch.trainers.datasets.waveforms.rom import Rom
+from largebatch.trainers.datasets.waveforms.times import ROM_TIMES
+from largebatch.trainers.datasets.waveforms.waveforms import Waveforms
 from largebatch.trainers.task import Task, load_task
 from largebatch.trainers.tasks.gw import gw, gw_small, loss
 from largebatch.trainers.training import Training
-from largebatch.trainers.waveforms.detector import Detector, normal, spectrum
-from largebatch.trainers.waveforms.overlap import Overlap
-from largebatch.trainers.waveforms.parameters import TRAIN, labels, scaled
-from largebatch.trainers.waveforms.rom import Rom
-from largebatch.trainers.waveforms.times import ROM_TIMES
-from largebatch.trainers.waveforms.waveforms import Waveforms
 
 TIMES = ROM_TIMES.last(256, stride=2)
 GRID = TRAIN.every(q=16, spin=30)

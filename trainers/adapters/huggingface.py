@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.target import Target
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.trainers.batches.batch_source import BatchSource
+from largebatch.trainers.data.batch_source import BatchSource
 from largebatch.trainers.task import Metric, Task
 
 LABELS = ("labels", "label", "label_ids")

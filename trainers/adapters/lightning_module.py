@@ -20,8 +20,8 @@ from torch.utils.data import (
     default_collate,
 )
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.target import Target
-from largebatch.spaces.user_mistake import UserMistake
 from largebatch.trainers.adapters.train_step import train_step_task
 from largebatch.trainers.task import Task
 

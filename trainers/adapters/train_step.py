@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset, IterableDataset
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.target import Target
-from largebatch.spaces.user_mistake import UserMistake
 from largebatch.trainers.task import Metric, Task
 
 TAKEN = (

@@ -5,7 +5,7 @@ Reference: Srivastava et al. (2014), JMLR 15:1929.
 
 from torch import Tensor, nn
 
-from largebatch.trainers.batches.example_random import ExampleRandom
+from largebatch.trainers.data.example_random import ExampleRandom
 
 _CHANNELWISE = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.errors import UserMistake
 
 PAPER_DILATIONS = (1, 2, 4, 8, 16, 32, 64, 128) * 2
 

@@ -7,7 +7,7 @@ References: Chollet (2017), arXiv 1610.02357, for the body; Khan et al. (2019), 
 
 from torch import Tensor, nn
 
-from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.errors import UserMistake
 
 
 class Xception(nn.Module):

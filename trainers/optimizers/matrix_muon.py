@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn, optim
 
-from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.errors import UserMistake
 
 
 class MatrixMuon:

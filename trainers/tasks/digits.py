@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.utils.data import TensorDataset
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.target import Target
-from largebatch.spaces.user_mistake import UserMistake
 from largebatch.trainers.models.resnet import ResNet
 from largebatch.trainers.task import Metric, Task
 

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import Dataset
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.target import Target
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.trainers.batches.streamed import num_examples
-from largebatch.trainers.galaxies.augment import augment
-from largebatch.trainers.galaxies.galaxy_files import GalaxyFiles
-from largebatch.trainers.galaxies.galaxy_source import GalaxySource
-from largebatch.trainers.galaxies.labelled_paths import labelled_paths
+from largebatch.trainers.data.streamed import num_examples
+from largebatch.trainers.datasets.galaxies.augment import augment
+from largebatch.trainers.datasets.galaxies.galaxy_files import GalaxyFiles
+from largebatch.trainers.datasets.galaxies.galaxy_source import GalaxySource
+from largebatch.trainers.datasets.galaxies.labelled_paths import labelled_paths
 from largebatch.trainers.stages import EVERYTHING, Stage
 from largebatch.trainers.task import Metric, Task
 

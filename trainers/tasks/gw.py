@@ -15,14 +15,14 @@ from torch.nn.functional import mse_loss
 from torch.utils.data import Dataset
 
 from largebatch.spaces.target import Target
+from largebatch.trainers.datasets.waveforms.detector import Detector
+from largebatch.trainers.datasets.waveforms.overlap import Overlap
+from largebatch.trainers.datasets.waveforms.parameters import TRAIN, VALIDATION, VALIDATION_SAMPLE
+from largebatch.trainers.datasets.waveforms.rom import Rom
+from largebatch.trainers.datasets.waveforms.shards import Shards, shard_times
+from largebatch.trainers.datasets.waveforms.times import LONG_TIMES, ROM_TIMES
+from largebatch.trainers.datasets.waveforms.waveforms import Waveforms
 from largebatch.trainers.task import Metric, Task
-from largebatch.trainers.waveforms.detector import Detector
-from largebatch.trainers.waveforms.overlap import Overlap
-from largebatch.trainers.waveforms.parameters import TRAIN, VALIDATION, VALIDATION_SAMPLE
-from largebatch.trainers.waveforms.rom import Rom
-from largebatch.trainers.waveforms.shards import Shards, shard_times
-from largebatch.trainers.waveforms.times import LONG_TIMES, ROM_TIMES
-from largebatch.trainers.waveforms.waveforms import Waveforms
 
 
 def gw_small(

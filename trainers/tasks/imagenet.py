@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.target import Target
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.trainers.images.image_shards import ImageShards
+from largebatch.trainers.datasets.images.image_shards import ImageShards
 from largebatch.trainers.layers.normalise import IMAGENET_DEVIATION, IMAGENET_MEAN, Normalise
 from largebatch.trainers.models.resnet import ResNet
 from largebatch.trainers.task import Metric, Task

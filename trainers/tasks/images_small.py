@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import TensorDataset
 
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.target import Target
-from largebatch.spaces.user_mistake import UserMistake
-from largebatch.trainers.batches.example_random import ExampleRandom
+from largebatch.trainers.data.example_random import ExampleRandom
 from largebatch.trainers.layers.normalise import Normalise
 from largebatch.trainers.models.resnet import ResNet
 from largebatch.trainers.task import Metric, Task

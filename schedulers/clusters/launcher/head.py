@@ -18,7 +18,7 @@ from largebatch.schedulers.clusters.launcher.node_share import node_share
 from largebatch.schedulers.clusters.launcher.options import Options
 from largebatch.schedulers.clusters.launcher.process_tree import end_children
 from largebatch.schedulers.clusters.launcher.ray_node import RayNode
-from largebatch.spaces.whole_file import write_whole
+from largebatch.spaces.files import write_whole
 
 LEFT_EARLY = 75
 """The exit code of a job that may go back into the queue, as one that was told to leave before its command began."""

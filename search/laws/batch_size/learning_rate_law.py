@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from largebatch.search.laws.batch_size.family import Bend, Curve, fit_family
 from largebatch.search.laws.batch_size.points import MIN_POINTS, Points
+from largebatch.search.laws.curve_family import Bend, Curve, fit_family
 from largebatch.search.laws.law import Array, Law, Verdict, no_law, quantile_interval
 
 MISFIT = 0.15

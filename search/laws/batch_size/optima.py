@@ -10,11 +10,11 @@ import numpy as np
 from largebatch.search.laws.batch_size.points import AT_LEAST, AT_MOST, EVALUATE_MORE, VALUE, Points
 from largebatch.search.laws.batch_size.valley import WINDOW, Valley, fit_valley
 from largebatch.search.laws.law import Array, quantile_interval
-from largebatch.search.repeats import winner
+from largebatch.search.plan.finalists import winner
+from largebatch.spaces.errors import UserMistake
 from largebatch.spaces.passage_interval import PassageInterval
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Outcome, Trial
-from largebatch.spaces.user_mistake import UserMistake
 
 MIN_RATE_WIDTH = 0.05
 """The least standard deviation, in log, of a best rate."""

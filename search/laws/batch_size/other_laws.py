@@ -14,7 +14,7 @@ import numpy as np
 
 from largebatch.search.laws.batch_size.optima import Optima
 from largebatch.search.laws.law import Array, Law, no_law, parameter_intervals, parameter_medians, quantile_interval
-from largebatch.search.laws.posterior import draw_posterior
+from largebatch.search.laws.smc import draw_posterior
 from largebatch.spaces.recipe import Recipe
 
 NUMBERS = ("momentum", "beta1", "beta2", "weight_decay", "warmup_steps", "warmup_epochs", "warmup_fraction")

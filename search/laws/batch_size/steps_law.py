@@ -18,8 +18,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from largebatch.search.laws.batch_size.family import Bend, Curve, FittedFamily, fit_family
 from largebatch.search.laws.batch_size.points import AT_LEAST, AT_MOST, MIN_POINTS, Points
+from largebatch.search.laws.curve_family import Bend, Curve, FittedFamily, fit_family
 from largebatch.search.laws.law import Array, Law, Verdict, no_law, quantile_interval
 
 MISFIT = 0.02

@@ -8,7 +8,7 @@ to all of it, which ``SPREAD`` allows for.
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.errors import UserMistake
 
 SPREAD = 0.5
 """Standard deviation of the logarithm of both numbers of a named network."""

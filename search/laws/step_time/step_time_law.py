@@ -24,7 +24,7 @@ from largebatch.search.laws.law import (
     parameter_intervals,
     parameter_medians,
 )
-from largebatch.search.laws.posterior import draw_posterior
+from largebatch.search.laws.smc import draw_posterior
 from largebatch.search.laws.step_time.interconnects import UNKNOWN, Interconnect
 from largebatch.search.laws.step_time.links import Link, measured_links
 from largebatch.search.laws.step_time.step_time_model import StepParts, StepTimeParameters, step_parts, sum_seconds

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from largebatch.search.laws.law import Array
-from largebatch.spaces.step_time_profile import StepTimeProfile
+from largebatch.spaces.step_times import StepTimeProfile
 
 MIN_WIDTH = 0.01
 """The least standard deviation, in log, of a median time."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from largebatch.studies.study import Study
+from largebatch.studies.question.study import Study
 
 
 def make_study(**changes: Any) -> Study:

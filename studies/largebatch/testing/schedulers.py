@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from largebatch.schedulers.scheduler import Decision, Scheduler
+from largebatch.schedulers.trial.scheduler import Decision, Scheduler
 from largebatch.spaces.intermediate import Intermediate
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.space import Space

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from largebatch.search.samplers.halton import Halton
 from largebatch.search.searcher import Searcher
+from largebatch.search.searchers.halton import Halton
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.space import Space
 from largebatch.spaces.target import Target

@@ -25,9 +25,9 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from largebatch.spaces.user_mistake import UserMistake
+from largebatch.spaces.errors import UserMistake
 from largebatch.studies.record.database.database import Database, may_pass, reason
-from largebatch.studies.record.lease import TakenOver
+from largebatch.studies.record.lease.lease import TakenOver
 
 RECONNECT_SECONDS = 60.0
 """How long a database may be away before the study ends."""

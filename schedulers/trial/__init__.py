@@ -1,0 +1,1 @@
+"""Which trial goes on: trial schedulers."""

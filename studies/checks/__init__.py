@@ -1,0 +1,1 @@
+"""Whether a study and a machine are fit to begin."""

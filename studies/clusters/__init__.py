@@ -1,1 +1,0 @@
-"""Jobs on a cluster: what a site asks for, submitting, watching, joining."""

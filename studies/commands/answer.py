@@ -1,0 +1,194 @@
+"""Commands that read a record, or a user's own numbers, and answer: show, plan, fit, report, list."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from largebatch.spaces.errors import UserMistake
+from largebatch.studies.commands.options import (
+    DirectoryArgument,
+    InterconnectOption,
+    JsonOption,
+    WorkersPerNodeOption,
+    counts,
+    listed,
+)
+
+if TYPE_CHECKING:
+    from largebatch.search.laws.step_time.interconnects import Network
+    from largebatch.studies.answer.answer import Answer
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: largebatch show runs/quickstart --json")
+def show(
+    directory: DirectoryArgument,
+    trial: Annotated[int | None, typer.Option(help="Show that trial alone, and why it was proposed.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show trials, the best recipe for each batch size, the laws, and what is running."""
+    from largebatch.studies.record.lease.lease_monitor import LeaseWatch
+    from largebatch.studies.views.terminal.show import print_study, print_trial, study_json
+
+    answer = _read(directory)
+    owner = LeaseWatch(directory).look()
+    if trial is not None:
+        print_trial(answer, trial, as_json=as_json)
+    elif as_json:
+        print(json.dumps({**study_json(answer), "jobs": owner.jobs if owner is not None else 0}, indent=1))
+    else:
+        print_study(answer)
+        if owner is not None:
+            print(f"In use by {owner}; {owner.jobs} job{'s serve' if owner.jobs > 1 else ' serves'} it.")
+
+
+@app.command(epilog="Example: largebatch plan runs/quickstart --workers 1,8,64 --json")
+def plan(
+    directory: DirectoryArgument,
+    workers: Annotated[
+        str | None, typer.Option(help="Worker counts, as in 1,2,4 or 1-4096; the study's if not given.")
+    ] = None,
+    within_hours: Annotated[float | None, typer.Option(min=0, help="Name the fewest workers that end in time.")] = None,
+    device_hour_cost: Annotated[float | None, typer.Option(min=0, help="Price of a device for an hour.")] = None,
+    interconnect: InterconnectOption = None,
+    workers_per_node: WorkersPerNodeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """For each worker count: the best recipe, time and cost to the target with a 90 % interval."""
+    from largebatch.search.laws.step_time.interconnects import Network
+
+    answer = _read(
+        directory,
+        workers=counts("--workers", workers),
+        device_hour_cost=device_hour_cost,
+        seconds_allowed=None if within_hours is None else 3600 * within_hours,
+        network=Network(workers_per_node=workers_per_node, interconnect=interconnect),
+    )
+    if answer.plan is None:
+        raise UserMistake(answer.problem or "there is no plan")
+    if as_json:
+        print(json.dumps(answer.plan.to_json(), indent=1))
+        return
+    from largebatch.studies.views.terminal.show import print_plan
+
+    print_plan(answer.plan)
+
+
+@app.command(epilog="Example: largebatch fit mine.csv --predict 16384,65536")
+def fit(
+    file: Annotated[Path, typer.Argument(help="A CSV with global_batch_size and one of steps, epochs, examples.")],
+    predict: Annotated[str | None, typer.Option(help="Batch sizes, as in 16384,65536.")] = None,
+    predict_workers: Annotated[str | None, typer.Option(help="Worker counts, as in 128,1024.")] = None,
+    predict_batch: Annotated[
+        str | None, typer.Option(help="The batch size of each of those, where the file's differ.")
+    ] = None,
+    interconnect: InterconnectOption = None,
+    workers_per_node: WorkersPerNodeOption = None,
+    gradient_bytes: Annotated[
+        float | None, typer.Option(min=1, help="Bytes summed over workers in a step; 50e6 if not given.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit the same laws to your own numbers, one row a training; nothing is trained.
+
+    Repeats are repeated rows. Further columns: group, censored (1 where the target was not reached), learning_rate,
+    num_workers with seconds (to the target), step_seconds or examples_per_second (of all workers), and
+    evaluation_interval (examples) or steps_low and steps_high, between which the target was met.
+    """
+    from largebatch.search.laws.step_time.interconnects import Network
+    from largebatch.studies.answer.fit_table import Asked, fit_table
+    from largebatch.studies.answer.measurement_table import read_table
+    from largebatch.studies.views.terminal.show_fit import print_fit
+
+    asked = Asked(
+        batch_sizes=counts("--predict", predict) or [],
+        workers=listed("--predict-workers", predict_workers) or [],
+        batches=listed("--predict-batch", predict_batch),
+    )
+    network = Network(workers_per_node=workers_per_node, interconnect=interconnect)
+    found = fit_table(read_table(file), asked, network=network, gradient_bytes=gradient_bytes)
+    if as_json:
+        print(json.dumps(found, indent=1))
+    else:
+        print_fit(found)
+
+
+@app.command(epilog="Example: largebatch report runs/quickstart -o report.html --figures figures")
+def report(
+    directory: DirectoryArgument,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="The page; DIRECTORY/report.html if not given.")
+    ] = None,
+    figures: Annotated[
+        Path | None, typer.Option(help="Also write every figure there, as SVG, PNG and PDF.", metavar="DIR")
+    ] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Also write a summary for a README.", metavar="FILE.md")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write one self-contained HTML page, and the figures and a summary as files."""
+    from largebatch.studies.record.directory import StudyDirectory
+    from largebatch.studies.views.report.answer_report import answer_figures, answer_markdown, write_answer_report
+    from largebatch.studies.views.report.files.figure_files import write_figures
+    from largebatch.studies.views.report.shell import write_page
+
+    existing, answer = StudyDirectory.existing(directory), _read(directory)
+    page = out or existing.report_file
+    drawn = [] if figures is None else write_figures(figures, answer_figures(existing, answer))
+    with _writable(page, "-o"):
+        write_answer_report(existing, answer, page)
+    if markdown is not None:
+        with _writable(markdown, "--markdown"):
+            write_page(markdown, answer_markdown(existing, answer))
+    if as_json:
+        summary = None if markdown is None else str(markdown)
+        print(json.dumps({"page": str(page), "figures": [str(file) for file in drawn], "markdown": summary}, indent=1))
+        return
+    for file in (page, *drawn, *([] if markdown is None else [markdown])):
+        print(file)
+
+
+@contextmanager
+def _writable(path: Path, option: str) -> Iterator[None]:
+    """A file that cannot be written is the user's to mend."""
+    try:
+        yield
+    except OSError as error:
+        raise UserMistake(f"{path} cannot be written: {error.strerror}; choose another {option}") from error
+
+
+@app.command(name="list", epilog="Example: largebatch list")
+def list_names(as_json: JsonOption = False) -> None:
+    """List the tasks, searchers, schedulers, rules and studies that ship."""
+    from largebatch.studies.views.terminal.show import names_that_ship
+
+    names = names_that_ship()
+    if as_json:
+        print(json.dumps(names, indent=1))
+        return
+    for kind, members in names.items():
+        print(f"{kind}: {', '.join(members)}")
+
+
+def _read(
+    directory: Path,
+    *,
+    workers: list[int] | None = None,
+    device_hour_cost: float | None = None,
+    seconds_allowed: float | None = None,
+    network: "Network | None" = None,
+) -> "Answer":
+    from largebatch.studies.answer.answer import read_answer
+    from largebatch.studies.record.directory import StudyDirectory
+
+    return read_answer(
+        StudyDirectory.existing(directory),
+        workers=workers,
+        device_hour_cost=device_hour_cost,
+        seconds_allowed=seconds_allowed,
+        network=network,
+    )

@@ -1,0 +1,1 @@
+"""Data that ship or are prepared: images, galaxies, waveforms."""

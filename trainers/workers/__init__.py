@@ -1,0 +1,1 @@
+"""The processes that train: a warm group of them, its mailbox, and one trial in it."""
