@@ -35,7 +35,7 @@ resources: {{concurrent_trials: 1}}
 
 def ours(num_trials: int) -> list[float]:
     """Run a study whose trials have too few examples for a single step; return the seconds of each trial's end."""
-    from largebatch.spaces.errors import UserMistake
+    from largebatch.spaces.errors import UserError
     from largebatch.studies.question.study_file import parse_study
     from largebatch.studies.run import run_study
     from largebatch.studies.running import coordinator
@@ -49,7 +49,7 @@ def ours(num_trials: int) -> list[float]:
 
     coordinator.Coordinator.end = timed_end  # type: ignore[method-assign]
     study = parse_study(STUDY.format(trials=num_trials), "trial-cost.yaml")
-    with tempfile.TemporaryDirectory() as folder, suppress(UserMistake):
+    with tempfile.TemporaryDirectory() as folder, suppress(UserError):
         run_study(study, Path(folder) / "study")
     return ends
 

@@ -4,7 +4,7 @@ import errno
 import os
 from pathlib import Path
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 
 _SAME_COMMAND = "give the same command again; what was recorded is whole"
 _WAYS = {
@@ -30,10 +30,10 @@ _WAYS = {
 _BY_NUMBER = {number: way for numbers, way in _WAYS.items() for number in numbers}
 
 
-def os_fault(error: OSError, path: Path | None = None) -> UserMistake:
+def os_fault(error: OSError, path: Path | None = None) -> UserError:
     """``error`` as a mistake of one line; ``path`` is named where the error names none."""
     names = [error.filename, error.filename2] if isinstance(error.filename, str | bytes) else [path]
     where = " -> ".join(os.fsdecode(name) for name in names if name is not None)
     said = error.strerror or (str(error).splitlines() or [type(error).__name__])[0]
     way = _BY_NUMBER.get(error.errno or 0, f"when that is over, {_SAME_COMMAND}")
-    return UserMistake(f"{where}: {said}; {way}" if where else f"{said}; {way}")
+    return UserError(f"{where}: {said}; {way}" if where else f"{said}; {way}")

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.os_fault import os_fault
 from largebatch.studies.commands import answer as answers
 from largebatch.studies.commands import benchmark, cluster, dashboard, doctor, prepare
@@ -72,7 +72,7 @@ _OUTPUT = Path("standard output")
 def _command() -> int:
     try:
         app()
-    except UserMistake as mistake:
+    except UserError as mistake:
         _tell(mistake)
         return 2
     except KeyboardInterrupt:
@@ -100,6 +100,6 @@ def _flush() -> OSError | None:
     return None
 
 
-def _tell(mistake: UserMistake) -> None:
+def _tell(mistake: UserError) -> None:
     with suppress(OSError):  # then nobody reads it
         print(f"largebatch: {mistake}", file=sys.stderr, flush=True)

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.files import remove_leftovers
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
@@ -19,9 +19,9 @@ from largebatch.studies.question.load_task import load_question, refuse_no_step
 from largebatch.studies.question.registry import make_scheduler, make_searcher, make_step_seconds, needs_step_seconds
 from largebatch.studies.question.study import Study
 from largebatch.studies.record.checkpoint_store import CheckpointStore
-from largebatch.studies.record.database.fenced_storage import DatabaseAway
+from largebatch.studies.record.database.fenced_storage import DatabaseUnavailable
 from largebatch.studies.record.directory import StudyDirectory, fingerprint, refuse_another_study, set_aside
-from largebatch.studies.record.lease.lease import POLL_SECONDS, InUse, Lease, wait_until_free
+from largebatch.studies.record.lease.lease import POLL_SECONDS, Lease, StudyLocked, wait_until_free
 from largebatch.studies.record.lease.lease_monitor import FOLDER as LEASES
 from largebatch.studies.record.lease.lease_monitor import Holder, LeaseWatch
 from largebatch.studies.record.open_ledger import own_ledger, record_storage, refuse_storage
@@ -34,16 +34,13 @@ from largebatch.studies.running.joining.messages import FOLDER as GUESTS
 from largebatch.studies.running.joining.recovery import settle
 from largebatch.studies.running.joining.remote_coordinator import Guest
 from largebatch.studies.running.steering import Steering
-from largebatch.studies.running.trial_source import Decider
+from largebatch.studies.running.trial_source import Decider, Watch
 from largebatch.studies.training.timed_steps import time_steps
 from largebatch.studies.views.report.answer_report import write_answer
 from largebatch.trainers.workers.failure import failed
 
 if TYPE_CHECKING:
     from largebatch.trainers.task import Task
-
-Watch = Callable[[Decider], AbstractContextManager[None]]
-"""What shows the progress while trials run."""
 
 
 def run_study(
@@ -72,11 +69,11 @@ def run_study(
         storage: The URL of a database that keeps the ledger instead of a file; the directory remembers it.
 
     Raises:
-        UserMistake: for all that the user can mend; nothing is written or lost then.
+        UserError: for all that the user can mend; nothing is written or lost then.
         LeftEarly: if TERM, USR1 or the end of the job made it leave; its trials are saved then.
     """
     if join and fresh:
-        raise UserMistake("--join trains for another job's study, --fresh sets it aside; give one of them")
+        raise UserError("--join trains for another job's study, --fresh sets it aside; give one of them")
     job = _Job(
         study=study, out=out, watch=watch, address=address, in_process=in_process, fresh=fresh,
         budget_trials=budget_trials, storage=storage, lease_watch=LeaseWatch(out),
@@ -90,7 +87,7 @@ def run_study(
                 if owner is None:
                     return _own(job, leaving)
                 _lend(job, owner, leaving)
-            except InUse:  # another was quicker
+            except StudyLocked:  # another was quicker
                 if not join:
                     raise
 
@@ -260,15 +257,15 @@ def _own_directory(job: _Job) -> StudyDirectory:
         with Lease(out, watch=job.lease_watch):  # another may have begun it since it was looked at
             set_aside(out)
     if out.exists() and not out.is_dir():
-        raise UserMistake(f"{out} is a file; --out must name a directory")
+        raise UserError(f"{out} is a file; --out must name a directory")
     if out.is_dir() and any(out.iterdir()) and not directory.study_file.exists() and not (out / LEASES).exists():
-        raise UserMistake(f"{out} holds other files and no study; choose another --out")
+        raise UserError(f"{out} holds other files and no study; choose another --out")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserMistake(f"{out} cannot be made: {error.strerror}; choose another --out") from error
+        raise UserError(f"{out} cannot be made: {error.strerror}; choose another --out") from error
     if not os.access(out, os.W_OK):
-        raise UserMistake(f"{out} is not writable; choose another --out")
+        raise UserError(f"{out} is not writable; choose another --out")
     return directory
 
 
@@ -282,7 +279,7 @@ def _run(coordinator: Coordinator, job: _Job, leaving: Leaving) -> None:
         if leaving.asked.is_set():
             coordinator.ledger.set_elapsed_seconds(coordinator.elapsed_seconds)
             raise leaving.left()
-    except DatabaseAway as away:
+    except DatabaseUnavailable as away:
         raise LeftEarly(str(away)) from away
     leaving.check()
 

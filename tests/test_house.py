@@ -138,3 +138,68 @@ def test_the_package_under_test_is_these_sources() -> None:
         if package == ROOT / "studies" / "largebatch":
             continue  # an editable install
         assert installed.read_text() == path.read_text(), installed
+
+
+ROOMS = ("question", "record", "running", "answer", "views", "commands")
+"""Of ``studies/``, from the ground up: each may import those before it."""
+BESIDE = {
+    "checks": {"question", "record", "running"},
+    "training": {"question", "record", "running", "answer", "views"},
+    "exchange": {"question", "record", "running", "answer", "views"},
+}
+"""Rooms beside the stairs, and what each may import."""
+MAY_IMPORT = {room: {*ROOMS[:floor]} for floor, room in enumerate(ROOMS)} | BESIDE
+MAY_IMPORT["views"] |= {"checks"}  # to show what they found
+MAY_IMPORT["commands"] |= {*BESIDE, "run"}
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(("largebatch", *(parts[:-1] if parts[-1] == "__init__" else parts)))
+
+
+MODULES = {module_of(path): path for path in FILES if path.relative_to(ROOT).parts[:2] != ("studies", "largebatch")}
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Modules of ours that a file imports, at its top or late."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in MODULES else node.module for name in inner}
+    return found & set(MODULES)
+
+
+def test_the_rooms_of_studies_import_downwards() -> None:
+    for module, path in MODULES.items():
+        parts = module.split(".")
+        if parts[1] != "studies" or len(parts) < 4:  # `run` and `cli` put the rooms together
+            continue
+        room = parts[2]
+        others = {other.split(".")[2] for other in imported_modules(path) if other.startswith("largebatch.studies.")}
+        if room != "largebatch":
+            assert others - {room} <= MAY_IMPORT[room], f"{module} must not import {others - {room} - MAY_IMPORT[room]}"
+
+
+def test_no_circles_between_files() -> None:
+    imports = {module: imported_modules(path) - {module} for module, path in MODULES.items()}
+    while free := {module for module, names in imports.items() if not names & set(imports)}:
+        imports = {module: names for module, names in imports.items() if module not in free}
+    inside = {module: names & set(imports) for module, names in imports.items()}
+    while unused := set(inside) - {name for names in inside.values() for name in names}:
+        inside = {module: names for module, names in inside.items() if module not in unused}
+    assert not inside, f"these import one another in a circle: {sorted(inside)}"
+
+
+def test_every_module_is_imported_by_another() -> None:
+    """Or named by its path, as tasks, adapters and what ``python -m`` starts are; templates are read as text."""
+    sources = {module: path.read_text() for module, path in MODULES.items()}
+    texts = {**sources, "pyproject": (ROOT / "pyproject.toml").read_text()}
+    texts["largebatch"] = (ROOT / "studies" / "largebatch" / "__init__.py").read_text()
+    used = {name for module, path in MODULES.items() for name in imported_modules(path) - {module}}
+    for module, path in MODULES.items():
+        if path.name in ("__init__.py", "__main__.py") or "templates" in path.parts or module in used:
+            continue
+        named = [other for other, text in texts.items() if other != module and module in text]
+        assert named, f"nobody imports {module}"

@@ -18,7 +18,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.files import whole_file
 from largebatch.spaces.recipe import Recipe
 from largebatch.trainers.checkpoint_path import measured_path
@@ -64,7 +64,7 @@ class CheckpointWriter:
             self._thread = None
 
 
-class UnusableCheckpoint(UserMistake):
+class UnusableCheckpoint(UserError):
     """It cannot be read as it was written, or another recipe's training wrote it."""
 
 

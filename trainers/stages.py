@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +37,13 @@ def set_trainable(own: Mapping[str, nn.Parameter], stage: Stage) -> list[nn.Para
     """Freeze all of the model's ``own_parameters`` but the stage's, and return these.
 
     Raises:
-        UserMistake: if none is called so.
+        UserError: if none is called so.
     """
     for name, parameter in own.items():
         parameter.requires_grad_(name.startswith(stage.trainable))
     trained = [parameter for parameter in own.values() if parameter.requires_grad]
     if not trained:
-        raise UserMistake(
+        raise UserError(
             f"task: a stage must train something; no parameter's name begins with {', '.join(stage.trainable)}, of "
             f"those that the model does not freeze: {', '.join(list(own)[:3])}, .."
         )

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset, IterableDataset
 
 from largebatch.spaces.domain import Value
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.nearest import nearest
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import RECORDED
@@ -89,7 +89,7 @@ class Task:
             if isinstance(data := getattr(self, name), IterableDataset):
                 object.__setattr__(self, name, kind(data))
             if not len(getattr(self, name)):
-                raise UserMistake(f"task: {name} must hold examples; it is empty")
+                raise UserError(f"task: {name} must hold examples; it is empty")
         self._refuse_no_step()
         self._refuse_taken_names()
         one_pass = num_examples(self.train_data)
@@ -108,12 +108,12 @@ class Task:
             ("micro_batch_size", 1, "examples that go through the model in one pass"),
         ):
             if not getattr(self, name) >= least:  # NaN is not, either
-                raise UserMistake(f"task: {name} must be at least {least} ({otherwise}); got {getattr(self, name)}")
+                raise UserError(f"task: {name} must be at least {least} ({otherwise}); got {getattr(self, name)}")
         if not self.stages:
-            raise UserMistake("task: stages must hold at least one stage; leave it out to train everything")
+            raise UserError("task: stages must hold at least one stage; leave it out to train everything")
         for number, stage in enumerate(self.stages, start=1):
             if stage.examples is not None and not stage.examples >= 1:
-                raise UserMistake(
+                raise UserError(
                     f"task: stage {number} must last at least 1 example (None: to the end); got {stage.examples}"
                 )
 
@@ -121,7 +121,7 @@ class Task:
         """Refuse metrics that the record would overwrite with figures of its own."""
         for name in self.metrics:
             if name in RECORDED or (name.startswith("raw_") and name.removeprefix("raw_") in self.all_metrics):
-                raise UserMistake(
+                raise UserError(
                     f"task: a metric must not be called {name!r}, as a figure that every training records; call it "
                     f"'val_{name.removeprefix('raw_')}'"
                 )
@@ -136,15 +136,15 @@ class Task:
         """Refuse a target that names an unknown metric or that no value of its metric can meet.
 
         Raises:
-            UserMistake: saying which, and what is valid.
+            UserError: saying which, and what is valid.
         """
         metrics = self.all_metrics
         if target.metric not in metrics:
-            raise UserMistake(f"target.metric: unknown metric {target.metric!r}{nearest(target.metric, metrics)}")
+            raise UserError(f"target.metric: unknown metric {target.metric!r}{nearest(target.metric, metrics)}")
         metric = metrics[target.metric]
         best = metric.high if target.above is not None else metric.low
         if math.isfinite(best) and not target.reached(best):
-            raise UserMistake(
+            raise UserError(
                 f"target: {target} can never be reached: {target.metric} lies between {metric.low:g} "
                 f"and {metric.high:g}"
             )
@@ -158,7 +158,7 @@ def load_task(name: str, options: Mapping[str, Value]) -> Task:
     """The task of a name that ships, or of ``package.module:function``, called with ``options`` as keyword arguments.
 
     Raises:
-        UserMistake: if there is no such task, or its module does not import, or it does not take the options, or it
+        UserError: if there is no such task, or its module does not import, or it does not take the options, or it
             raises an error or does not return a ``Task``.
     """
     return _load_task(name, tuple(sorted(options.items())))
@@ -168,7 +168,7 @@ def check_options(name: str, options: Iterable[str]) -> None:
     """Refuse options that the task's function does not take.
 
     Raises:
-        UserMistake: that names the valid ones.
+        UserError: that names the valid ones.
     """
     parameters = inspect.signature(_task_function(name)).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
@@ -176,7 +176,7 @@ def check_options(name: str, options: Iterable[str]) -> None:
     for option in options:
         if option not in parameters:
             known = nearest(option, parameters) if parameters else "; it takes none"
-            raise UserMistake(f"space.task.{option}: {name} takes no option {option!r}{known}")
+            raise UserError(f"space.task.{option}: {name} takes no option {option!r}{known}")
 
 
 @lru_cache(maxsize=NUM_KEPT)
@@ -192,20 +192,20 @@ def make_task(name: str, options: Mapping[str, Value]) -> Task:
     try:
         signature.bind(**options)
     except TypeError as error:
-        raise UserMistake(
+        raise UserError(
             f"task: {name} is called as {function.__name__}{signature} and has {error}; give it a default, or the "
             f"space a task.NAME"
         ) from error
     with fenced(name):
         task = function(**options)
     if not isinstance(task, Task):
-        raise UserMistake(f"task: {name!r} must return a largebatch.Task; got {type(task).__name__}")
+        raise UserError(f"task: {name!r} must return a largebatch.Task; got {type(task).__name__}")
     return task
 
 
 def _task_function(name: str) -> Callable[..., Any]:
     if ":" not in name and name not in TASKS:
-        raise UserMistake(f"task: unknown task {name!r}{nearest(name, TASKS)} or package.module:function")
+        raise UserError(f"task: unknown task {name!r}{nearest(name, TASKS)} or package.module:function")
     module_name, _, function_name = TASKS.get(name, name).partition(":")
     try:
         with contained():
@@ -214,9 +214,9 @@ def _task_function(name: str) -> Callable[..., Any]:
         way_out = "it must be importable from the folder where largebatch runs"
         if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
             way_out = f"install it: pip install 'largebatch[{EXTRAS[error.name]}]'"
-        raise UserMistake(f"task: the module of {name!r} does not import: {describe(error)}; {way_out}") from error
+        raise UserError(f"task: the module of {name!r} does not import: {describe(error)}; {way_out}") from error
     function = getattr(module, function_name, None)
     if not callable(function):
-        raise UserMistake(f"task: module {module_name!r} has no function {function_name!r}")
+        raise UserError(f"task: module {module_name!r} has no function {function_name!r}")
     found: Callable[..., Any] = function
     return found

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.trainers.datasets.galaxies.galaxy_files import decode_image
 
 FOLDER = Path("/usr/share/stellarium/nebulae/default")
@@ -66,11 +66,11 @@ def real_holdout(size: int, folder: Path = FOLDER) -> tuple[Tensor, Tensor]:
     """Images ``(n, 3, size, size)`` of [0, 1] on a black sky, and labels, int64 ``(n,)``, 1 for a spiral.
 
     Raises:
-        UserMistake: where the package is not installed.
+        UserError: where the package is not installed.
     """
     catalogue, textures = folder / "catalog.dat", folder / "textures.json"
     if not catalogue.is_file() or not textures.is_file():
-        raise UserMistake(
+        raise UserError(
             f"data: the real galaxies lie in {folder}, not there; install them: apt-get install stellarium-data"
         )
     galaxies, frames = _catalogue(gzip.decompress(catalogue.read_bytes())), _frames(textures.read_text())

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from largebatch.search.laws.fit_laws import fit_laws
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Ending, Outcome, Trial
 
@@ -59,7 +59,7 @@ def held(studies: list[list[Trial]]) -> str:
     for trials in studies:
         try:
             law = fit_laws(trials, None).steps
-        except UserMistake:
+        except UserError:
             continue
         if law.verdict != "no-law":
             told = law.predict(ASKED)

@@ -16,7 +16,7 @@ from typing import NoReturn
 from largebatch.schedulers.clusters.batch_variables import submission_environment
 from largebatch.schedulers.clusters.cluster_file import FILE_NAME, VARIABLE, ClusterFile, read_cluster_file
 from largebatch.schedulers.clusters.jobs import SubmittedJob, inside_command, submitted_jobs
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 
 AUTO = "auto"
 _PATIENCE_SECONDS = 5.0
@@ -32,19 +32,19 @@ def ray_address(address: str) -> str:
     """HOST:PORT of a Ray that answers; what Ray reads of the environment is set, for it is not imported yet.
 
     Raises:
-        UserMistake: if there is none, or it does not answer.
+        UserError: if there is none, or it does not answer.
     """
     found = _found() if address == AUTO else address
     host, _, port = found.rpartition(":")
     if not host or not port.isdigit() or "/" in found:
-        raise UserMistake(
+        raise UserError(
             f"--address must be HOST:PORT or auto; got {address!r}; a Ray of our own starts without --address"
         )
     os.environ.setdefault("RAY_AUTH_MODE", "token" if _has_token() else "disabled")  # as `ray start --head` does
     try:
         socket.create_connection((host, int(port)), timeout=_PATIENCE_SECONDS).close()
     except (OSError, OverflowError) as error:
-        raise UserMistake(
+        raise UserError(
             f"--address {address}: nothing answers at {found} ({error}); start Ray with `largebatch cluster` or with "
             f"`ray start --head`"
         ) from error
@@ -56,14 +56,14 @@ def _found() -> str:
         return named
     if (job := _job_of_folder()) is not None:
         if not _is_here(job[1]):
-            raise UserMistake(f"--address auto: the Ray of job {job[0].job} is joined from its nodes, as {job[1].head}")
+            raise UserError(f"--address auto: the Ray of job {job[0].job} is joined from its nodes, as {job[1].head}")
         os.environ[VARIABLE] = str(job[0].folder / FILE_NAME)
         return _join(job[1])
     current = Path(os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp", "ray", "ray_current_cluster")
     try:
         address = current.read_text().strip()
     except OSError:
-        raise UserMistake(
+        raise UserError(
             "--address auto: no job of `largebatch cluster` in this folder has its Ray up, RAY_ADDRESS is not set, and "
             "no Ray was started on this machine; `largebatch cluster status` lists the jobs"
         ) from None
@@ -78,7 +78,7 @@ def _named() -> str | None:
         return os.environ.get("RAY_ADDRESS") or None
     cluster = read_cluster_file(Path(file))
     if cluster is None or not cluster.ready:
-        raise UserMistake(f"--address auto: {file} ({VARIABLE}) is not there or not complete: that job's Ray has ended")
+        raise UserError(f"--address auto: {file} ({VARIABLE}) is not there or not complete: that job's Ray has ended")
     return _join(cluster)
 
 
@@ -88,7 +88,7 @@ def _job_of_folder() -> tuple[SubmittedJob, ClusterFile] | None:
     running = [(job, cluster) for job, cluster in found if _is_here(cluster) or job.runs()]
     if len(running) > 1:
         names = ", ".join(str(job.folder / FILE_NAME) for job, _ in running)
-        raise UserMistake(f"--address auto: several jobs of this folder are up; set {VARIABLE} to one of {names}")
+        raise UserError(f"--address auto: several jobs of this folder are up; set {VARIABLE} to one of {names}")
     return running[0] if running else None
 
 
@@ -132,4 +132,4 @@ def _run_there(job: SubmittedJob, cluster: ClusterFile) -> NoReturn:
     try:
         os.execvpe(words[0], words, {**submission_environment(os.environ), VARIABLE: os.environ[VARIABLE]})
     except OSError as error:
-        raise UserMistake(f"--address auto: `{shlex.join(words[:1])}` cannot be run: {error.strerror}") from error
+        raise UserError(f"--address auto: `{shlex.join(words[:1])}` cannot be run: {error.strerror}") from error

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from largebatch.schedulers.clusters.allocation import Allocation
 from largebatch.schedulers.clusters.cluster_file import VARIABLE
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 
 LAUNCHER = "largebatch.schedulers.clusters.launcher"
 REQUEUE_CODE = 75
@@ -62,20 +62,20 @@ def directives(allocation: Allocation, mark: str) -> list[str]:
     """The further requests, without the ``mark`` that the system's own lines begin with; it is often copied along.
 
     Raises:
-        UserMistake: for any other line that the system would take for a comment.
+        UserError: for any other line that the system would take for a comment.
     """
     found = []
     for one in allocation.directives:
         text = one.strip().removeprefix(mark).strip()
         if text.startswith("#") or not text:
-            raise UserMistake(
+            raise UserError(
                 f"--directive: what begins with # is a comment here; got {one!r}; give the request as {mark} takes it, "
                 f"without {mark}"
             )
         try:
             shlex.split(text)
         except ValueError as error:
-            raise UserMistake(f"--directive: {one!r} cannot be read: {error}") from error
+            raise UserError(f"--directive: {one!r} cannot be read: {error}") from error
         found.append(text)
     return found
 

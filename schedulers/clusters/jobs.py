@@ -17,7 +17,7 @@ from largebatch.schedulers.clusters.allocation import Allocation
 from largebatch.schedulers.clusters.batch_script import Work
 from largebatch.schedulers.clusters.batch_variables import submission_environment
 from largebatch.schedulers.clusters.cluster_file import FILE_NAME, ClusterFile, read_cluster_file
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.files import write_whole
 
 SYSTEMS: dict[str, ModuleType] = {module.NAME: module for module in (slurm, pbs, lsf)}
@@ -62,7 +62,7 @@ def submit(system: str, allocation: Allocation, work: Work) -> SubmittedJob:
     """Write the script and submit it.
 
     Raises:
-        UserMistake: if the batch system is not here, or refuses.
+        UserError: if the batch system is not here, or refuses.
     """
     module = SYSTEMS[system]
     work.folder.mkdir(parents=True, mode=0o700)
@@ -71,7 +71,7 @@ def submit(system: str, allocation: Allocation, work: Work) -> SubmittedJob:
         result = _call(module.submit_command(allocation, work))
         if result.returncode:
             said = (result.stderr.strip() or result.stdout.strip()).replace("\n", "; ")
-            raise UserMistake(f"{system} refuses the job: {said}; --dry-run shows the script")
+            raise UserError(f"{system} refuses the job: {said}; --dry-run shows the script")
     except BaseException:
         shutil.rmtree(work.folder)
         raise
@@ -101,11 +101,11 @@ def cancel(job: SubmittedJob) -> None:
     """End the job.
 
     Raises:
-        UserMistake: if the batch system refuses.
+        UserError: if the batch system refuses.
     """
     result = _call(SYSTEMS[job.system].cancel_command(job.job))
     if result.returncode:
-        raise UserMistake(f"{job.system} cannot end job {job.job}: {result.stderr.strip()}")
+        raise UserError(f"{job.system} cannot end job {job.job}: {result.stderr.strip()}")
 
 
 def _call(command: list[str]) -> "subprocess.CompletedProcess[str]":
@@ -115,6 +115,6 @@ def _call(command: list[str]) -> "subprocess.CompletedProcess[str]":
             timeout=_PATIENCE_SECONDS, check=False,
         )  # fmt: skip
     except FileNotFoundError as error:
-        raise UserMistake(f"there is no `{command[0]}` here; run this on a login node of the cluster") from error
+        raise UserError(f"there is no `{command[0]}` here; run this on a login node of the cluster") from error
     except subprocess.TimeoutExpired as error:
-        raise UserMistake(f"`{command[0]}` did not answer within {_PATIENCE_SECONDS:.0f} s; try again later") from error
+        raise UserError(f"`{command[0]}` did not answer within {_PATIENCE_SECONDS:.0f} s; try again later") from error

@@ -22,7 +22,7 @@ from largebatch.schedulers.clusters.batch_script import (
     wait_and_pass_on,
     warn_before_the_end,
 )
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 
 NAME = "lsf"
 RUNS = "RUN"
@@ -32,10 +32,10 @@ def script(allocation: Allocation, work: Work) -> str:
     """The batch script.
 
     Raises:
-        UserMistake: for a folder that ``-o`` cannot name.
+        UserError: for a folder that ``-o`` cannot name.
     """
     if "%J" in str(work.folder) or "%I" in str(work.folder):
-        raise UserMistake(f"LSF puts numbers of its own for %J and %I of a path; got {work.folder}; rename it")
+        raise UserError(f"LSF puts numbers of its own for %J and %I of a path; got {work.folder}; rename it")
     asked = [f"-J {allocation.name}", f"-o {shlex.quote(str(work.folder / 'batch.txt'))}", f"-Q {REQUEUE_CODE}"]
     asked += _nodes(allocation)
     if allocation.time is not None:

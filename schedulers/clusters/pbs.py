@@ -22,7 +22,7 @@ from largebatch.schedulers.clusters.batch_script import (
     wait_and_pass_on,
     warn_before_the_end,
 )
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 
 NAME = "pbs"
 RUNS = "R"
@@ -32,10 +32,10 @@ def script(allocation: Allocation, work: Work) -> str:
     """The batch script.
 
     Raises:
-        UserMistake: for a folder that ``-o`` cannot name.
+        UserError: for a folder that ``-o`` cannot name.
     """
     if ":" in str(work.folder):
-        raise UserMistake(f"PBS takes what stands before a colon in a path for a host; got {work.folder}; rename it")
+        raise UserError(f"PBS takes what stands before a colon in a path for a host; got {work.folder}; rename it")
     chunk = f"{allocation.nodes}:ncpus={allocation.cpus_per_node or 1}"
     chunk += f":ngpus={allocation.gpus_per_node}" if allocation.gpus_per_node else ""
     whole_nodes = ":excl" if allocation.cpus_per_node is None else ""

@@ -16,7 +16,7 @@ from largebatch.search.laws.smc import NUM_DRAWS
 from largebatch.search.laws.step_time.interconnects import Network
 from largebatch.search.laws.step_time.step_time_law import StepTimeLaw
 from largebatch.search.laws.step_time.timings import timings_of_profile
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.step_times import StepTimeProfile
 from largebatch.spaces.trial import Trial
 
@@ -55,14 +55,14 @@ def fit_laws(
     ``noise_scales`` are those that trials measured when they reached the target, by number, in examples.
 
     Raises:
-        UserMistake: if no trial reached the target, or no interconnect is called so.
+        UserError: if no trial reached the target, or no interconnect is called so.
     """
     ended = [trial for trial in trials if trial.ending is not None]
     reached = [trial.passage.high for trial in ended if trial.passage is not None]
     if not reached:
-        raise UserMistake(nothing_reached(ended))
+        raise UserError(nothing_reached(ended))
     if np.median(reached) < 1:
-        raise UserMistake(
+        raise UserError(
             f"most of the {len(reached)} trials that met the target did so before their first step: are its value and "
             "its direction (`above` or `below`) meant?"
         )

@@ -14,7 +14,7 @@ from largebatch.search.laws.batch_size.steps_law import Unit
 from largebatch.search.laws.law import Array
 from largebatch.search.laws.smc import NUM_DRAWS
 from largebatch.search.laws.step_time.timings import Timings
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 
 TYPICAL_NOISE, NOISE_WEIGHT = 0.1, 2.0
 """Scatter of single trainings, in log, that is assumed before any repeat was seen; worth so many repeats."""
@@ -54,13 +54,13 @@ def pool(trainings: Trainings, unit: Unit) -> tuple[Points, Points | None]:
     """Points of the laws of steps and, where rates were varied, of the best learning rate.
 
     Raises:
-        UserMistake: if no training reached the target, or repeats differ as if units were mixed.
+        UserError: if no training reached the target, or repeats differ as if units were mixed.
     """
     sizes = np.unique(trainings.batch_R)
     group_R = np.searchsorted(sizes, trainings.batch_R)
     steps_R = trainings.amount_R / (trainings.batch_R if unit == "examples" else 1.0)
     if not trainings.reached_R.any():
-        raise UserMistake(
+        raise UserError(
             f"none of {len(steps_R)} trainings reached the target, all are censored; only that it takes more than was "
             "trained can be said"
         )
@@ -72,7 +72,7 @@ def pool(trainings: Trainings, unit: Unit) -> tuple[Points, Points | None]:
         return _best_of_rates(sizes, group_R, trainings.reached_R, trainings.rate_R, passages)
     for size, group in ((size, passages.steps_R[(group_R == g) & known_R]) for g, size in enumerate(sizes)):
         if len(group) > 1 and group.max() > MIXED_UNITS * group.min():
-            raise UserMistake(
+            raise UserError(
                 f"at global_batch_size {size:.0f} the {unit} to target differ by a factor of "
                 f"{group.max() / group.min():.0f}; are units or targets mixed? Tell them apart by a column `group`"
             )

@@ -18,7 +18,7 @@ from largebatch.search.laws.step_time.step_time_law import StepTimeLaw
 from largebatch.search.plan.knee import Candidates, find_knee
 from largebatch.search.plan.next_measurement import next_measurements
 from largebatch.search.plan.plan import Plan, PlanRow
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.space import MAX_EXTRAPOLATION
 from largebatch.spaces.step_times import StepTimeProfile
 from largebatch.spaces.trial import Trial
@@ -43,15 +43,15 @@ def make_plan(
     """One row for each worker count that some batch size can be dealt to in whole groups.
 
     Raises:
-        UserMistake: if step times were not measured, or no worker count has a row.
+        UserError: if step times were not measured, or no worker count has a row.
     """
     if profile is None or laws.step_seconds is None:
-        raise UserMistake("step times were not measured yet: let `run` end, it times them after the trials")
+        raise UserError("step times were not measured yet: let `run` end, it times them after the trials")
     asked = sorted(set(workers))
     dealing = dealing_of(laws, _sizes(laws), profile.has_batch_statistics)
     counts, sizes = _choose(np.array(asked), laws, laws.step_seconds, dealing)
     if not len(counts):
-        raise UserMistake(
+        raise UserError(
             f"no batch size that reached the target can be divided among any of {list(workers)[:8]} workers in "
             f"{dealing.words()}; ask for fewer workers, or search larger batch sizes"
         )

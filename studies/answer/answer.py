@@ -10,7 +10,7 @@ from largebatch.search.laws.step_time.interconnects import Network
 from largebatch.search.plan.finalists import best_trials
 from largebatch.search.plan.make_plan import make_plan
 from largebatch.search.plan.plan import Plan
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Trial
 from largebatch.studies.question.study import Study
@@ -62,7 +62,7 @@ def read_answer(
             device_hour_cost=device_hour_cost,
             seconds_allowed=seconds_allowed,
         )
-    except UserMistake as mistake:
+    except UserError as mistake:
         problem = str(mistake)
     return Answer(
         study=study, target=target, trials=trials, laws=laws, plan=plan, problem=problem,

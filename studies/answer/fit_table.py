@@ -24,7 +24,7 @@ from largebatch.search.laws.law import Array, Law, no_law, quantile_interval
 from largebatch.search.laws.smc import NUM_DRAWS
 from largebatch.search.laws.step_time.interconnects import Network
 from largebatch.search.laws.step_time.step_time_law import StepTimeLaw
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.answer.measurement_table import OwnRow, OwnTable
 from largebatch.studies.answer.table_passages import own_passages
 from largebatch.studies.answer.table_rows import fixed_budget, of_one_recipe, timed, with_all
@@ -48,21 +48,21 @@ def fit_table(
     """The answer of ``fit --json``: one entry a group.
 
     Raises:
-        UserMistake: if a group's numbers cannot be fitted, or what is asked cannot be answered.
+        UserError: if a group's numbers cannot be fitted, or what is asked cannot be answered.
     """
     _check(asked)
     groups = []
     for name, rows in table.groups.items():
         try:
             groups.append({"group": name, **_Group(rows, table.unit, network, gradient_bytes).answer(asked)})
-        except UserMistake as mistake:
-            raise UserMistake(f"{table.path}{f', group {name!r}' if name else ''}: {mistake}") from mistake
+        except UserError as mistake:
+            raise UserError(f"{table.path}{f', group {name!r}' if name else ''}: {mistake}") from mistake
     return {"groups": groups, "notes": list(table.notes)}
 
 
 def _check(asked: Asked) -> None:
     if asked.batches is not None and len(asked.batches) not in (1, len(asked.workers)):
-        raise UserMistake(
+        raise UserError(
             f"--predict-batch must give one batch size, or one for each of the {len(asked.workers)} worker counts of "
             f"--predict-workers; got {len(asked.batches)}"
         )
@@ -105,7 +105,7 @@ class _Group:
             answer |= _law_entry(law) | {"unit": self.unit}
             predictions += [self._at_batch(law, size) for size in asked.batch_sizes]
         elif asked.batch_sizes:
-            raise UserMistake("--predict needs a column steps, epochs or examples; this file has times alone")
+            raise UserError("--predict needs a column steps, epochs or examples; this file has times alone")
         if self.rates is not None:
             rate_law = fit_learning_rate_law(self.rates, rng=self.rng)
             told = [_entry("global_batch_size", size, rate_law.predict(size)) for size in asked.batch_sizes]
@@ -126,9 +126,9 @@ class _Group:
                 answer |= _law_entry(step_law) | {"unit": None}
             predictions += self._at_workers(step_law, scale, timings, asked)
         elif asked.workers:
-            raise UserMistake("--predict-workers needs columns num_workers and seconds (or step_seconds)")
+            raise UserError("--predict-workers needs columns num_workers and seconds (or step_seconds)")
         if self.points is None and not timings:
-            raise UserMistake("no row has both num_workers and a time that a law can use")
+            raise UserError("no row has both num_workers and a time that a law can use")
         named = {name: asdict(one) for name, one in withheld.items() if one is not None}
         return {**answer, "notes": self.notes, "withheld": named, "predictions": predictions}
 
@@ -149,7 +149,7 @@ class _Group:
             for name in (unit, "global_batch_size"):
                 if name not in row.values:
                     what = " (for a censored one, what was trained)" if name == unit and row.censored else ""
-                    raise UserMistake(f"line {row.line} has no {name}{what}")
+                    raise UserError(f"line {row.line} has no {name}{what}")
 
     def _trainings(self, rows: Sequence[OwnRow], unit: str) -> Trainings:
         def column(name: str) -> Array:
@@ -192,7 +192,7 @@ class _Group:
         """The law of a step's seconds, and what to multiply its seconds by to have the file's."""
         to_target = [row for row in timed if "step_seconds" not in row.values]
         if self.unit is None and len({self._batch(row) for row in to_target}) > 1:
-            raise UserMistake(
+            raise UserError(
                 "`seconds` at several batch sizes need a column steps, epochs or examples, for a larger batch needs "
                 "fewer steps; without it, give `step_seconds`"
             )
@@ -201,7 +201,7 @@ class _Group:
         known = self.unit in ("steps", "examples") or not to_target
         if not known and len(to_target) < len(timed):
             of_steps = len(timed) - len(to_target)
-            raise UserMistake(
+            raise UserError(
                 f"`seconds` in {len(to_target)} rows and `step_seconds` in {of_steps}: only a column steps or examples "
                 "says what one is of the other; give that, or times of one kind"
             )
@@ -224,7 +224,7 @@ class _Group:
     ) -> list[dict[str, Any]]:
         batches = sorted({self._batch(row) for row in timed})
         if asked.workers and asked.batches is None and len(batches) > 1:
-            raise UserMistake(
+            raise UserError(
                 f"the file's batch sizes differ ({', '.join(f'{b:.0f}' for b in batches[:4])}, ..); say those of "
                 "--predict-workers with --predict-batch"
             )
@@ -250,7 +250,7 @@ class _Group:
             return None
         law = fit_steps_law(self.points, rng=self.rng, unit=self.kind, min_points=1)
         if law.verdict == "no-law":
-            raise UserMistake(f"times cannot be predicted: {law.reason}")
+            raise UserError(f"times cannot be predicted: {law.reason}")
         return law
 
     def _steps_draws(self, law: Law | None, size: float) -> Array:

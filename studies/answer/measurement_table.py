@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.nearest import nearest
 from largebatch.spaces.os_fault import os_fault
 from largebatch.spaces.printable import printable
@@ -72,14 +72,14 @@ def read_table(path: Path) -> OwnTable:
     """Read and check a CSV with a heading.
 
     Raises:
-        UserMistake: naming the line, the value, and what is expected.
+        UserError: naming the line, the value, and what is expected.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise os_fault(error, path) from error
     except UnicodeDecodeError as error:
-        raise UserMistake(f"{path} is not text in UTF-8; save it as CSV in UTF-8") from error
+        raise UserError(f"{path} is not text in UTF-8; save it as CSV in UTF-8") from error
     delimiter, num_before = _delimiter(text)
     lines = _numbered(text, delimiter, num_before)
     try:
@@ -88,9 +88,9 @@ def read_table(path: Path) -> OwnTable:
         unit = _check_heading(f"{path}, line {number}", heading)
         rows, notes = _rows(path, heading, lines, comma_is_point=delimiter != ",")
     except csv.Error as error:
-        raise UserMistake(f"{path} is not a CSV file: {error}") from error
+        raise UserError(f"{path} is not a CSV file: {error}") from error
     if not rows:
-        raise UserMistake(f"{path} has no rows; each measurement is one, repeats are repeated rows")
+        raise UserError(f"{path} has no rows; each measurement is one, repeats are repeated rows")
     return OwnTable(path=path, rows=tuple(rows), unit=unit, notes=tuple(notes))
 
 
@@ -117,29 +117,29 @@ def _numbered(text: str, delimiter: str, num_before: int) -> Iterator[tuple[int,
 def _check_heading(where: str, heading: Sequence[str]) -> str | None:
     twice = [name for name, count in Counter(heading).items() if count > 1]
     if twice:
-        raise UserMistake(f"{where}: the column {twice[0]!r} is there twice")
+        raise UserError(f"{where}: the column {twice[0]!r} is there twice")
     if not heading or heading == [""]:
-        raise UserMistake(f"{where}: a heading is expected, as in global_batch_size,steps")
+        raise UserError(f"{where}: a heading is expected, as in global_batch_size,steps")
     units = [name for name in heading if name in UNITS]
     if len(units) > 1:
-        raise UserMistake(
+        raise UserError(
             f"{where}: the target is told in {' and '.join(units)}; give one of {', '.join(UNITS)}, for nothing says "
             "how many examples an epoch has"
         )
     times = [name for name in heading if name in TIMES]
     if not units and not times:
         hint = nearest(next((name for name in heading if name not in COLUMNS), ""), COLUMNS)
-        raise UserMistake(
+        raise UserError(
             f"{where}: a column {', '.join(UNITS)} (to the target), or {', '.join(f'`{name}`' for name in TIMES)} with "
             f"`num_workers` is expected; got {', '.join(heading)}{hint}"
         )
     if units and "global_batch_size" not in heading:
-        raise UserMistake(f"{where}: `{units[0]}` needs a column global_batch_size beside it")
+        raise UserError(f"{where}: `{units[0]}` needs a column global_batch_size beside it")
     rates = [name for name in times if name in RATES]
     if rates and "global_batch_size" not in heading:
-        raise UserMistake(f"{where}: `{rates[0]}` needs a column global_batch_size beside it")
+        raise UserError(f"{where}: `{rates[0]}` needs a column global_batch_size beside it")
     if not units and "num_workers" not in heading:
-        raise UserMistake(f"{where}: `{times[0]}` needs a column num_workers beside it")
+        raise UserError(f"{where}: `{times[0]}` needs a column num_workers beside it")
     return units[0] if units else None
 
 
@@ -152,14 +152,14 @@ def _rows(
             continue
         where = f"{path}, line {number}"
         if len(cells) != len(heading):
-            raise UserMistake(f"{where}: {len(cells)} cells, but the heading has {len(heading)}")
+            raise UserError(f"{where}: {len(cells)} cells, but the heading has {len(heading)}")
         given = dict(zip(heading, (cell.strip() for cell in cells), strict=True))
         texts = {name: _with_point(given[name], where) if comma_is_point else given[name] for name in given}
         values = {name: _number(texts[name], name, where) for name in NUMBERS if given.get(name)}
         _rate_as_seconds(values, where)
         censored = given.get("censored", "").lower()
         if censored not in _TRUE + _FALSE:
-            raise UserMistake(f"{where}: censored must be 0 or 1; got {given['censored']!r}")
+            raise UserError(f"{where}: censored must be 0 or 1; got {given['censored']!r}")
         rows.append(
             OwnRow(
                 line=number, group=printable(given.get("group", "")), values=values, censored=censored in _TRUE,
@@ -177,7 +177,7 @@ def _rows(
 def _with_point(text: str, where: str) -> str:
     """A number of a file whose cells are not separated by commas: there a comma may be a decimal point."""
     if re.fullmatch(r"[1-9]\d{0,2},\d{3}", text):
-        raise UserMistake(f"{where}: {text} may be {text.replace(',', '.')} or {text.replace(',', '')}; write which")
+        raise UserError(f"{where}: {text} may be {text.replace(',', '.')} or {text.replace(',', '')}; write which")
     return text.replace(",", ".") if re.fullmatch(r"[+-]?\d+,\d+([eE][+-]?\d+)?", text) else text
 
 
@@ -185,10 +185,10 @@ def _rate_as_seconds(values: dict[str, float], where: str) -> None:
     """Put the seconds of a step in the place of examples a second."""
     given = [name for name in ("step_seconds", *RATES) if name in values]
     if len(given) > 1:
-        raise UserMistake(f"{where}: {' and '.join(given)} all say how long a step takes; give one of them")
+        raise UserError(f"{where}: {' and '.join(given)} all say how long a step takes; give one of them")
     if given and given[0] in RATES:
         if "global_batch_size" not in values:
-            raise UserMistake(f"{where}: {given[0]} needs a global_batch_size: a step takes the one over the other")
+            raise UserError(f"{where}: {given[0]} needs a global_batch_size: a step takes the one over the other")
         values["step_seconds"] = values["global_batch_size"] / values.pop(given[0])
 
 
@@ -196,12 +196,12 @@ def _number(text: str, name: str, where: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise UserMistake(f"{where}: {name} must be a number; got {text!r}") from None
+        raise UserError(f"{where}: {name} must be a number; got {text!r}") from None
     if value == 0 and name == "steps_low":
         return value
     if not math.isfinite(value) or value <= 0:
         out = "leave the row out, or mark it censored with what was trained" if name in UNITS else "leave the row out"
-        raise UserMistake(f"{where}: {name} must be a finite number above 0; got {text}; {out}")
+        raise UserError(f"{where}: {name} must be a finite number above 0; got {text}; {out}")
     if name in WHOLE and not value.is_integer():
-        raise UserMistake(f"{where}: {name} must be a whole number; got {text}")
+        raise UserError(f"{where}: {name} must be a whole number; got {text}")
     return value

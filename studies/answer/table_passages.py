@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from largebatch.search.laws.from_table import Passages
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.passage_interval import PassageInterval
 from largebatch.studies.answer.measurement_table import PASSAGE_COLUMNS, OwnRow
 
@@ -15,7 +15,7 @@ def own_passages(rows: Sequence[OwnRow], unit: str) -> Passages | None:
     """Of each row in steps, None where no row says anything; a row that says nothing counts as exact.
 
     Raises:
-        UserMistake: naming the line, if what a row says cannot be.
+        UserError: naming the line, if what a row says cannot be.
     """
     if not any(name in row.values for row in rows for name in PASSAGE_COLUMNS):
         return None
@@ -30,7 +30,7 @@ def own_passages(rows: Sequence[OwnRow], unit: str) -> Passages | None:
 def _passage(row: OwnRow, unit: str) -> PassageInterval:
     said = [name for name in PASSAGE_COLUMNS if name in row.values]
     if said and unit == "epochs":
-        raise UserMistake(
+        raise UserError(
             f"line {row.line}: {said[0]} cannot be compared with epochs, for nothing says how many examples one has; "
             "give `steps` or `examples` in their place"
         )
@@ -43,13 +43,11 @@ def _passage(row: OwnRow, unit: str) -> PassageInterval:
         return PassageInterval(low, (low + steps) / 2, steps)
     if len(said) != 2 or "evaluation_interval" in said:
         got = " and ".join(said)
-        raise UserMistake(
-            f"line {row.line}: give both steps_low and steps_high, or evaluation_interval alone; got {got}"
-        )
+        raise UserError(f"line {row.line}: give both steps_low and steps_high, or evaluation_interval alone; got {got}")
     low, high = row.values["steps_low"], row.values["steps_high"]
     rounding = 1e-6 * high
     if not low - rounding <= steps <= high + rounding or not math.isfinite(high):
-        raise UserMistake(
+        raise UserError(
             f"line {row.line}: the steps to target must lie between steps_low and steps_high; got {low:g}, {steps:g} "
             f"and {high:g}"
         )

@@ -6,7 +6,7 @@ import numpy as np
 
 from largebatch.search.laws.batch_size.points import MIN_POINTS
 from largebatch.search.laws.from_table import rates_vary
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.answer.measurement_table import PASSAGE_COLUMNS, OwnRow
 
 SAME_BUDGET = 0.01
@@ -22,7 +22,7 @@ def with_all(rows: Rows, name: str, of: str, note: Note) -> Rows:
     if not given or len(given) == len(rows):
         return rows
     if 2 * len(given) <= len(rows):
-        raise UserMistake(
+        raise UserError(
             f"{name} is given in {len(given)} of {len(rows)} rows; fill in the others, or leave the column out"
         )
     missing = [row for row in rows if name not in row.values]

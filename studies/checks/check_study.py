@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from largebatch.spaces.domain import Value
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.recipe import Recipe
 from largebatch.studies.checks.check_cost import StudyCost, check_room
 from largebatch.studies.question.new_study import study_text_of_task
@@ -60,7 +60,7 @@ class Question:
     text: str
     source: str
 
-    def placed(self, mistake: UserMistake) -> UserMistake | None:
+    def placed(self, mistake: UserError) -> UserError | None:
         """A mistake of the study file at its line; None for one of the task."""
         from largebatch.studies.question.study_file import at_its_line
 
@@ -72,7 +72,7 @@ def question_of(argument: str) -> Question:
     """The study of a file or of the catalog; for the name of a task, the one that ``new`` would write.
 
     Raises:
-        UserMistake: if there is neither.
+        UserError: if there is neither.
     """
     from largebatch.studies.question.study_file import find_study, parse_study
     from largebatch.trainers.tasks import TASKS
@@ -88,13 +88,13 @@ def check_study(question: Question, told: Told = lambda _: None) -> Checked:
     """Check the task of a study in this process, and what the study will cost here.
 
     Raises:
-        UserMistake: if there is no such task, or it cannot be made.
+        UserError: if there is no such task, or it cannot be made.
     """
     from largebatch.studies.question.study_file import at_its_line
 
     try:
         return _checked(question, told)
-    except UserMistake as mistake:
+    except UserError as mistake:
         raise at_its_line(mistake, question.text, question.source) from None
 
 
@@ -197,7 +197,7 @@ class _Run:
         try:
             with contained():
                 return check()
-        except UserMistake as mistake:
+        except UserError as mistake:
             error: Any = str(mistake)
             placed = self.question.placed(mistake)
             found = "steps cannot be taken" if placed is None else "the study file asks for what cannot be"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.commands.options import (
     DirectoryArgument,
     InterconnectOption,
@@ -70,7 +70,7 @@ def plan(
         network=Network(workers_per_node=workers_per_node, interconnect=interconnect),
     )
     if answer.plan is None:
-        raise UserMistake(answer.problem or "there is no plan")
+        raise UserError(answer.problem or "there is no plan")
     if as_json:
         print(json.dumps(answer.plan.to_json(), indent=1))
         return
@@ -158,7 +158,7 @@ def _writable(path: Path, option: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserMistake(f"{path} cannot be written: {error.strerror}; choose another {option}") from error
+        raise UserError(f"{path} cannot be written: {error.strerror}; choose another {option}") from error
 
 
 @app.command(name="list", epilog="Example: largebatch list")

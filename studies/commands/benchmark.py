@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.commands.options import (
     AddressOption,
     InterconnectOption,
@@ -67,6 +67,6 @@ def benchmark(
         try:
             write_scaling_page(out, found)
         except OSError as error:
-            raise UserMistake(f"{out} cannot be written: {error.strerror}; choose another -o") from error
+            raise UserError(f"{out} cannot be written: {error.strerror}; choose another -o") from error
         if not as_json:
             print(f"The page: {out}")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.commands.options import JsonOption
 
 app = typer.Typer()
@@ -89,7 +89,7 @@ def _submit(
     from largebatch.studies.question.cluster_site import allocation
 
     if hold == bool(command):
-        raise UserMistake("give either a command after `--`, or --hold to keep the nodes for `--address auto`")
+        raise UserError("give either a command after `--`, or --hold to keep the nodes for `--address auto`")
     asked = allocation(given, site, system)
     work = new_work(asked, command)
     if dry_run:
@@ -148,7 +148,7 @@ def stop(
     running = [one for one in submitted_jobs() if job in (None, one.job) and one.state() != "ended"]
     if len(running) != 1:
         there = shlex.join(one.job for one in running) or "none"
-        raise UserMistake(f"name one job of this folder that runs: {there}; `largebatch cluster status` lists them")
+        raise UserError(f"name one job of this folder that runs: {there}; `largebatch cluster status` lists them")
     cancel(running[0])
     if as_json:
         print(json.dumps({"job": running[0].job, "system": running[0].system}, indent=1))

@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.commands.options import JsonOption
 
 app = typer.Typer()
@@ -62,7 +62,7 @@ def check(
         checked = check_study(question, print_line)
         print_cost(checked)
     if checked.num_failed:
-        raise UserMistake(f"{checked.num_failed} of {len(checked.findings)} checks failed; each says its way out")
+        raise UserError(f"{checked.num_failed} of {len(checked.findings)} checks failed; each says its way out")
 
 
 def _answer(question: str, usual: T, kind: type[T]) -> T:
@@ -71,5 +71,5 @@ def _answer(question: str, usual: T, kind: type[T]) -> T:
     except typer.Abort:
         if sys.stdin.isatty():
             raise KeyboardInterrupt from None
-        raise UserMistake("four answers are needed; give --name, --kind, --workers and --minutes") from None
+        raise UserError("four answers are needed; give --name, --kind, --workers and --minutes") from None
     return answer

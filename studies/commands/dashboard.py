@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 
 app = typer.Typer()
 
@@ -25,7 +25,7 @@ def dashboard(
     try:
         import dash  # noqa: F401
     except ImportError as error:
-        raise UserMistake("the dashboard needs dash; install it with: pip install 'largebatch[dashboard]'") from error
+        raise UserError("the dashboard needs dash; install it with: pip install 'largebatch[dashboard]'") from error
     from largebatch.studies.views.dashboard.serve import serve
 
     serve(directory, host=host, port=port, control=control)

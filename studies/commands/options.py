@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 
 StudyArgument = Annotated[str, typer.Argument(help="A study file, or the name of a study that ships (see `list`).")]
 DirectoryArgument = Annotated[Path, typer.Argument(help="A study directory: the --out of a `run`.")]
@@ -49,12 +49,12 @@ def listed(option: str, text: str | None) -> list[int] | None:
         except ValueError:
             ranges.append(range(0))
     if any(not some or some[0] < 1 or some[-1] > LARGEST_NUMBER for some in ranges):
-        raise UserMistake(
+        raise UserError(
             f"{option} must be whole numbers from 1 on (at most {LARGEST_NUMBER:,}), as in 1,2,4 or 1-8; got "
             f"{text!r:.60}"
         )
     if sum(map(len, ranges)) > MOST_NUMBERS:
-        raise UserMistake(
+        raise UserError(
             f"{option} takes at most {MOST_NUMBERS:,} numbers; {text:.60} has more: give those that matter, as in 1,2,4"
         )
     return [number for some in ranges for number in some]

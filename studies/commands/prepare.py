@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.commands.options import JsonOption
 
 app = typer.Typer()
@@ -35,7 +35,7 @@ def images(
     from largebatch.trainers.datasets.images.prepare import prepare_images, verify_images
 
     if (source is None) != verify:
-        raise UserMistake("SRC must be given, or --verify without it: largebatch prepare images [SRC] --out DIR")
+        raise UserError("SRC must be given, or --verify without it: largebatch prepare images [SRC] --out DIR")
     num_processes = processes or len(os.sched_getaffinity(0))
     with _room_in(out), PrepareProgress(quiet=as_json) as progress:
         if source is None:
@@ -62,7 +62,7 @@ def gw(
 ) -> None:
     """Write the waveforms of the paper's grids to shards. They are made while training without it. Resumes."""
     if rebuild and (surrogate is not None or part != "1/1"):
-        raise UserMistake("--rebuild makes the coefficients alone: leave out --surrogate and --part")
+        raise UserError("--rebuild makes the coefficients alone: leave out --surrogate and --part")
     index, num_parts = _part(part)
     from largebatch.studies.views.terminal.prepare_progress import PrepareProgress
 
@@ -92,7 +92,7 @@ def _room_in(out: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES):
             raise
-        raise UserMistake(
+        raise UserError(
             f"{error.filename or out} cannot be written: {error.strerror}; make room or choose another --out and give "
             f"the same command again: what is whole is kept"
         ) from error
@@ -101,5 +101,5 @@ def _room_in(out: Path) -> Iterator[None]:
 def _part(text: str) -> tuple[int, int]:
     first, slash, last = text.partition("/")
     if not (slash and first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
-        raise UserMistake(f"--part must say which part of how many, as in 1/8; got {text!r}")
+        raise UserError(f"--part must say which part of how many, as in 1/8; got {text!r}")
     return int(first) - 1, int(last)

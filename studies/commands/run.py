@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.commands.options import (
     AddressOption,
     DirectoryArgument,
@@ -80,7 +80,7 @@ def run(
     except LeftEarly as left:
         print(f"{left}; the same command goes on", file=sys.stderr)
         raise
-    except UserMistake as mistake:
+    except UserError as mistake:
         raise at_its_line(mistake, text, name) from None
     from largebatch.studies.views.terminal.show import print_plan
 
@@ -90,7 +90,7 @@ def run(
         print_plan(answer.plan)
     console.print(f"The report: {directory / 'report.html'}", soft_wrap=True)
     if answer.plan is None:
-        raise UserMistake(answer.problem or "there is no plan")
+        raise UserError(answer.problem or "there is no plan")
 
 
 @app.command(epilog="Example: largebatch train runs/quickstart --workers 8")

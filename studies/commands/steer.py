@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.commands.options import DirectoryArgument, JsonOption
 
 if TYPE_CHECKING:
@@ -89,5 +89,5 @@ def _tell(requests: Sequence["Enqueue | Stop | Narrow"], *, as_json: bool) -> No
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name or not value:
-        raise UserMistake(f"values are given as NAME=VALUE, as in learning_rate=0.3; got {text!r}")
+        raise UserError(f"values are given as NAME=VALUE, as in learning_rate=0.3; got {text!r}")
     return name, value

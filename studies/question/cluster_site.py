@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from largebatch.schedulers.clusters.allocation import Allocation
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.nearest import nearest
 from largebatch.spaces.os_fault import os_fault
 from largebatch.spaces.problems import KeyPath, first_problem
@@ -26,7 +26,7 @@ def allocation(given: Mapping[str, Any], site: str | None, system: str | None = 
     ``system``: whose job it is to be, for what only one of them reads in another way.
 
     Raises:
-        UserMistake: for a file that cannot be read, an unknown key or a value that cannot be.
+        UserError: for a file that cannot be read, an unknown key or a value that cannot be.
     """
     ours = _of_folder()
     site = site or ours.pop("site", None)
@@ -38,7 +38,7 @@ def allocation(given: Mapping[str, Any], site: str | None, system: str | None = 
     try:
         return Allocation.model_validate(values, context=system)
     except ValidationError as error:
-        raise UserMistake(_as_option(first_problem(error))) from error
+        raise UserError(_as_option(first_problem(error))) from error
 
 
 def _of_folder() -> dict[str, Any]:
@@ -49,7 +49,7 @@ def _of_folder() -> dict[str, Any]:
     except OSError as error:
         raise os_fault(error, FILE) from error
     except (ValueError, RecursionError) as error:
-        raise UserMistake(f"{FILE} cannot be read: {error}") from error
+        raise UserError(f"{FILE} cannot be read: {error}") from error
     return _checked(str(FILE), content.get("cluster", {}), ("site",))
 
 
@@ -61,15 +61,15 @@ def _of_site(name: str) -> dict[str, Any]:
     except FileNotFoundError:
         known = sorted(one.stem for one in folder.glob("*.yaml")) if folder.is_dir() else []
         there = f"there are {', '.join(known)}" if known else "there are none"
-        raise UserMistake(f"--site {name}: no file {path}; {there}, and docs/sites has examples") from None
+        raise UserError(f"--site {name}: no file {path}; {there}, and docs/sites has examples") from None
     except NotYamlError as error:
-        raise UserMistake(f"{path}, line {error.line}: {error}") from error
+        raise UserError(f"{path}, line {error.line}: {error}") from error
     except OSError as error:
         raise os_fault(error, path) from error
     except UnicodeDecodeError as error:
-        raise UserMistake(f"{path} cannot be read: {error}") from error
+        raise UserError(f"{path} cannot be read: {error}") from error
     for _, line, problem in document.problems:
-        raise UserMistake(f"{path}, line {line}: {problem}")
+        raise UserError(f"{path}, line {line}: {problem}")
     return _checked(str(path), document.data or {}, (), document.lines)
 
 
@@ -78,7 +78,7 @@ def _checked(
 ) -> dict[str, Any]:
     """The values of a file that are of their kinds; YAML takes `on` for a truth value and 0123 for a number."""
     if not isinstance(content, dict):
-        raise UserMistake(f"{where}: must be names and values, as in `queue: gpu`; got {content!r}")
+        raise UserError(f"{where}: must be names and values, as in `queue: gpu`; got {content!r}")
 
     def at(*path: str | int) -> str:
         return f"{where}, line {lines[path]}" if lines and path in lines else where
@@ -86,17 +86,17 @@ def _checked(
     valid = {*Allocation.model_fields, *others}
     for name, value in content.items():
         if name not in valid:
-            raise UserMistake(f"{at(name)}: unknown key {name!r}{nearest(str(name), valid)}")
+            raise UserError(f"{at(name)}: unknown key {name!r}{nearest(str(name), valid)}")
         if name in _LISTS:
             if not isinstance(value, list):
-                raise UserMistake(f"{at(name)}: {name} must be a list of lines; got {value!r}")
+                raise UserError(f"{at(name)}: {name} must be a list of lines; got {value!r}")
             for place, one in enumerate(value):
                 if not isinstance(one, str):
-                    raise UserMistake(f"{at(name, place)}: {name} must be lines of text in quotes; got {one!r}")
+                    raise UserError(f"{at(name, place)}: {name} must be lines of text in quotes; got {one!r}")
         elif name in _TEXTS and not isinstance(value, str):
-            raise UserMistake(f"{at(name)}: {name} must be text, in quotes; got {value!r}")
+            raise UserError(f"{at(name)}: {name} must be text, in quotes; got {value!r}")
         elif isinstance(value, bool) and name not in ("jsrun", *_TEXTS):
-            raise UserMistake(f"{at(name)}: {name} must be a number; got {value!r}")
+            raise UserError(f"{at(name)}: {name} must be a number; got {value!r}")
         elif name != "site":
             _refuse_alone(at(name), name, value)
     return dict(content)
@@ -108,7 +108,7 @@ def _refuse_alone(where: str, name: str, value: object) -> None:
         Allocation.model_validate({name: value})
     except ValidationError as error:
         if error.errors()[0]["loc"]:  # else it depends on other values, which another layer may give
-            raise UserMistake(f"{where}: {first_problem(error)}") from error
+            raise UserError(f"{where}: {first_problem(error)}") from error
 
 
 def _as_option(problem: str) -> str:

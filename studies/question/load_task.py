@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.studies.question.study import Study
@@ -30,18 +30,18 @@ def refuse_no_step(study: Study, task: "Task") -> None:
     """Refuse recipes of which a trial could not take a single step: they would use up trials and measure nothing.
 
     Raises:
-        UserMistake: that names the batch sizes, and the key that is to change.
+        UserError: that names the batch sizes, and the key that is to change.
     """
     largest = batch_without_step(study, task)
     if largest is None:
         return
     limit = study.budget.examples_per_trial
     if limit is not None:
-        raise UserMistake(
+        raise UserError(
             f"budget.examples_per_trial: {limit:,} examples are less than one step of batch {largest:,}; raise it to "
             f"{largest:,} or more, or leave out the batch"
         )
-    raise UserMistake(
+    raise UserError(
         f"space.global_batch_size: a trial gives up after the {task.max_examples:,} examples that the task says, less "
         f"than one step of batch {largest:,}; raise budget.examples_per_trial to {largest:,} or more, or leave out "
         f"the batch"
@@ -73,7 +73,7 @@ def _check_start(task: "Task", study: Study, target: Target) -> None:
         limit = min(max(CHECKED_NUMBERS // max(1, size), fewest), most)  # for this runs on the processor
         value = training.evaluate(limit=limit)[target.metric]
     if target.reached(value):
-        raise UserMistake(
+        raise UserError(
             f"target: {target} is met before training (an untrained model has {target.metric} {value:.4g}); "
             f"choose a harder target"
         )

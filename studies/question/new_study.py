@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.nearest import nearest
 from largebatch.spaces.space import MAX_EXTRAPOLATION
 from largebatch.studies.question.study_file import parse_study
@@ -38,27 +38,27 @@ def write_new(asked: NewStudy, folder: Path) -> tuple[Path, Path]:
     """Write ``NAME.yaml`` and ``NAME_task.py`` into ``folder``, and return their paths.
 
     Raises:
-        UserMistake: if one of them exists, or an answer cannot be taken.
+        UserError: if one of them exists, or an answer cannot be taken.
     """
     module = re.sub(r"\W", "_", asked.name) + "_task"
     if not module.isidentifier():
-        raise UserMistake(f"--name: must begin with a letter, for it names a Python module; got {asked.name!r}")
+        raise UserError(f"--name: must begin with a letter, for it names a Python module; got {asked.name!r}")
     if asked.kind not in KINDS:
-        raise UserMistake(f"--kind: unknown kind {asked.kind!r}{nearest(asked.kind, KINDS)}")
+        raise UserError(f"--kind: unknown kind {asked.kind!r}{nearest(asked.kind, KINDS)}")
     study_file, task_file = folder / f"{asked.name}.yaml", folder / f"{module}.py"
     text = study_yaml(asked, f"{module}:task")
     parse_study(text, "the new study")
     skeleton = importlib.resources.files("largebatch.trainers.templates") / KINDS[asked.kind]
     existing = [str(path) for path in (study_file, task_file) if path.exists()]
     if existing:
-        raise UserMistake(f"{' and '.join(existing)} would be overwritten; choose another --name or --out")
+        raise UserError(f"{' and '.join(existing)} would be overwritten; choose another --name or --out")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, content in ((study_file, text), (task_file, skeleton.read_text(encoding="utf-8"))):
             with path.open("x", encoding="utf-8") as file:
                 file.write(content)
     except OSError as error:
-        raise UserMistake(f"{folder} cannot be written: {error.strerror}; choose another --out") from error
+        raise UserError(f"{folder} cannot be written: {error.strerror}; choose another --out") from error
     return study_file, task_file
 
 

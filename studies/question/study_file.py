@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.nearest import nearest
 from largebatch.spaces.os_fault import os_fault
 from largebatch.spaces.printable import printable
@@ -23,7 +23,7 @@ def load_study(path: Path) -> Study:
     """The study of a file.
 
     Raises:
-        UserMistake: with every mistake in it, each with its line.
+        UserError: with every mistake in it, each with its line.
     """
     return parse_study(_read(path), str(path))
 
@@ -32,7 +32,7 @@ def find_study(argument: str) -> tuple[str, str]:
     """Name and text of a study file, or of a study that ships.
 
     Raises:
-        UserMistake: if there is neither.
+        UserError: if there is neither.
     """
     path = Path(argument)
     catalog = importlib.resources.files("largebatch.studies.question.catalog")
@@ -41,25 +41,23 @@ def find_study(argument: str) -> tuple[str, str]:
         return f"{argument}.yaml", (catalog / f"{argument}.yaml").read_text(encoding="utf-8")
     if _exists(path):
         return str(path), _read(path)
-    raise UserMistake(f"there is no file {argument!r} and no study of that name{nearest(argument, names)}")
+    raise UserError(f"there is no file {argument!r} and no study of that name{nearest(argument, names)}")
 
 
 def parse_study(text: str, source: str) -> Study:
     """The study of a YAML text; ``source`` names it in messages.
 
     Raises:
-        UserMistake: with every mistake in it, each with its line.
+        UserError: with every mistake in it, each with its line.
     """
     try:
         document = read_yaml(text)
     except NotYamlError as error:
-        raise UserMistake(f"{source}:{error.line}: {error}") from error
+        raise UserError(f"{source}:{error.line}: {error}") from error
     if not isinstance(document.data, dict):
         kind = "a list" if isinstance(document.data, list) else "a single value"
         found = "is empty" if document.data is None else f"is {kind}"
-        raise UserMistake(
-            f"{source}:1: a study file must hold keys and values, as in `name: my-study`; this one {found}"
-        )
+        raise UserError(f"{source}:1: a study file must hold keys and values, as in `name: my-study`; this one {found}")
     problems = document.problems
     study = None
     try:
@@ -74,11 +72,11 @@ def parse_study(text: str, source: str) -> Study:
         problems.append((path, _line(path, document), f"{text!r:.80} holds a character that cannot be shown"))
     if problems or study is None:
         problems.sort(key=lambda problem: problem[1])
-        raise UserMistake("\n".join(f"{source}:{line}: {_said(path, text)}" for path, line, text in problems))
+        raise UserError("\n".join(f"{source}:{line}: {_said(path, text)}" for path, line, text in problems))
     return study
 
 
-def at_its_line(mistake: UserMistake, text: str, source: str) -> UserMistake:
+def at_its_line(mistake: UserError, text: str, source: str) -> UserError:
     """A mistake that only the task could tell, such as ``target.metric: ..``, with the line of that key in the file.
 
     A hyper-parameter may be named without its ``space.``.
@@ -86,7 +84,7 @@ def at_its_line(mistake: UserMistake, text: str, source: str) -> UserMistake:
     key = str(mistake).partition(": ")[0]
     lines = {".".join(map(str, path)): line for path, line in read_yaml(text).lines.items()}
     line = lines.get(key) or lines.get(f"space.{key}")
-    return mistake if line is None else UserMistake(f"{source}:{line}: {mistake}")
+    return mistake if line is None else UserError(f"{source}:{line}: {mistake}")
 
 
 def study_text(study: Study) -> str:
@@ -114,13 +112,13 @@ def fingerprint(study: Study) -> str:
 
 def _read(path: Path) -> str:
     if path.is_dir():
-        raise UserMistake(f"{path} is a folder; give a study file, such as {path / 'study.yaml'}")
+        raise UserError(f"{path} is a folder; give a study file, such as {path / 'study.yaml'}")
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise UserMistake(f"there is no file {str(path)!r}") from error
+        raise UserError(f"there is no file {str(path)!r}") from error
     except UnicodeDecodeError as error:
-        raise UserMistake(f"{path} cannot be read: it is not UTF-8 text") from error
+        raise UserError(f"{path} cannot be read: it is not UTF-8 text") from error
     except OSError as error:
         raise os_fault(error, path) from error
 

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.number_text import format_number
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Trial
@@ -90,18 +90,18 @@ class CheckpointStore:
         """Refuse a study whose running trials alone would not fit.
 
         Raises:
-            UserMistake: if they exceed the budget or the disk.
+            UserError: if they exceed the budget or the disk.
         """
         needed = bytes_a_trial * num_running
         if needed > self._limit_bytes:
-            raise UserMistake(
+            raise UserError(
                 f"resources.checkpoint_bytes: {num_running} trials at once need {readable(needed)} for their "
                 f"checkpoints, {readable(bytes_a_trial)} each; the budget is {readable(self._limit_bytes)}; raise it "
                 f"to {needed} or more, or lower concurrent_trials"
             )
         free = shutil.disk_usage(self._folder.parent).free
         if needed > free:
-            raise UserMistake(
+            raise UserError(
                 f"{self._folder.parent}: {num_running} trials at once need {readable(needed)} for their checkpoints, "
                 f"and the disk has {readable(free)} left; make room, or choose another --out"
             )

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.measurement_log import add_measurement, parse_measurement
 from largebatch.spaces.trial import Measurement
 from largebatch.studies.record.curves import curve_path, damaged_curve, read_table, running_path
@@ -55,7 +55,7 @@ class CurveReader:
         """What trial ``number`` measured; empty where nothing was written.
 
         Raises:
-            UserMistake: if a file of it is damaged.
+            UserError: if a file of it is damaged.
         """
         kept = self._read(number)
         if not kept.lines:  # it has ended, and will hardly be asked for again
@@ -67,7 +67,7 @@ class CurveReader:
         """The same as columns, by name; empty too where nothing readable was written."""
         try:
             kept = self._read(number)
-        except UserMistake:  # the other curves are shown
+        except UserError:  # the other curves are shown
             return {}
         if kept.series is None:
             kept.series = _columns(kept.measurements)

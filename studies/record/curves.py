@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.files import whole_file
 from largebatch.spaces.measurement_log import MeasurementLog, add_measurement, read_measurements
 from largebatch.spaces.trial import Measurement
@@ -78,7 +78,7 @@ def read_curve(folder: Path, number: int) -> list[Measurement]:
     """The curve of trial ``number``, empty where nothing was written.
 
     Raises:
-        UserMistake: if a file of it is damaged.
+        UserError: if a file of it is damaged.
     """
     # The lines first: should the trial end meanwhile, the table has them.
     path = running_path(folder, number)
@@ -96,7 +96,7 @@ def read_table(path: Path) -> list[Measurement]:
     """The table at ``path``, empty where there is none.
 
     Raises:
-        UserMistake: if it is damaged.
+        UserError: if it is damaged.
     """
     if not path.exists():
         return []
@@ -116,9 +116,9 @@ def read_table(path: Path) -> list[Measurement]:
     ]
 
 
-def damaged_curve(path: Path, why: str) -> UserMistake:
+def damaged_curve(path: Path, why: str) -> UserError:
     """What to raise where a file of a curve is damaged."""
-    return UserMistake(
+    return UserError(
         f"{path} is damaged ({why}); remove it: what the laws need of the trial is in the ledger; its curve and "
         f"measured noise scale are then missing"
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.record.directory import later_version_told
 
 SIGNS = (ValueError, TypeError, LookupError, AttributeError, AssertionError, ArithmeticError, RecursionError)
@@ -18,12 +18,12 @@ def damage_told(path: Path, read: Callable[[Path], object]) -> Iterator[None]:
     """Turn what a damaged ledger raises into a sentence; ``read`` reads a ledger whole, and finds the line at fault.
 
     Raises:
-        UserMistake: with that line, and how to go on without it.
+        UserError: with that line, and how to go on without it.
     """
     try:
         with later_version_told(path.parent):
             yield
-    except UserMistake:
+    except UserError:
         raise
     except SIGNS as error:
         lines = path.read_bytes().splitlines(keepends=True)
@@ -33,7 +33,7 @@ def damage_told(path: Path, read: Callable[[Path], object]) -> Iterator[None]:
             f"go on from what lies before that line: `head -n {number - 1} {path} > whole && mv whole {path}`, then "
             f"the same `run` again; trials recorded later are then trained again"
         )
-        raise UserMistake(
+        raise UserError(
             f"{path}, line {number} is damaged ({why}); put a copy of the file back, or "
             f"{kept if number > 1 else 'set the study aside and start again with `run --fresh`'}"
         ) from error

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.files import write_whole
 from largebatch.spaces.os_fault import os_fault
 from largebatch.spaces.printable import printable
@@ -54,15 +54,15 @@ class StudyDirectory:
         """The directory at ``path``.
 
         Raises:
-            UserMistake: if there is no study in it.
+            UserError: if there is no study in it.
         """
         directory = cls(path)
         if directory.study_file.exists() and directory.ledger.is_symlink() and not directory.begun:
-            raise UserMistake(
+            raise UserError(
                 f"{directory.ledger} is a link to {directory.ledger.readlink()}, which is away; put it back there"
             )
         if not directory.study_file.exists() or not directory.begun:
-            raise UserMistake(f"{path} holds no study (no study.yaml and ledger.log); give the --out of a `run`")
+            raise UserError(f"{path} holds no study (no study.yaml and ledger.log); give the --out of a `run`")
         return directory
 
     @property
@@ -77,7 +77,7 @@ class StudyDirectory:
         """The frozen study.
 
         Raises:
-            UserMistake: if its file is damaged.
+            UserError: if its file is damaged.
         """
         with later_version_told(self.path):
             return parse_study(read_text(self.study_file).split(_PROVENANCE)[0], str(self.study_file))
@@ -86,7 +86,7 @@ class StudyDirectory:
         """Versions, machine, date and the data's fingerprint at the study's beginning.
 
         Raises:
-            UserMistake: if they are damaged.
+            UserError: if they are damaged.
         """
         _, _, text = read_text(self.study_file).partition(_PROVENANCE)
         lines = "\n".join(line.removeprefix("# ") for line in text.splitlines())
@@ -100,7 +100,7 @@ class StudyDirectory:
         """The target of the study, its task's own where the study names none.
 
         Raises:
-            UserMistake: if it is damaged.
+            UserError: if it is damaged.
         """
         study = self.study()
         if study.target is not None:
@@ -111,8 +111,8 @@ class StudyDirectory:
         except (KeyError, ValueError) as error:
             raise self._no_provenance("names no target") from error
 
-    def _no_provenance(self, what: str) -> UserMistake:
-        return UserMistake(f"{self.study_file}: what is below `{_PROVENANCE}` {what}; put a copy of the file back")
+    def _no_provenance(self, what: str) -> UserError:
+        return UserError(f"{self.study_file}: what is below `{_PROVENANCE}` {what}; put a copy of the file back")
 
     def freeze(self, study: Study, target: Target, data_fingerprint: str) -> None:
         """Write the study once; later runs compare theirs with it."""
@@ -129,21 +129,21 @@ class StudyDirectory:
         """Compare with the frozen study.
 
         Raises:
-            UserMistake: with the difference, if the study changed.
+            UserError: with the difference, if the study changed.
         """
         frozen = self.study()
         if frozen != study:
-            raise UserMistake(f"{self.path} holds another study:\n{study_diff(frozen, study)}\n{_WAY_OUT}")
+            raise UserError(f"{self.path} holds another study:\n{study_diff(frozen, study)}\n{_WAY_OUT}")
 
     def refuse_other_data(self, data_fingerprint: str) -> None:
         """Compare with the data that the study was begun on.
 
         Raises:
-            UserMistake: if they changed.
+            UserError: if they changed.
         """
         known = self.provenance().get("data_fingerprint")
         if known != data_fingerprint:
-            raise UserMistake(
+            raise UserError(
                 f"{self.path} was begun on other data (fingerprint {known}, now {data_fingerprint}); {_WAY_OUT}"
             )
 
@@ -151,7 +151,7 @@ class StudyDirectory:
         """The measured step times, None where none were measured.
 
         Raises:
-            UserMistake: if the file is damaged.
+            UserError: if the file is damaged.
         """
         if not self.profile_file.exists():
             return None
@@ -159,7 +159,7 @@ class StudyDirectory:
             with later_version_told(self.path):
                 return StepTimeProfile.model_validate_json(read_text(self.profile_file))
         except ValidationError as error:
-            raise UserMistake(
+            raise UserError(
                 f"{self.profile_file} is damaged ({first_problem(error)}); remove it, and the same `run` times the "
                 f"steps again"
             ) from error
@@ -169,12 +169,12 @@ def read_text(path: Path) -> str:
     """The text of a file of the record.
 
     Raises:
-        UserMistake: if it cannot be read.
+        UserError: if it cannot be read.
     """
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise UserMistake(f"{path} is damaged: it is no text; put a copy of the file back") from error
+        raise UserError(f"{path} is damaged: it is no text; put a copy of the file back") from error
     except OSError as error:
         raise os_fault(error, path) from error
 
@@ -184,15 +184,15 @@ def later_version_told(path: Path) -> Iterator[None]:
     """For what reads the study in ``path``: where a later version of largebatch wrote it, that is the mistake.
 
     Raises:
-        UserMistake: that names the version, in the place of what its record lacks or has too much.
+        UserError: that names the version, in the place of what its record lacks or has too much.
     """
     try:
         yield
-    except (UserMistake, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (UserError, ValueError, LookupError, TypeError, AttributeError) as error:
         if (version := _later_version(path)) is None:
             raise
         mine = importlib.metadata.version("largebatch")
-        raise UserMistake(
+        raise UserError(
             f"{path} was written by largebatch {version}, and this is {mine}, which cannot read it: "
             f"pip install 'largebatch>={version}'"
         ) from error
@@ -231,12 +231,12 @@ def set_aside(path: Path) -> Path:
     """Rename a study directory, so that nothing in it is lost, and return its new path.
 
     Raises:
-        UserMistake: if this process works in it, and would then begin the new study inside of the old one.
+        UserError: if this process works in it, and would then begin the new study inside of the old one.
     """
     if path.name in ("", ".."):
         path = path.resolve()
     if Path.cwd().is_relative_to(path.resolve()):
-        raise UserMistake(
+        raise UserError(
             f"--fresh sets {path} aside, in which this command was typed; go to the folder above it and name it from "
             f"there: cd {path.parent}"
         )
@@ -281,10 +281,10 @@ def refuse_another_study(directory: StudyDirectory, study: Study) -> None:
     """Compare with the frozen study of a directory.
 
     Raises:
-        UserMistake: with the difference, or, where that is a name that the task does not know, with that name.
+        UserError: with the difference, or, where that is a name that the task does not know, with that name.
     """
     try:
         directory.refuse_change(study)
-    except UserMistake:
+    except UserError:
         load_question(study)
         raise

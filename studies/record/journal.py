@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.trial import Trial
 from largebatch.studies.record.ledger_state import LedgerState, Operation
 
@@ -36,11 +36,11 @@ class Journal:
         """Read what is new, a chunk at a time, and yield which fraction is read; a half-written last line waits.
 
         Raises:
-            UserMistake: if it is another file than before.
+            UserError: if it is another file than before.
         """
         size_bytes = self._path.stat().st_size
         if size_bytes < self._read_bytes:
-            raise UserMistake(f"{self._path} has become shorter: it is not the ledger that was opened; open it again")
+            raise UserError(f"{self._path} has become shorter: it is not the ledger that was opened; open it again")
         with self._path.open("rb") as file, _no_collection():
             file.seek(self._read_bytes)
             rest = b""
@@ -165,7 +165,7 @@ def holds_study(place: "Path | Database", name: str) -> bool:
     """Whether a study of that name has begun there; a damaged file is taken for one, for it is refused when read.
 
     Raises:
-        UserMistake: if the database is away.
+        UserError: if the database is away.
     """
     if not isinstance(place, Path):
         from largebatch.studies.record.database.database_ledger import DatabaseLedger

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from largebatch.spaces.domain import Choice, Domain
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.printable import printable_values
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.space import Space
@@ -50,7 +50,7 @@ class Ledger:
         """Open it.
 
         Raises:
-            UserMistake: if it is damaged, cannot be reached, or holds nothing of that study and is not to be begun.
+            UserError: if it is damaged, cannot be reached, or holds nothing of that study and is not to be begun.
         """
         self._place, self._name, self.refuse_if_taken_over = place, study_name, refuse_if_taken_over
         self._owned: OwnJournal | DatabaseLedger | None = None
@@ -66,7 +66,7 @@ class Ledger:
         """All trials in the order of their numbers.
 
         Raises:
-            UserMistake: if what is recorded of one is no trial.
+            UserError: if what is recorded of one is no trial.
         """
         with self._told():
             return self._read.trials()
@@ -75,7 +75,7 @@ class Ledger:
         """One of them; unlike all, it costs the same however many there are.
 
         Raises:
-            UserMistake: if what is recorded of it is no trial.
+            UserError: if what is recorded of it is no trial.
         """
         with self._told():
             return self._read.trial(number)
@@ -180,7 +180,7 @@ def _read(place: "Path | Database", name: str) -> "Journal | DatabaseLedger":
 
         if (found := DatabaseLedger.read(place, name)) is not None:
             return found
-    raise UserMistake(f"{place} holds nothing of {name} yet; `largebatch run` begins it, or goes on")
+    raise UserError(f"{place} holds nothing of {name} yet; `largebatch run` begins it, or goes on")
 
 
 def _distribution(domain: Domain, value: Any) -> "BaseDistribution":

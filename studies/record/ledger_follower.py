@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.printable import printable_values
 from largebatch.spaces.trial import Trial
 from largebatch.studies.record.damaged_ledger import SIGNS
@@ -24,16 +24,16 @@ class LedgerReader:
         """Read what is new, a chunk at a time, and yield which fraction is read; a half-written last line waits.
 
         Raises:
-            UserMistake: if it is no journal, or another one than before.
+            UserError: if it is no journal, or another one than before.
         """
         try:
             with later_version_told(self._path.parent):
                 yield from self._journal.read()
                 self._journal.state.trials()
-        except UserMistake:
+        except UserError:
             raise
         except SIGNS as error:
-            raise UserMistake(f"{self._path} holds what no ledger holds ({type(error).__name__}: {error})") from error
+            raise UserError(f"{self._path} holds what no ledger holds ({type(error).__name__}: {error})") from error
 
     def trials(self) -> list[Trial]:
         """All trials in the order of their numbers; unchanged ones are the same objects as before."""

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.files import write_whole
 from largebatch.studies.question.study import Study
 from largebatch.studies.record.directory import StudyDirectory, read_text
@@ -29,7 +29,7 @@ def read_ledger(directory: StudyDirectory, study: Study) -> Ledger:
     """The ledger, to be read.
 
     Raises:
-        UserMistake: if it is damaged, away or not begun.
+        UserError: if it is damaged, away or not begun.
     """
     place, name = _place(directory, study)
     _refuse_lost(directory, place, name)
@@ -40,7 +40,7 @@ def own_ledger(directory: StudyDirectory, study: Study, lease: Lease) -> Ledger:
     """The ledger, begun where it is not there, for the holder of the lease.
 
     Raises:
-        UserMistake: if it is damaged or away, or a newer owner has it.
+        UserError: if it is damaged or away, or a newer owner has it.
     """
     place, name = _place(directory, study)
     refuse = lease.refuse_if_taken_over
@@ -64,7 +64,7 @@ def ledger_file(directory: StudyDirectory, study: Study, made: Path) -> Path:
     """The ledger as a journal file: where it is in a database, a copy, made in the folder ``made``.
 
     Raises:
-        UserMistake: if the database is away.
+        UserError: if the database is away.
     """
     place, name = _place(directory, study)
     if isinstance(place, Path):
@@ -80,17 +80,17 @@ def refuse_storage(directory: StudyDirectory, url: str | None, *, fresh: bool) -
     """Refuse a database that cannot be used, or, unless ``fresh``, is not where the directory has its ledger.
 
     Raises:
-        UserMistake: that says what to do.
+        UserError: that says what to do.
     """
     recorded = None if fresh else _recorded(directory)
     wanted = _database(url, Path.cwd()) if url is not None else None
     if wanted is not None and recorded is not None and wanted != recorded[0]:
-        raise UserMistake(
+        raise UserError(
             f"{directory.path} keeps its ledger in {recorded[0]}, not in {wanted}; leave --storage away, or, if the "
             f"database was moved there, write its URL into {directory.storage_file}"
         )
     if wanted is not None and not fresh and recorded is None and os.path.lexists(directory.ledger):
-        raise UserMistake(
+        raise UserError(
             f"{directory.path} keeps its ledger in {directory.ledger}; leave --storage away, or choose another --out"
         )
     if (database := wanted or (recorded and recorded[0])) is not None:
@@ -115,7 +115,7 @@ def _refuse_lost(directory: StudyDirectory, place: "Path | Database", name: str)
     """Refuse a ledger without the study where there is more of it: all its trials would be trained again.
 
     Raises:
-        UserMistake: that says what is there, and what to do.
+        UserError: that says what is there, and what to do.
     """
     curves = len(list(directory.curves.glob("trial-*")))
     there = [f"the curves of {curves} trials"] * bool(curves) + ["a plan"] * directory.plan_file.exists()
@@ -126,7 +126,7 @@ def _refuse_lost(directory: StudyDirectory, place: "Path | Database", name: str)
         lost = f"{place} is a link to {place.readlink()}, which is away" if place.is_symlink() else f"{place} is gone"
     elif isinstance(place, Path) and not place.stat().st_size:
         lost = f"{place} is empty"
-    raise UserMistake(
+    raise UserError(
         f"{lost}, and beside it are {' and '.join(there)}: put the ledger back, and the same command goes on from it; "
         f"or set this study aside and start again with `run --fresh`"
     )
@@ -142,10 +142,10 @@ def _recorded(directory: StudyDirectory) -> "tuple[Database, str] | None":
     try:
         facts = json.loads(read_text(directory.storage_file))
         return _database(facts["url"], directory.path), str(facts["study"])
-    except UserMistake as mistake:
-        raise UserMistake(f"{directory.storage_file}: {str(mistake).removeprefix('--storage: ')}") from mistake
+    except UserError as mistake:
+        raise UserError(f"{directory.storage_file}: {str(mistake).removeprefix('--storage: ')}") from mistake
     except (ValueError, LookupError, TypeError, RecursionError) as error:
-        raise UserMistake(f"{directory.storage_file} is damaged; put a copy of the file back") from error
+        raise UserError(f"{directory.storage_file} is damaged; put a copy of the file back") from error
 
 
 def _database(url: str, folder: Path) -> "Database":

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from largebatch.schedulers.trial.scheduler import GO_ON, Branch, Scheduler
 from largebatch.search.searcher import Searcher
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.step_seconds import StepSeconds
 from largebatch.spaces.target import Target
@@ -95,7 +95,7 @@ class Coordinator:
         Those of other jobs, by the name of each, are counted with them.
 
         Raises:
-            UserMistake: with both figures.
+            UserError: with both figures.
         """
         with self._lock:
             at_once = self._at_once | {job: num_running}
@@ -191,13 +191,13 @@ class Coordinator:
         """Record a measurement, then decide what the trial is to do.
 
         Raises:
-            UserMistake: if the target is met before the first step.
+            UserError: if the target is met before the first step.
         """
         with self._lock:
             self._refuse_to_go_on()
             value = measurement.values[self.target.metric]
             if measurement.step == 0 and self.target.reached(value):
-                raise UserMistake(
+                raise UserError(
                     f"target: {self.target} is met before training ({value:.4g} at step 0); choose a harder target"
                 )
             self._live[number].add(measurement)
@@ -226,7 +226,7 @@ class Coordinator:
         """Record how a trial ended, or that it left with its state saved.
 
         Raises:
-            UserMistake: if ``MAX_FAILURES`` trials in a row have failed.
+            UserError: if ``MAX_FAILURES`` trials in a row have failed.
         """
         with self._lock:
             if ending.outcome is Outcome.PREEMPTED:
@@ -244,7 +244,7 @@ class Coordinator:
             self.checkpoints.end(number, self.ledger.trials())
             self._failures_in_row = self._failures_in_row + 1 if ending.outcome is Outcome.FAILED else 0
             if self._failures_in_row >= MAX_FAILURES:
-                raise UserMistake(f"{MAX_FAILURES} trials in a row failed; the last: {ending.reason}")
+                raise UserError(f"{MAX_FAILURES} trials in a row failed; the last: {ending.reason}")
 
     def take_back(self, number: int, job: str) -> None:
         """Let a trial go on elsewhere, for the job that had it is gone; that is no failure of the trial."""

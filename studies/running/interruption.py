@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from largebatch.schedulers.clusters.launcher.process_tree import end_children
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.trial import Measurement
 
 EXIT_CODE = os.EX_TEMPFAIL
@@ -189,13 +189,13 @@ def job_end_time(environment: Mapping[str, str]) -> float | None:
     """When this job ends, where its environment says so; a time that has passed is another job's.
 
     Raises:
-        UserMistake: if it is no time.
+        UserError: if it is no time.
     """
     for name in _END_TIMES:
         if name in environment:
             try:
                 end_time = float(environment[name])
             except ValueError as error:
-                raise UserMistake(f"{name} must be seconds since the epoch; got {environment[name]!r}") from error
+                raise UserError(f"{name} must be seconds since the epoch; got {environment[name]!r}") from error
             return end_time if end_time > time.time() else None
     return None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.space import Space
 from largebatch.spaces.trial import Trial
@@ -93,12 +93,12 @@ def _recorded(recorded: Mapping[str, object]) -> Enqueue | Stop | Narrow:
     """A request of the ledger.
 
     Raises:
-        UserMistake: if it is none that this version knows: it was taken, so that to ignore it would be wrong.
+        UserError: if it is none that this version knows: it was taken, so that to ignore it would be wrong.
     """
     try:
         return parse_request({name: value for name, value in recorded.items() if name != "became"})
     except ValidationError as error:
-        raise UserMistake(
+        raise UserError(
             f"the ledger holds a request that this version of largebatch does not know (kind "
             f"{recorded.get('kind')!r:.60}, asked at {recorded.get('at')}): continue with the version that took it"
         ) from error

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from largebatch.search.plan.finalists import best_trials
 from largebatch.spaces.domain import Choice, Domain, Range
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.nearest import nearest
 from largebatch.spaces.problems import first_problem
 from largebatch.spaces.recipe import Recipe
@@ -24,18 +24,18 @@ def ask_for_recipe(folder: Path, study: Study, trials: Sequence[Trial], texts: M
     """Ask for a recipe; what ``texts`` do not name is as in the best trial of the nearest batch size.
 
     Raises:
-        UserMistake: for values that no recipe can have, or a spent budget.
+        UserError: for values that no recipe can have, or a spent budget.
     """
     recipe = _recipe(study, trials, texts)
     limit = study.budget.trials
     if limit is not None and len(trials) >= limit:
-        raise UserMistake(
+        raise UserError(
             f"budget.trials: all {limit} trials are spent; raise it with `largebatch run .. --budget-trials "
             f"{len(trials) + 1}`, then enqueue"
         )
     examples = study.budget.examples_per_trial
     if examples is not None and recipe.first_batch_size > examples:
-        raise UserMistake(
+        raise UserError(
             f"global_batch_size: a trial ends after the study's budget.examples_per_trial of {examples:,}, less than "
             f"one step of batch {recipe.first_batch_size:,}; ask for a batch of at most {examples:,}"
         )
@@ -66,14 +66,14 @@ def ask_to_stop(folder: Path, trials: Sequence[Trial], number: int) -> Stop:
     """Ask a running trial to end.
 
     Raises:
-        UserMistake: if it does not run.
+        UserError: if it does not run.
     """
     found = next((one for one in trials if one.number == number), None)
     if found is None:
-        raise UserMistake(f"there is no trial {number}; the study has {len(trials)}, from 0 on")
+        raise UserError(f"there is no trial {number}; the study has {len(trials)}, from 0 on")
     if not found.running:
         ended = found.ending.outcome.value if found.ending is not None else "waiting"
-        raise UserMistake(f"trial {number} does not run: {ended}")
+        raise UserError(f"trial {number} does not run: {ended}")
     request = Stop(trial=number, **asked())
     write_request(folder, request)
     return request
@@ -83,7 +83,7 @@ def ask_to_narrow(folder: Path, study: Study, texts: Mapping[str, str]) -> list[
     """Ask to search only there: ``LOW:HIGH`` of a range, or ``A,B,..`` of choices, by name.
 
     Raises:
-        UserMistake: for what does not lie in the study's space.
+        UserError: for what does not lie in the study's space.
     """
     requests = [Narrow(name=name, domain=_domain(study.space, name, text), **asked()) for name, text in texts.items()]
     narrowed(study.space, list(requests))
@@ -115,7 +115,7 @@ def _recipe(study: Study, trials: Sequence[Trial], texts: Mapping[str, str]) -> 
     names = study.space.recipe_names
     for name in texts:
         if name not in names:
-            raise UserMistake(f"{name}: no hyper-parameter is called so{nearest(name, names)}")
+            raise UserError(f"{name}: no hyper-parameter is called so{nearest(name, names)}")
     values = {name: _value(name, text) for name, text in texts.items()}
     size = values.get("global_batch_size", study.space.typical().global_batch_size)
     base = _base(study, trials, size)
@@ -124,10 +124,10 @@ def _recipe(study: Study, trials: Sequence[Trial], texts: Mapping[str, str]) -> 
     try:
         recipe = Recipe.model_validate({**base.model_dump(exclude={"seed"}), **values})
     except ValidationError as error:
-        raise UserMistake(first_problem(error)) from error
+        raise UserError(first_problem(error)) from error
     for name, value in values.items():
         if isinstance(value, bool) and not isinstance(getattr(recipe, name), bool):  # pydantic takes true for 1
-            raise UserMistake(f"{name}: must be a number, as in {name}=0.3; got {texts[name]!r:.60}")
+            raise UserError(f"{name}: must be a number, as in {name}=0.3; got {texts[name]!r:.60}")
     return recipe
 
 
@@ -136,7 +136,7 @@ def _value(name: str, text: str) -> Any:
     try:
         return read_yaml(text).data
     except NotYamlError as error:
-        raise UserMistake(f"{name}: must be a number or a word, as in {name}=0.3; got {text!r:.60} ({error})") from None
+        raise UserError(f"{name}: must be a number or a word, as in {name}=0.3; got {text!r:.60} ({error})") from None
 
 
 def _base(study: Study, trials: Sequence[Trial], size: Any) -> Recipe:
@@ -151,23 +151,23 @@ def _domain(space: Space, name: str, text: str) -> Domain:
     """The part of a study's domain that a text names."""
     domain = space.root.get(name)
     if domain is None:
-        raise UserMistake(f"{name}: the study does not search it{nearest(name, space.root)}")
+        raise UserError(f"{name}: the study does not search it{nearest(name, space.root)}")
     if isinstance(domain, Choice):
         by_text = {str(choice): choice for choice in domain.choices}
         unknown = [one for one in text.split(",") if one not in by_text]
         if unknown:
-            raise UserMistake(f"{name}: {', '.join(unknown)} is not among the study's choices {', '.join(by_text)}")
+            raise UserError(f"{name}: {', '.join(unknown)} is not among the study's choices {', '.join(by_text)}")
         return domain.model_copy(update={"choices": tuple(by_text[one] for one in dict.fromkeys(text.split(",")))})
     assert isinstance(domain, Range)
     low_text, colon, high_text = text.partition(":")
     try:
         low, high = float(low_text), float(high_text) if colon else float(low_text)
     except ValueError:
-        raise UserMistake(
+        raise UserError(
             f"{name}: a range is given as LOW:HIGH, as in {domain.low:g}:{domain.high:g}; got {text!r:.60}"
         ) from None
     if not domain.low <= low <= high <= domain.high:
-        raise UserMistake(
+        raise UserError(
             f"{name}: must lie within the study's {domain.low:g} to {domain.high:g}, the lower end first; got "
             f"{text!r:.60}"
         )
@@ -175,7 +175,7 @@ def _domain(space: Space, name: str, text: str) -> Domain:
     if listed is not None:
         kept = tuple(value for value in listed if low <= value <= high)
         if not kept:
-            raise UserMistake(f"{name}: none of {', '.join(f'{value:g}' for value in listed)} lies in {text!r:.60}")
+            raise UserError(f"{name}: none of {', '.join(f'{value:g}' for value in listed)} lies in {text!r:.60}")
         whole = tuple(int(value) if value.is_integer() else value for value in kept)
         return Choice(choices=whole, when=domain.when)
     if low == high:

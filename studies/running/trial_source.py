@@ -1,6 +1,7 @@
 """What an engine asks and tells: the coordinator of its own process, or, through a guest, that of another job."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -53,3 +54,7 @@ class Decider(Protocol):
 
     def stop(self, number: int) -> None:
         """Record that a trial whose stop was decided has left."""
+
+
+Watch = Callable[[Decider], AbstractContextManager[None]]
+"""What shows the progress while trials run."""

@@ -12,7 +12,7 @@ from largebatch.search.laws.holdout import withhold_workers
 from largebatch.search.laws.step_time.interconnects import Network, find_interconnect
 from largebatch.search.laws.step_time.timings import timings_of_profile
 from largebatch.search.plan.plan import Plan, PlanRow
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.step_times import StepTimeProfile
@@ -48,7 +48,7 @@ def ask_scaling(
     """The question of the command line; with a study, of its recipe, and of its execution but for ``execution``.
 
     Raises:
-        UserMistake: if the task, the interconnect or the study does not exist, the study is of another task or has no
+        UserError: if the task, the interconnect or the study does not exist, the study is of another task or has no
             plan, or the local batch does not suit the recipe's groups.
     """
     find_interconnect(network.interconnect)
@@ -142,8 +142,8 @@ def _of_study(
     directory = StudyDirectory.existing(path)
     found = directory.study()
     if found.task != task:
-        raise UserMistake(f"--study: {path} is a study of {found.task}, not of {task}; give one of {task}")
+        raise UserError(f"--study: {path} is a study of {found.task}, not of {task}; give one of {task}")
     answer = read_answer(directory, workers=workers, network=network)
     if answer.plan is None:
-        raise UserMistake(f"--study: {path} has no plan yet: {answer.problem}")
+        raise UserError(f"--study: {path} has no plan yet: {answer.problem}")
     return answer.plan, dict(answer.plan.rows[0].recipe), found.execution.model_dump()

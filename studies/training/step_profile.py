@@ -13,7 +13,7 @@ from rich.console import Console
 
 from largebatch.search.laws.step_time.links import Link, measured_links
 from largebatch.search.laws.step_time.timings import timings_of_profile
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.step_times import StepTimeProfile
@@ -29,7 +29,7 @@ def profile_question(recipe: dict[str, Any], execution: dict[str, Any]) -> tuple
     """What the command line asks to time.
 
     Raises:
-        UserMistake: for a value that does not exist.
+        UserError: for a value that does not exist.
     """
     try:
         sizes = {"global_batch_size": 1, "learning_rate": 1e-6}
@@ -37,7 +37,7 @@ def profile_question(recipe: dict[str, Any], execution: dict[str, Any]) -> tuple
     except ValidationError as error:
         first = error.errors()[0]
         option = str(first["loc"][0]).replace("_", "-")
-        raise UserMistake(f"--{option}: {first['msg']}; got {first['input']!r}") from error
+        raise UserError(f"--{option}: {first['msg']}; got {first['input']!r}") from error
 
 
 def profile_task(
@@ -47,14 +47,14 @@ def profile_task(
     """Time steps of ``task``; ``workers`` are 1, 2, 4, .. up to the devices at hand if not given.
 
     Raises:
-        UserMistake: if more workers are asked for than there are devices, or a local batch does not suit the groups.
+        UserError: if more workers are asked for than there are devices, or a local batch does not suit the groups.
     """
     refuse_unsuited("--local-batch-sizes", local_batch_sizes, recipe)
 
     def counts(total: int) -> Sequence[int]:
         chosen = workers or [2**power for power in range(total.bit_length())]
         if max(chosen) > total:
-            raise UserMistake(f"--workers: {max(chosen)} workers are asked for; there are {total} devices")
+            raise UserError(f"--workers: {max(chosen)} workers are asked for; there are {total} devices")
         return chosen
 
     profiles = time_workers(
@@ -67,12 +67,12 @@ def refuse_unsuited(option: str, local_batch_sizes: Sequence[int], recipe: Recip
     """Refuse local batches that cannot be cut into whole groups.
 
     Raises:
-        UserMistake: that names them and the option.
+        UserError: that names them and the option.
     """
     group = recipe.norm_batch_size
     unsuited = [size for size in local_batch_sizes if size > group and size % group]
     if unsuited:
-        raise UserMistake(
+        raise UserError(
             f"{option}: a local batch above norm_batch_size ({group}) must be a multiple of it; got "
             f"{', '.join(map(str, unsuited))}"
         )

@@ -1,6 +1,6 @@
 """The step times of a study: measured once, after its trials or before those that need them."""
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.recipe import Recipe
 from largebatch.studies.question.study import Study
 from largebatch.studies.record.directory import StudyDirectory
@@ -19,8 +19,8 @@ def time_steps(study: Study, directory: StudyDirectory, lease: Lease, *, in_proc
 
         try:
             profile = profile_in_process(study.task, recipe, sizes, study.execution)
-        except UserMistake as mistake:
-            raise UserMistake(
+        except UserError as mistake:
+            raise UserError(
                 f"{mistake}. Steps could not be timed; every trial is recorded, and the same command times them again"
             ) from mistake
         lease.refuse_if_taken_over()

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from largebatch.search.plan.plan import PlanRow
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.files import remove_leftovers, write_whole
 from largebatch.spaces.problems import first_problem
 from largebatch.spaces.recipe import Recipe
@@ -57,16 +57,16 @@ def plan_training(directory: Path, num_workers: int, max_examples: int | None) -
     """The training that the plan of ``directory`` has for ``num_workers``.
 
     Raises:
-        UserMistake: if there is no plan, or none for so many workers.
+        UserError: if there is no plan, or none for so many workers.
     """
     answer = read_answer(StudyDirectory.existing(directory), workers=[num_workers])
     if answer.plan is None:
-        raise UserMistake(answer.problem or "there is no plan")
+        raise UserError(answer.problem or "there is no plan")
     row = answer.plan.rows[0]
     recipe = Recipe.model_validate(row.recipe)
     limit = answer.study.budget.examples_per_trial or _limit_of_task(answer.study.task, recipe)
     if max_examples is not None and max_examples < recipe.first_batch_size:
-        raise UserMistake(
+        raise UserError(
             f"--examples: must be at least {recipe.first_batch_size:,}, one step of the planned batch; got "
             f"{max_examples:,}"
         )
@@ -108,7 +108,7 @@ def train(
         fresh: Set an earlier training aside and start anew.
 
     Raises:
-        UserMistake: if the training failed, with the reason, or if another process trains there.
+        UserError: if the training failed, with the reason, or if another process trains there.
         LeftEarly: if TERM, USR1 or the end of the job made it leave; it is saved then.
         KeyboardInterrupt: on Ctrl-C; it is saved then, unless it came twice.
     """
@@ -155,7 +155,7 @@ def train(
                 num_groups = planned.recipe.num_groups
                 ending, num_devices = train_with_ray(planned.study.task, job, num_groups, measured, leaving)
         if ending.outcome is Outcome.FAILED:
-            raise UserMistake(f"the training failed: {ending.reason}")
+            raise UserError(f"the training failed: {ending.reason}")
         if ending.outcome is Outcome.PREEMPTED:
             if leaving.interrupted:
                 raise KeyboardInterrupt
@@ -180,7 +180,7 @@ def _refuse_another_recipe(planned: PlannedTraining) -> None:
         try:
             begun = Recipe.model_validate_json(path.read_bytes())
         except ValidationError as error:
-            raise UserMistake(
+            raise UserError(
                 f"{path} is damaged ({first_problem(error)}): nothing says which recipe the checkpoint beside it has; "
                 f"use --fresh to set that training aside"
             ) from error
@@ -188,7 +188,7 @@ def _refuse_another_recipe(planned: PlannedTraining) -> None:
         changed = sorted(name for name in then | now if then.get(name) != now.get(name))
         if changed:
             values = ", ".join(f"{name} {then.get(name)} then, {now.get(name)} now" for name in changed)
-            raise UserMistake(
+            raise UserError(
                 f"{planned.folder} holds a training of another recipe ({values}); use --fresh to set it aside"
             )
     write_whole(path, planned.recipe.model_dump_json(indent=1))
@@ -202,7 +202,7 @@ def _refuse_unusable(planned: PlannedTraining) -> None:
         try:
             refuse_unusable(planned.checkpoint, planned.recipe)
         except UnusableCheckpoint as error:
-            raise UserMistake(
+            raise UserError(
                 f"{error}; put a copy of it back, or use --fresh to set this training aside and begin anew"
             ) from error
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.trainers.adapters.huggingface import huggingface_task
@@ -123,16 +123,16 @@ class Unnamed(nn.Module):
 
 
 def test_a_forward_that_names_nothing_is_refused() -> None:
-    with pytest.raises(UserMistake, match="forward of Unnamed names none of what it takes, so no column can be chosen"):
+    with pytest.raises(UserError, match="forward of Unnamed names none of what it takes, so no column can be chosen"):
         huggingface_task(Unnamed, words(), words(), target=Target(metric="val_loss", below=0.1))
 
 
 def test_a_model_without_a_loss_is_refused() -> None:
     plain = transformers.BertModel(model().config)
     found = huggingface_task(lambda: Wrapped(plain), words(), words(), target=Target(metric="val_loss", below=0.1))
-    with pytest.raises(UserMistake, match="the model returns no loss for its labels"):
+    with pytest.raises(UserError, match="the model returns no loss for its labels"):
         found.loss((torch.zeros(2, 3),), None)
-    with pytest.raises(UserMistake, match="the model returns no loss for its labels"):
+    with pytest.raises(UserError, match="the model returns no loss for its labels"):
         found.loss({"logits": torch.zeros(2, 3)}, None)
 
 
@@ -164,5 +164,5 @@ def test_a_transform_that_draws_is_the_examples_own() -> None:
     ],
 )
 def test_data_that_no_batch_can_be_made_of(data: Any, said: str) -> None:
-    with pytest.raises(UserMistake, match=said):
+    with pytest.raises(UserError, match=said):
         trained(task(data()), steps=1)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset, WeightedRandomSampler
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.trainers.adapters.lightning_module import lightning_task
@@ -216,7 +216,7 @@ class NoValidation(lightning.LightningModule):  # type: ignore[misc,name-defined
     ],
 )
 def test_modules_that_a_study_cannot_honour(module: Any, said: str) -> None:
-    with pytest.raises(UserMistake, match=said):
+    with pytest.raises(UserError, match=said):
         trained(lightning_task(module, Data(), target=TARGET), steps=1).evaluate()
 
 
@@ -229,5 +229,5 @@ def test_modules_that_a_study_cannot_honour(module: Any, said: str) -> None:
 )
 def test_loaders_that_do_more_than_read(options: Any, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Data, "options", options)
-    with pytest.raises(UserMistake, match=said):
+    with pytest.raises(UserError, match=said):
         lightning_task(Module, Data(), target=TARGET)

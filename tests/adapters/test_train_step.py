@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import Dataset, TensorDataset
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.trainers.adapters.train_step import train_step_task
@@ -95,5 +95,5 @@ def by_itself(model: nn.Module, batch: Any) -> Tensor:
     ],
 )
 def test_what_it_cannot_take(changes: Any, said: str) -> None:
-    with pytest.raises(UserMistake, match=said):
+    with pytest.raises(UserError, match=said):
         trained(task(**changes), 8).evaluate()

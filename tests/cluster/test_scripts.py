@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from largebatch.schedulers.clusters import lsf, pbs, slurm
 from largebatch.schedulers.clusters.allocation import Allocation
 from largebatch.schedulers.clusters.batch_script import Work
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.cli import app
 from largebatch.studies.question.cluster_site import allocation
 
@@ -94,7 +94,7 @@ def test_the_command_line_goes_before_the_folder_and_that_before_the_site(home: 
     ],
 )
 def test_a_wrong_request_is_told(given: dict[str, object], said: str) -> None:
-    with pytest.raises(UserMistake) as told:
+    with pytest.raises(UserError) as told:
         allocation(given, None)
     assert said in str(told.value)
 
@@ -122,7 +122,7 @@ def test_a_wrong_request_is_told(given: dict[str, object], said: str) -> None:
 )
 def test_a_wrong_site_is_told(home: Path, text: str, said: str) -> None:
     (home / "config/largebatch/sites/mine.yaml").write_text(text)
-    with pytest.raises(UserMistake) as told:
+    with pytest.raises(UserError) as told:
         allocation({}, "mine")
     assert said in str(told.value)
     assert "mine.yaml" in str(told.value)
@@ -130,7 +130,7 @@ def test_a_wrong_site_is_told(home: Path, text: str, said: str) -> None:
 
 @pytest.mark.usefixtures("home")
 def test_an_unknown_site_is_told_with_those_that_are_there() -> None:
-    with pytest.raises(UserMistake, match="there are lsf, pbs, slurm"):
+    with pytest.raises(UserError, match="there are lsf, pbs, slurm"):
         allocation({}, "nowhere")
 
 
@@ -144,7 +144,7 @@ def test_times_are_what_sbatch_means_by_them(text: str, seconds: int) -> None:
 
 
 def test_minutes_that_pbs_would_read_as_seconds_are_refused_for_pbs_alone() -> None:
-    with pytest.raises(UserMistake, match="90 is 90 seconds to qsub and 90 minutes to sbatch and bsub; write"):
+    with pytest.raises(UserError, match="90 is 90 seconds to qsub and 90 minutes to sbatch and bsub; write"):
         allocation({"time": "90"}, None, "pbs")
     assert allocation({"time": "90"}, None, "lsf").time == 5_400
 
@@ -166,7 +166,7 @@ def test_a_folder_with_a_space_and_a_percent_sign_is_one_name_to_each_system() -
 @pytest.mark.parametrize(("system", "folder"), [(lsf, "/w/50%Jobs"), (lsf, "/w/%I"), (pbs, "/w/a:b")])
 def test_a_folder_that_a_system_cannot_name_is_refused(system: ModuleType, folder: str) -> None:
     odd = Work(command=("true",), folder=Path(folder), working_folder=Path("/w"), python="python")
-    with pytest.raises(UserMistake, match=re.escape(f"{folder}; rename it")):
+    with pytest.raises(UserError, match=re.escape(f"{folder}; rename it")):
         system.script(Allocation(), odd)
 
 
@@ -175,9 +175,9 @@ def test_a_directive_with_its_system_s_mark_loses_it_and_any_other_comment_is_re
     assert "\n#SBATCH --mem=4000\n" in slurm.script(asked, WORK)
     assert slurm.submit_command(asked, WORK)[-2] == "--mem=4000"
     for system in (pbs, lsf):
-        with pytest.raises(UserMistake, match="what begins with # is a comment here; got '#SBATCH --mem=4000'"):
+        with pytest.raises(UserError, match="what begins with # is a comment here; got '#SBATCH --mem=4000'"):
             system.script(asked, WORK)
-    with pytest.raises(UserMistake, match="cannot be read: No closing quotation"):
+    with pytest.raises(UserError, match="cannot be read: No closing quotation"):
         slurm.script(Allocation(directives=("--comment='a",)), WORK)
 
 

@@ -12,7 +12,7 @@ import pytest
 from dash import Dash
 from werkzeug.serving import make_server
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.record.requests import read_requests
 from largebatch.studies.views.dashboard.app import PAGES, make_app
 from largebatch.studies.views.dashboard.guard import guard
@@ -214,5 +214,5 @@ def test_a_connection_over_which_nothing_comes_is_ended(served: Served, monkeypa
 @pytest.mark.parametrize("host", ["", " ", "0", "0x0", "0.0", "00.0.0.0"])
 def test_only_its_full_name_listens_everywhere(host: str, tmp_path: Path) -> None:
     """Refused before anything is read or listened on."""
-    with pytest.raises(UserMistake, match=r"To listen on every address, say so: 0\.0\.0\.0"):
+    with pytest.raises(UserError, match=r"To listen on every address, say so: 0\.0\.0\.0"):
         serve(tmp_path, host=host, port=0, control=False)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.trial import Outcome, Trial
 from largebatch.studies.answer.answer import Answer, read_answer
 from largebatch.studies.question.study_file import parse_study
@@ -113,7 +113,7 @@ def test_killed_and_resumed_it_equals_the_study_that_was_not(finished: Path, tmp
 
 def test_a_changed_study_is_refused_with_the_difference(finished: Path, study_text: str) -> None:
     before = trials(finished)
-    with pytest.raises(UserMistake, match="holds another study") as error:
+    with pytest.raises(UserError, match="holds another study") as error:
         run(study_text.replace("seed: 1", "seed: 2"), finished)
     assert "- search.seed: 1\n+ search.seed: 2" in str(error.value)
     assert "--fresh" in str(error.value)
@@ -150,7 +150,7 @@ def test_more_trials_for_a_finished_study(tmp_path: Path, study_text: str) -> No
     ],
 )
 def test_bad_input_writes_nothing(tmp_path: Path, study_text: str, old: str, new: str, expected: str) -> None:
-    with pytest.raises(UserMistake) as error:
+    with pytest.raises(UserError) as error:
         run(study_text.replace(old, new), tmp_path / "out")
     assert expected in str(error.value)
     assert not (tmp_path / "out").exists()
@@ -168,21 +168,21 @@ def test_a_target_never_reached_is_no_plan_but_a_sentence(tmp_path: Path, study_
 
 def test_directories_that_are_not_ours(tmp_path: Path, study_text: str) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(UserMistake, match="is a file"):
+    with pytest.raises(UserError, match="is a file"):
         run(study_text, tmp_path / "file")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.tex").write_text("x")
-    with pytest.raises(UserMistake, match="holds other files and no study"):
+    with pytest.raises(UserError, match="holds other files and no study"):
         run(study_text, tmp_path / "full")
-    with pytest.raises(UserMistake, match="cannot be made"):
+    with pytest.raises(UserError, match="cannot be made"):
         run(study_text, tmp_path / "file" / "below")
     assert (tmp_path / "full" / "thesis.tex").read_text() == "x"
-    with pytest.raises(UserMistake, match="holds no study"):
+    with pytest.raises(UserError, match="holds no study"):
         StudyDirectory.existing(tmp_path)
 
 
 def test_a_directory_in_use_is_refused(finished: Path, study_text: str) -> None:
-    with Lease(finished), pytest.raises(UserMistake, match="is in use by process"):
+    with Lease(finished), pytest.raises(UserError, match="is in use by process"):
         run(study_text, finished)
 
 

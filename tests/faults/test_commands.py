@@ -18,7 +18,7 @@ import pytest
 
 from largebatch.studies.cli import command
 from largebatch.studies.record.directory import StudyDirectory
-from largebatch.studies.record.lease.lease import InUse, Lease
+from largebatch.studies.record.lease.lease import Lease, StudyLocked
 from largebatch.studies.record.lease.lease_monitor import LeaseWatch
 from largebatch.studies.run import _Job, _own_directory, run_study
 
@@ -261,7 +261,7 @@ def test_a_study_that_began_meanwhile_is_not_set_aside(out: Path, typed: Type) -
         study=StudyDirectory(out).study(), out=out, watch=lambda _: nullcontext(), address=None, in_process=True,
         fresh=True, budget_trials=None, storage=None, lease_watch=LeaseWatch(out),
     )  # fmt: skip
-    with Lease(out), pytest.raises(InUse):
+    with Lease(out), pytest.raises(StudyLocked):
         _own_directory(job)
     _own_directory(job)
     assert len(list(out.parent.iterdir())) == 2

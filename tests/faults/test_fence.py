@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.trial import Outcome
 from largebatch.studies.cli import command
 from largebatch.studies.record.ledger import Ledger
@@ -179,7 +179,7 @@ def test_what_raises_while_a_task_is_made(kind: str, typed: Typed) -> None:
             typed.task(f"made_{kind}", "Fault('inside')", makers[kind]),
             f"raised Fault: inside (made_{kind}.py:",
         )
-    with pytest.raises(UserMistake) as mistake:
+    with pytest.raises(UserError) as mistake:
         load_task(name, {})
     assert said in str(mistake.value)
     assert "\n" not in str(mistake.value)
@@ -192,8 +192,8 @@ def test_the_fence_lets_ctrl_c_and_a_job_that_leaves_pass() -> None:
     for kind in (KeyboardInterrupt, Leaves):
         with pytest.raises(kind), fenced("a:task"):
             raise kind
-    with pytest.raises(UserMistake, match="as it is"), fenced("a:task"):
-        raise UserMistake("as it is")
+    with pytest.raises(UserError, match="as it is"), fenced("a:task"):
+        raise UserError("as it is")
     for kind in (SystemExit, asyncio.CancelledError, GeneratorExit):
         with pytest.raises(RuntimeError, match=f"raised {kind.__name__}"), contained():
             raise kind

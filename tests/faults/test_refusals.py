@@ -20,7 +20,7 @@ from unittest import mock
 
 import pytest
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.recipe import Recipe
 from largebatch.studies.record.checkpoint_store import CheckpointStore
 from largebatch.studies.record.directory import StudyDirectory
@@ -270,7 +270,7 @@ def test_a_request_of_a_later_version(study: StudyDirectory) -> None:
     assert "me@there asked what only a later version of largebatch knows (hurry) (tomorrow): taken" in said
     steering = Steering(ledger=ledger, folder=study.requests)
     for act in (lambda: steering.space(study.study().space), steering.next_recipe):
-        with pytest.raises(UserMistake, match=r"does not know .*'hurry'.*continue with the version that took it"):
+        with pytest.raises(UserError, match=r"does not know .*'hurry'.*continue with the version that took it"):
             act()
     with Library(study.path) as library:
         (live,) = library.studies.values()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.record.directory import StudyDirectory
 from largebatch.studies.record.lease.fenced_journal import FencedJournal
 from largebatch.studies.record.ledger import Ledger
@@ -123,7 +123,7 @@ def test_the_sentence_says_which_line_and_how_to_go_on(
     shutil.copytree(study.path, out)
     ledger = out / "ledger.log"
     ledger.write_bytes(b"".join(lines))
-    with pytest.raises(UserMistake) as told:
+    with pytest.raises(UserError) as told:
         Ledger(ledger, "small", create=False).trials()
     assert said in str(told.value)
     assert f"head -n 6 {ledger}" in str(told.value)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.space import Space
 from largebatch.studies.question.study_file import parse_study, study_text
 
@@ -39,7 +39,7 @@ def test_study_files(content: bytes) -> None:
     text = content.decode(errors="replace")
     try:
         study = parse_study(text, "small.yaml")
-    except UserMistake:
+    except UserError:
         return
     assert parse_study(study_text(study), "again.yaml") == study
 
@@ -53,7 +53,7 @@ def test_a_study_file_is_refused_by_run_with_a_sentence(tmp_path: Path) -> None:
         path.write_bytes(content)
         try:
             parse_study(content.decode(), "small.yaml")
-        except (UserMistake, UnicodeDecodeError):
+        except (UserError, UnicodeDecodeError):
             assert answered("run", path, "--out", tmp_path / "out").code == 2
             assert not (tmp_path / "out").exists()
 

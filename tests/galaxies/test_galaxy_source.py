@@ -5,7 +5,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.trainers.datasets.galaxies.galaxy_source import GalaxySource
 from largebatch.trainers.datasets.galaxies.survey import SURVEYS
 
@@ -61,5 +61,5 @@ def test_neither_colour_nor_flux_tells_the_class(survey: str) -> None:
 
 
 def test_an_unknown_survey_is_refused() -> None:
-    with pytest.raises(UserMistake, match=r"unknown survey 'sds'.*sdss"):
+    with pytest.raises(UserError, match=r"unknown survey 'sds'.*sdss"):
         source(survey="sds")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.recipe import Recipe
 from largebatch.trainers.stages import EVERYTHING
 from largebatch.trainers.tasks.galaxies import STAGES, galaxies, galaxies_small
@@ -49,7 +49,7 @@ def test_real_images(tmp_path: Path) -> None:
     assert len(task.train_data) == 19  # type: ignore[arg-type]
     assert len(task.validation_data) == 1  # type: ignore[arg-type]
     (tmp_path / "spiral/0.png").unlink()
-    with pytest.raises(UserMistake, match="holds 19 galaxies; give at least 20"):
+    with pytest.raises(UserError, match="holds 19 galaxies; give at least 20"):
         galaxies(data=str(tmp_path))
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from pyarrow import csv, parquet
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.trainers.datasets.galaxies.galaxy_files import GalaxyFiles
 from largebatch.trainers.datasets.galaxies.labelled_paths import labelled_paths
 
@@ -82,18 +82,18 @@ def test_thresholds(tmp_path: Path) -> None:
 )
 def test_what_a_table_must_not_hold(tmp_path: Path, columns: dict[str, list[object]], message: str) -> None:
     pictures(tmp_path, *FILES)
-    with pytest.raises(UserMistake, match=message):
+    with pytest.raises(UserError, match=message):
         labelled_paths(table(tmp_path, columns, "table.parquet"))
 
 
 def test_what_a_source_must_not_be(tmp_path: Path) -> None:
-    with pytest.raises(UserMistake, match="must be a folder, or a table"):
+    with pytest.raises(UserError, match="must be a folder, or a table"):
         labelled_paths(tmp_path / "nothing")
     pictures(tmp_path, "spiral/a.png", "ring/b.png")
-    with pytest.raises(UserMistake, match=r"folder .*ring has the label 'ring'"):
+    with pytest.raises(UserError, match=r"folder .*ring has the label 'ring'"):
         labelled_paths(tmp_path)
     (tmp_path / "broken.parquet").write_bytes(b"PAR1")
-    with pytest.raises(UserMistake, match=r"broken\.parquet cannot be read as parquet"):
+    with pytest.raises(UserError, match=r"broken\.parquet cannot be read as parquet"):
         labelled_paths(tmp_path / "broken.parquet")
 
 
@@ -109,5 +109,5 @@ def test_a_corrupt_image_is_named(tmp_path: Path) -> None:
     content = (tmp_path / "whole.png").read_bytes()
     for broken in (b"", b"not an image", content[: len(content) // 2]):
         (tmp_path / "broken.png").write_bytes(broken)
-        with pytest.raises(UserMistake, match=r"broken.png is no whole image .*; replace or remove it"):
+        with pytest.raises(UserError, match=r"broken.png is no whole image .*; replace or remove it"):
             GalaxyFiles([(tmp_path / "broken.png", 0)], 5)[0]

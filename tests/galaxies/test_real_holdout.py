@@ -6,7 +6,7 @@ import pytest
 import torch
 from real_holdout import FOLDER, _label, real_holdout
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ def test_hubble_types(hubble_type: str, label: int | None) -> None:
 
 
 def test_where_it_is_not_installed(tmp_path: Path) -> None:
-    with pytest.raises(UserMistake, match="apt-get install stellarium-data"):
+    with pytest.raises(UserError, match="apt-get install stellarium-data"):
         real_holdout(32, tmp_path)
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.answer.past_studies.condition import parse_condition
 from largebatch.studies.answer.past_studies.reading import SCHEMA, read_history
 from largebatch.studies.cli import command
@@ -52,7 +52,7 @@ def test_newest_first_or_by_a_column(runs: Path) -> None:
     assert [row["num_workers"] for row in read_history(runs).rows] == [8, 4]
     assert [row["num_workers"] for row in read_history(runs, sort="num_workers").rows] == [4, 8]
     assert [row["num_workers"] for row in read_history(runs, where="num_workers>=8").rows] == [8]
-    with pytest.raises(UserMistake, match=r"--sort: unknown column 'num_worker'; did you mean 'num_workers'\?"):
+    with pytest.raises(UserError, match=r"--sort: unknown column 'num_worker'; did you mean 'num_workers'\?"):
         read_history(runs, sort="-num_worker")
 
 
@@ -147,7 +147,7 @@ def test_conditions(where: str, expected: list[str]) -> None:
     ],
 )
 def test_what_is_no_condition(where: str, expected: str) -> None:
-    with pytest.raises(UserMistake) as mistake:
+    with pytest.raises(UserError) as mistake:
         parse_condition(where, SCHEMA)
     assert expected in str(mistake.value)
 
@@ -161,7 +161,7 @@ def test_what_is_no_condition(where: str, expected: str) -> None:
 def test_any_text_is_a_condition_or_a_mistake(where: str) -> None:
     try:
         condition = parse_condition(where, SCHEMA)
-    except UserMistake:
+    except UserError:
         return
     assert isinstance(condition, pc.Expression)
     TABLE.filter(condition)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.trainers.datasets.images.image_shards import ImageShards
 from largebatch.trainers.datasets.images.manifest import MANIFEST, PROGRESS, Manifest
 from largebatch.trainers.datasets.images.prepare import prepare_images, verify_images
@@ -49,7 +49,7 @@ def test_an_interrupted_preparation_goes_on(tree: Path, tmp_path: Path, told: To
     with (folder / PROGRESS).open("a") as file:
         file.write('{"file": "shard-0000')
     (folder / ".shard-00002.arrow.1.tmp").write_bytes(b"half")
-    with pytest.raises(UserMistake, match="holds no finished image shards"):
+    with pytest.raises(UserError, match="holds no finished image shards"):
         ImageShards(folder, size=32, training=True)
     made = prepare_images(tree, out, told=told, rows_per_shard=40)
     assert {name: (folder / name).stat().st_mtime_ns for name in kept} == kept
@@ -71,17 +71,17 @@ def test_damage_is_found_and_mended(tree: Path, tmp_path: Path, told: Told) -> N
     changed, cut = out / "train" / "shard-00000.arrow", out / "train" / "shard-00002.arrow"
     changed.write_bytes(changed.read_bytes()[:2000] + b"!" + changed.read_bytes()[2001:])
     ImageShards(out / "train", size=32, training=True)  # sizes are right
-    with pytest.raises(UserMistake, match=r"shard-00000\.arrow is missing or changed .* largebatch prepare images SRC"):
+    with pytest.raises(UserError, match=r"shard-00000\.arrow is missing or changed .* largebatch prepare images SRC"):
         verify_images(out, told=told)
     cut.write_bytes(cut.read_bytes()[:-100])
-    with pytest.raises(UserMistake, match=r"shard-00002\.arrow must have [\d,]+ bytes; it has [\d,]+; "):
+    with pytest.raises(UserError, match=r"shard-00002\.arrow must have [\d,]+ bytes; it has [\d,]+; "):
         ImageShards(out / "train", size=32, training=True)
-    with pytest.raises(UserMistake, match=r"shard-00000\.arrow, .*shard-00002\.arrow are missing or changed"):
+    with pytest.raises(UserError, match=r"shard-00000\.arrow, .*shard-00002\.arrow are missing or changed"):
         verify_images(out, told=told)
     prepare_images(tree, out, told=told, rows_per_shard=40)
     assert tree_bytes(out) == before
     cut.unlink()
-    with pytest.raises(UserMistake, match=r"shard-00002\.arrow is missing"):
+    with pytest.raises(UserError, match=r"shard-00002\.arrow is missing"):
         ImageShards(out / "train", size=32, training=True)
 
 
@@ -104,16 +104,16 @@ def test_unreadable_images_are_left_out_and_reported(tree: Path, tmp_path: Path,
     assert sorted(label for _, label in (data[index] for index in range(len(data)))) == [0] * 39 + [1] * 39 + [2] * 38
     for path in (tree / "train" / "bee").iterdir():
         path.write_bytes(b"no image")
-    with pytest.raises(UserMistake, match=r"every image of class 'bee' of train is unreadable, as .*no known image"):
+    with pytest.raises(UserError, match=r"every image of class 'bee' of train is unreadable, as .*no known image"):
         prepare_images(tree, tmp_path / "other", told=told)
 
 
 def test_another_source_does_not_mix(tree: Path, tmp_path: Path, told: Told) -> None:
     prepare_images(tree, tmp_path / "out", told=told)
-    with pytest.raises(UserMistake, match=r"of another source or of other settings \(size\); choose another --out"):
+    with pytest.raises(UserError, match=r"of another source or of other settings \(size\); choose another --out"):
         prepare_images(tree, tmp_path / "out", told=told, size=32)
     (tree / "train" / "ant" / "1.jpeg").unlink()
-    with pytest.raises(UserMistake, match=r"\(digest\)"):
+    with pytest.raises(UserError, match=r"\(digest\)"):
         prepare_images(tree, tmp_path / "out", told=told)
     moved = tree.rename(tmp_path / "moved")
     assert prepare_images(moved, tmp_path / "new", told=told)["train"].num_images == 119

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.record.directory import fingerprint
 from largebatch.trainers.data.loader import Loader
 from largebatch.trainers.datasets.images import image_shards
@@ -102,10 +102,10 @@ def test_a_shard_that_changed_is_named_when_it_is_read(shards: Path) -> None:
     path = shards / "train" / "shard-00000.arrow"
     data = path.read_bytes()
     path.write_bytes(data.replace(b"\xff\xd8\xff", b"\x00\x00\x00").replace(b"\x89PNG", b"\0\0\0\0"))
-    with pytest.raises(UserMistake, match=r"shard-00000\.arrow was changed after it was prepared: image \d+ is"):
+    with pytest.raises(UserError, match=r"shard-00000\.arrow was changed after it was prepared: image \d+ is"):
         ImageShards(shards / "train", size=32, training=True)[0]
     path.write_bytes(bytes(len(data)))
-    with pytest.raises(UserMistake, match=r"shard-00000\.arrow is damaged"):
+    with pytest.raises(UserError, match=r"shard-00000\.arrow is damaged"):
         ImageShards(shards / "train", size=32, training=True)[0]
 
 
@@ -115,7 +115,7 @@ def test_a_shard_cut_short_while_it_is_read(shards: Path) -> None:
     path = shards / "train" / "shard-00000.arrow"
     with path.open("r+b") as file:
         file.truncate(1000)
-    with pytest.raises(UserMistake, match="was cut short while it was read"):
+    with pytest.raises(UserError, match="was cut short while it was read"):
         data[49]
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.trainers.datasets.images.open_source import open_source
 
 Encode = Callable[..., bytes]
@@ -246,6 +246,6 @@ def test_what_is_wrong_is_one_sentence(
 ) -> None:
     folder = tmp_path / "source"
     make(folder, encode)
-    with pytest.raises(UserMistake, match=re.escape(expected)) as raised:
+    with pytest.raises(UserError, match=re.escape(expected)) as raised:
         open_source(folder)
     assert "\n" not in str(raised.value)

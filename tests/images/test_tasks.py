@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
 from largebatch.trainers.datasets.images.prepare import prepare_images
@@ -24,10 +24,10 @@ def test_imagenet_reads_what_was_prepared(
     tree: Path, tmp_path: Path, told: Callable[[str, int, int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("LARGEBATCH_DATA", raising=False)
-    with pytest.raises(UserMistake, match="LARGEBATCH_DATA is not set; make them once: largebatch prepare images SRC"):
+    with pytest.raises(UserError, match="LARGEBATCH_DATA is not set; make them once: largebatch prepare images SRC"):
         load_task("imagenet", {})
     monkeypatch.setenv("LARGEBATCH_DATA", str(tmp_path))
-    with pytest.raises(UserMistake, match="imagenet must hold the splits train and val"):
+    with pytest.raises(UserError, match="imagenet must hold the splits train and val"):
         load_task("imagenet", {})
     prepare_images(tree, tmp_path / "imagenet", told=told)
     task = load_task("imagenet", {})
@@ -68,7 +68,7 @@ def test_images_small_trains_on_idx_files(tmp_path: Path, monkeypatch: pytest.Mo
     """Made-up images whose class is a bright row, in the files' own format."""
     monkeypatch.setenv("LARGEBATCH_DATA", str(tmp_path))
     monkeypatch.setattr(small, "DEBIAN_FOLDER", tmp_path / "nowhere")
-    with pytest.raises(UserMistake, match="apt-get install dataset-fashion-mnist; or, without root"):
+    with pytest.raises(UserError, match="apt-get install dataset-fashion-mnist; or, without root"):
         small.images_small()
     folder = tmp_path / "fashion-mnist"
     folder.mkdir()
@@ -91,5 +91,5 @@ def test_images_small_trains_on_idx_files(tmp_path: Path, monkeypatch: pytest.Mo
     assert after["val_accuracy"] > before["val_accuracy"] + 0.3
     assert after["val_top5"] >= after["val_accuracy"]
     (folder / "t10k-labels-idx1-ubyte.gz").write_bytes(b"\x1f\x8b")
-    with pytest.raises(UserMistake, match=r"t10k-labels-idx1-ubyte\.gz is no whole IDX file"):
+    with pytest.raises(UserError, match=r"t10k-labels-idx1-ubyte\.gz is no whole IDX file"):
         small.images_small()

@@ -11,7 +11,7 @@ from largebatch.search.laws.batch_size.optima import Optima, find_optima
 from largebatch.search.laws.batch_size.steps_law import fit_steps_law
 from largebatch.search.laws.fit_laws import fit_laws
 from largebatch.search.laws.law import Law
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Ending, Outcome, Trial
 
@@ -207,11 +207,11 @@ def test_degenerate_studies(steps: float | None) -> None:
     ]
     for some in (trials[:1], trials):
         if steps is None:
-            with pytest.raises(UserMistake, match=f"none of {len(some)} trials reached the target"):
+            with pytest.raises(UserError, match=f"none of {len(some)} trials reached the target"):
                 fit_laws(some, None)
         else:
             assert all(optimum.steps == pytest.approx(100, rel=0.05) for optimum in fit_laws(some, None).optima)
-    with pytest.raises(UserMistake, match="no trial has ended yet"):
+    with pytest.raises(UserError, match="no trial has ended yet"):
         fit_laws([], None)
 
 
@@ -321,5 +321,5 @@ def test_a_target_that_is_met_at_once_is_doubted(make_trials):  # type: ignore[n
         dataclasses.replace(one, ending=dataclasses.replace(one.ending, steps_to_target=0.0))
         for one in make_trials(seed=0, max_examples=1e9)
     ]
-    with pytest.raises(UserMistake, match=r"its direction \(`above` or `below`\) meant"):
+    with pytest.raises(UserError, match=r"its direction \(`above` or `below`\) meant"):
         fit_laws(trials, None)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.answer.fit_table import Asked, fit_table
 from largebatch.studies.answer.measurement_table import read_table
 from largebatch.studies.views.terminal.show_fit import print_fit
@@ -185,20 +185,20 @@ BAD = {
 
 @pytest.mark.parametrize("text", BAD)
 def test_bad_input_is_told_in_a_sentence(path: Path, text: str) -> None:
-    with pytest.raises(UserMistake, match=str(path)) as told:
+    with pytest.raises(UserError, match=str(path)) as told:
         answer(path, text)
     assert BAD[text] in str(told.value)
 
 
 def test_questions_that_cannot_be_answered(path: Path) -> None:
-    with pytest.raises(UserMistake, match="--predict-workers needs columns num_workers and seconds"):
+    with pytest.raises(UserError, match="--predict-workers needs columns num_workers and seconds"):
         answer(path, hyperbola(), workers=[4])
-    with pytest.raises(UserMistake, match="needs a column steps, epochs or examples; this file has times alone"):
+    with pytest.raises(UserError, match="needs a column steps, epochs or examples; this file has times alone"):
         answer(path, "num_workers,step_seconds\n1,1\n", batch_sizes=[4])
-    with pytest.raises(UserMistake, match="one for each of the 3 worker counts"):
+    with pytest.raises(UserError, match="one for each of the 3 worker counts"):
         answer(path, "num_workers,step_seconds\n1,1\n", workers=[1, 2, 3], batches=[4, 5])
     two = "num_workers,global_batch_size,step_seconds\n1,16,5\n2,32,4\n"
-    with pytest.raises(UserMistake, match="with --predict-batch"):
+    with pytest.raises(UserError, match="with --predict-batch"):
         answer(path, two, workers=[4])
 
 
@@ -223,7 +223,7 @@ def test_any_numbers_give_an_answer_or_a_sentence(tmp_path_factory: Any, rows: l
     lines = [f"{size},{steps!r},{int(censored)}" for size, steps, censored in rows]
     try:
         found = group(path, "global_batch_size,steps,censored\n" + "\n".join(lines), batch_sizes=[64])
-    except UserMistake:
+    except UserError:
         return
     json.dumps(found, allow_nan=False)
     told = found["predictions"][0]
@@ -291,7 +291,7 @@ def test_one_empty_cell_does_not_decide_for_its_column(path: Path) -> None:
 
 def test_a_column_given_in_few_rows_is_refused(path: Path) -> None:
     rows = [row.replace(row.split(",")[1], "") if number > 2 else row for number, row in enumerate(rates_of_valleys())]
-    with pytest.raises(UserMistake, match="learning_rate is given in 3 of 25 rows; fill in the others"):
+    with pytest.raises(UserError, match="learning_rate is given in 3 of 25 rows; fill in the others"):
         answer(path, "\n".join([RATES_CSV, *rows]))
 
 
@@ -341,7 +341,7 @@ def test_the_table_has_a_column_for_each_unit(path: Path, capsys: pytest.Capture
 
 def test_seconds_of_epochs_do_not_mix_with_those_of_steps(path: Path) -> None:
     text = "global_batch_size,epochs,num_workers,step_seconds,seconds\n64,5,1,0.1,\n128,6,2,0.1,\n256,7,4,,90\n"
-    with pytest.raises(UserMistake, match="`seconds` in 1 rows and `step_seconds` in 2: only a column steps"):
+    with pytest.raises(UserError, match="`seconds` in 1 rows and `step_seconds` in 2: only a column steps"):
         answer(path, text)
 
 
@@ -411,12 +411,12 @@ def test_semicolons_and_decimal_commas_are_read(path: Path) -> None:
     assert group(path, "\n".join(rows), **asked)["predictions"] == plain
     assert group(path, "sep=;\n" + "\n".join(rows), **asked)["predictions"] == plain
     assert group(path, hyperbola().replace(",", "\t"), **asked)["predictions"] == plain
-    with pytest.raises(UserMistake, match=r"line 3: 1,024 may be 1\.024 or 1024; write which"):
+    with pytest.raises(UserError, match=r"line 3: 1,024 may be 1\.024 or 1024; write which"):
         answer(path, "sep=;\nglobal_batch_size;steps\n1,024;100\n")
 
 
 def test_line_numbers_count_lines_and_not_rows(path: Path) -> None:
-    with pytest.raises(UserMistake, match="line 5: steps must be a number; got 'many'"):
+    with pytest.raises(UserError, match="line 5: steps must be a number; got 'many'"):
         answer(path, 'global_batch_size,steps,note\n16,100,"two\nlines\n"\n32,many,\n')
 
 
@@ -485,5 +485,5 @@ def test_rates_of_which_all_but_slow_ones_met_it_at_once(path: Path) -> None:
     ],
 )
 def test_passages_that_cannot_be(path: Path, text: str, said: str) -> None:
-    with pytest.raises(UserMistake, match=said):
+    with pytest.raises(UserError, match=said):
         group(path, text)

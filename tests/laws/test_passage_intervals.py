@@ -11,7 +11,7 @@ from torch.utils.data import TensorDataset
 from largebatch.search.laws.batch_size.valley import linex
 from largebatch.search.laws.fit_laws import FittedLaws, fit_laws
 from largebatch.search.plan.finalists import compare_finalists
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.passage_interval import PassageInterval
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
@@ -133,7 +133,7 @@ def test_a_steep_valley_still_falls_along_a_line() -> None:
 def test_one_slow_trial_beside_bounds_makes_no_law() -> None:
     trials = [evaluated(number, 64, 0.1 * 2**number, steps, 8_000) for number, steps in enumerate((100, 110, 120, 700))]
     assert [one.passage.is_bound for one in trials if one.passage is not None] == [True, True, True, False]
-    with pytest.raises(UserMistake, match="before the first evaluation at every batch size"):
+    with pytest.raises(UserError, match="before the first evaluation at every batch size"):
         fit_laws(trials, None)
 
 
@@ -175,7 +175,7 @@ def test_a_target_that_is_met_within_the_first_pass_has_no_law() -> None:
     sizes = (16, 64, 256, 1024)
     trials = [trained(size, 4_000) for size in sizes]
     assert [one.passage.high for one in trials if one.passage is not None] == [250, 63, 16, 4]
-    with pytest.raises(UserMistake, match=r"only upper bounds .*\(250 at batch size 16, 63 at .*; evaluate more often"):
+    with pytest.raises(UserError, match=r"only upper bounds .*\(250 at batch size 16, 63 at .*; evaluate more often"):
         fit_laws(trials, None)
     often = [trained(size, 32) for size in sizes]
     assert all(one.passage is not None and not one.passage.is_bound for one in often)

@@ -13,7 +13,7 @@ from largebatch.search.laws.step_time.step_time_model import StepTimeParameters
 from largebatch.search.laws.step_time.timings import timings_of_profile
 from largebatch.search.plan.make_plan import make_plan
 from largebatch.search.plan.plan import Plan
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.step_times import AllReduceTime, ComputeTime, StepTime, StepTimeProfile
 from largebatch.studies.answer.best_trials import answer_sentence, plan_notes
 from largebatch.testing import make_trial
@@ -172,9 +172,9 @@ def test_perfect_scaling_has_no_knee(make_trials) -> None:  # type: ignore[no-un
 
 def test_what_cannot_be_planned_is_said(make_trials) -> None:  # type: ignore[no-untyped-def]
     trials = make_trials(seed=0)
-    with pytest.raises(UserMistake, match="step times were not measured yet"):
+    with pytest.raises(UserError, match="step times were not measured yet"):
         plan(trials, None)
-    with pytest.raises(UserMistake, match=r"can be divided among any of \[2000\] workers"):
+    with pytest.raises(UserError, match=r"can be divided among any of \[2000\] workers"):
         plan(trials, profile(), (2000,))
     some = plan(trials, profile(), (7, 2000))
     assert [row.num_workers for row in some.rows] == [7]

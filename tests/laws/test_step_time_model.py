@@ -18,7 +18,7 @@ from largebatch.search.laws.step_time.step_time_model import (
     step_parts,
     sum_seconds,
 )
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 
 USUAL: dict[str, float] = {
     **{"fixed_seconds": 0.01, "seconds_an_example": 1e-3, "saturation": 1.0, "latency_seconds": 1e-5},
@@ -121,5 +121,5 @@ def test_networks_have_plausible_numbers() -> None:
     for name, link in INTERCONNECTS.items():
         assert 1e-6 < link.latency_seconds < 1e-3, name
         assert 1e8 < link.bytes_per_second < 1e12, name
-    with pytest.raises(UserMistake, match="no interconnect is called 'token-ring'; known: ethernet-1g"):
+    with pytest.raises(UserError, match="no interconnect is called 'token-ring'; known: ethernet-1g"):
         find_interconnect("token-ring")

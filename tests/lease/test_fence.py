@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.space import Space
 from largebatch.studies.record.database.database import Database
 from largebatch.studies.record.lease import lease as leases
 from largebatch.studies.record.lease import lease_monitor as lease_watch
-from largebatch.studies.record.lease.lease import InUse, Lease, TakenOver
+from largebatch.studies.record.lease.lease import Lease, LeaseLost, StudyLocked
 from largebatch.studies.record.lease.lease_monitor import LeaseWatch
 from largebatch.studies.record.ledger import Ledger
 
@@ -73,9 +73,9 @@ def test_a_directory_that_is_not_the_one_any_more(
         left = {
             path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and "leases" not in path.parts
         }
-        with pytest.raises(TakenOver, match="was removed, moved or replaced while this process owned it"):
+        with pytest.raises(LeaseLost, match="was removed, moved or replaced while this process owned it"):
             lease.refuse_if_taken_over()
-        with pytest.raises(TakenOver, match="choose another --out"):
+        with pytest.raises(LeaseLost, match="choose another --out"):
             ledger.create(SPACE, RECIPE, num_devices=1, owner="me")
         assert {path: path.read_bytes() for path in left} == left
         if change in (shutil.rmtree, moved):
@@ -101,7 +101,7 @@ def test_a_ledger_that_was_put_back_from_a_copy_is_not_written(how: str, tmp_pat
             path.unlink()
         if how != "removed":
             path.write_bytes(content)
-        with pytest.raises(TakenOver, match=r"ledger\.log is not the ledger that this process writes"):
+        with pytest.raises(LeaseLost, match=r"ledger\.log is not the ledger that this process writes"):
             ledger.create(SPACE, RECIPE, num_devices=1, owner="me")
         assert not path.exists() if how == "removed" else path.read_bytes() == content
 
@@ -111,7 +111,7 @@ def test_a_database_that_was_replaced_is_not_written(tmp_path: Path) -> None:
     with owned(out, database=True) as (_, ledger):
         shutil.copy(out / "ledger.db", tmp_path / "copy")
         (tmp_path / "copy").rename(out / "ledger.db")
-        with pytest.raises(TakenOver, match=r"ledger\.db is not the file that this process writes"):
+        with pytest.raises(LeaseLost, match=r"ledger\.db is not the file that this process writes"):
             ledger.create(SPACE, RECIPE, num_devices=1, owner="me")
 
 
@@ -138,7 +138,7 @@ def test_a_forked_child_is_no_owner(tmp_path: Path) -> None:
                 pass
             try:
                 ledger.create(SPACE, RECIPE, num_devices=1, owner="child")
-            except TakenOver as refused:
+            except LeaseLost as refused:
                 code = 0 if "is a child of the one that owns" in str(refused) else 2
             lease.__exit__(None, None, None)
             os._exit(code)
@@ -173,7 +173,7 @@ def test_who_was_killed_is_followed_though_a_helper_lives_on(
         assert process.stdout is not None
         helper = int(process.stdout.readline())
         try:
-            with pytest.raises(InUse, match=f"process {process.pid} on "), Lease(tmp_path):
+            with pytest.raises(StudyLocked, match=f"process {process.pid} on "), Lease(tmp_path):
                 pass
             process.kill()
             deadline = time.monotonic() + 5
@@ -193,5 +193,5 @@ def test_who_was_killed_is_followed_though_a_helper_lives_on(
 def test_a_lease_of_a_directory_without_leases_tells_who_has_it_now(tmp_path: Path) -> None:
     with owned(tmp_path) as (lease, _):
         shutil.rmtree(tmp_path / "leases")
-        with Lease(tmp_path), pytest.raises(UserMistake, match=rf"in use by process {os.getpid()} on .* now"):
+        with Lease(tmp_path), pytest.raises(UserError, match=rf"in use by process {os.getpid()} on .* now"):
             lease.refuse_if_taken_over()

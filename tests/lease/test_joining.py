@@ -15,7 +15,7 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.question.study_file import parse_study
 from largebatch.studies.record.curves import read_curve
 from largebatch.studies.record.lease.lease import versions
@@ -229,12 +229,12 @@ def test_a_job_with_other_versions_or_another_study_is_refused(tmp_path: Path) -
     path.write_text(json.dumps(facts))
     watch.look()
     path.write_text(json.dumps({**facts, "renewals": 1}))
-    with pytest.raises(UserMistake, match=re.escape("process 7 on far with torch 1.0; this job has ")):
+    with pytest.raises(UserError, match=re.escape("process 7 on far with torch 1.0; this job has ")):
         owner_to_join(watch, study)
     path.write_text(json.dumps({**facts, "versions": versions(), "renewals": 2}))
     holder = owner_to_join(watch, study)
     assert holder is not None
     assert holder.fence == 1
     (tmp_path / "study.yaml").write_text(STUDY.replace("trials: 4", "trials: 5"))
-    with pytest.raises(UserMistake, match=r"holds another study"):
+    with pytest.raises(UserError, match=r"holds another study"):
         owner_to_join(watch, study)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.record.lease import lease as leases
 from largebatch.studies.record.lease import lease_monitor as lease_watch
-from largebatch.studies.record.lease.lease import Lease, TakenOver
+from largebatch.studies.record.lease.lease import Lease, LeaseLost
 from largebatch.studies.record.lease.lease_monitor import LeaseWatch
 
 HOLD = """
@@ -41,7 +41,7 @@ while held < 3:
             os.close(os.open(inside, os.O_CREAT | os.O_EXCL))
             inside.unlink()
             held += 1
-    except lease.InUse:
+    except lease.StudyLocked:
         pass
 """
 
@@ -75,7 +75,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_second_process_is_refused_by_name_until_the_first_dies(tmp_path: Path) -> None:
     with held_elsewhere(tmp_path) as process:
-        with pytest.raises(UserMistake, match=f"is in use by process {process.pid} on "), Lease(tmp_path):
+        with pytest.raises(UserError, match=f"is in use by process {process.pid} on "), Lease(tmp_path):
             pass
         process.kill()
         process.wait()
@@ -127,7 +127,7 @@ def test_clocks_that_jump_change_nothing(tmp_path: Path, monkeypatch: pytest.Mon
             monkeypatch.setattr(time, "time", lambda jump_seconds=jump_seconds: now + jump_seconds)
             assert watch.look() is not None
             lease.refuse_if_taken_over()
-            with pytest.raises(UserMistake, match="in use by"), Lease(mine):
+            with pytest.raises(UserError, match="in use by"), Lease(mine):
                 pass
 
 
@@ -161,7 +161,7 @@ def test_what_was_watched_is_not_watched_again(
 def test_a_stopped_process_is_followed_and_finds_out(tmp_path: Path, impatient: None) -> None:
     with held_elsewhere(tmp_path) as process:
         process.send_signal(signal.SIGSTOP)
-        with pytest.raises(UserMistake, match=f"process {process.pid} on "), Lease(tmp_path):
+        with pytest.raises(UserError, match=f"process {process.pid} on "), Lease(tmp_path):
             pass  # its lock tells that it is there: nobody is followed who was not watched for long
         watch = LeaseWatch(tmp_path)
         while watch.look() is not None:
@@ -179,7 +179,7 @@ def test_who_was_taken_over_may_not_write(tmp_path: Path) -> None:
         old.refuse_if_taken_over()
         with (
             held_elsewhere(tmp_path, expiry_seconds=0) as process,
-            pytest.raises(TakenOver, match=f"by process {process.pid} on "),
+            pytest.raises(LeaseLost, match=f"by process {process.pid} on "),
         ):
             old.refuse_if_taken_over()
 

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import TensorDataset
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.trainers.models.resnet import ResNet, resnet50
@@ -69,7 +69,7 @@ def test_xceptions_of_other_sizes(width: int, side: int) -> None:
 
 
 def test_xceptions_of_no_size() -> None:
-    with pytest.raises(UserMistake, match=r"width: must be a multiple of 4.* got 6"):
+    with pytest.raises(UserError, match=r"width: must be a multiple of 4.* got 6"):
         small_xception(6)
 
 

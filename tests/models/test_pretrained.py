@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.trainers.models.pretrained import load_pretrained
 from largebatch.trainers.models.resnet import ResNet
 from largebatch.trainers.models.xception import Xception
@@ -69,7 +69,7 @@ def test_what_does_not_fit_is_named_and_nothing_is_loaded(tmp_path: Path) -> Non
     state["layer3.0.conv1.weight"] = torch.zeros(1)
     model = resnet()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    with pytest.raises(UserMistake) as mistake:
+    with pytest.raises(UserError) as mistake:
         load_pretrained(model, written(tmp_path, state))
     for words in (
         "weights.pth does not fit the model",
@@ -83,9 +83,7 @@ def test_what_does_not_fit_is_named_and_nothing_is_loaded(tmp_path: Path) -> Non
 
 def test_another_width(tmp_path: Path) -> None:
     path = written(tmp_path, resnet(width=8).state_dict())
-    with pytest.raises(
-        UserMistake, match=r"other shapes: conv1.weight \(8, 3, 7, 7\) .* and \d+ more; give weights of"
-    ):
+    with pytest.raises(UserError, match=r"other shapes: conv1.weight \(8, 3, 7, 7\) .* and \d+ more; give weights of"):
         load_pretrained(resnet(), path)
 
 
@@ -98,7 +96,7 @@ def test_another_width(tmp_path: Path) -> None:
     ],
 )
 def test_files_with_something_else(content: object, message: str, tmp_path: Path) -> None:
-    with pytest.raises(UserMistake, match=message):
+    with pytest.raises(UserError, match=message):
         load_pretrained(resnet(), written(tmp_path, content))
 
 
@@ -108,8 +106,8 @@ def test_files_with_something_else(content: object, message: str, tmp_path: Path
 )
 def test_broken_files(name: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / name
-    with pytest.raises(UserMistake, match="there is no file"):
+    with pytest.raises(UserError, match="there is no file"):
         load_pretrained(resnet(), path)
     path.write_bytes(b"not weights")
-    with pytest.raises(UserMistake, match=message):
+    with pytest.raises(UserError, match=message):
         load_pretrained(resnet(), path)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 from torch.utils.data import TensorDataset
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.trainers.models.wavenet import WaveNet
@@ -134,7 +134,7 @@ def test_any_length_and_width(length: int) -> None:
 
 
 def test_waveforms_shorter_than_the_last_samples() -> None:
-    with pytest.raises(UserMistake, match="the heads need the last 9 samples, and the waveforms have 8"):
+    with pytest.raises(UserError, match="the heads need the last 9 samples, and the waveforms have 8"):
         small()(torch.zeros(2, 1, 8))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.trial import Measurement
 from largebatch.studies.running.interruption import ENDING_SECONDS, PATIENCE_SECONDS, Leaving, LeftEarly, job_end_time
 
@@ -149,7 +149,7 @@ def test_the_end_time_of_a_job() -> None:
     assert job_end_time({"SLURM_JOB_END_TIME": str(soon)}) == soon
     assert job_end_time({"SLURM_JOB_END_TIME": str(soon), "LARGEBATCH_END_TIME": str(soon - 50)}) == soon - 50
     assert job_end_time({"SLURM_JOB_END_TIME": "1000"}) is None
-    with pytest.raises(UserMistake, match="LARGEBATCH_END_TIME must be seconds since the epoch; got 'noon'"):
+    with pytest.raises(UserError, match="LARGEBATCH_END_TIME must be seconds since the epoch; got 'noon'"):
         job_end_time({"LARGEBATCH_END_TIME": "noon"})
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.checks.check_cost import StudyCost
 from largebatch.studies.checks.check_study import Checked, Question, check_study, question_of
 from largebatch.studies.question.study_file import parse_study
@@ -387,14 +387,14 @@ def test_what_the_task_does_not_know_is_named_at_its_line(
     old: str, new: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = f"unknown_{len(new)}_task"
-    with pytest.raises(UserMistake, match=f"^{said}"):
+    with pytest.raises(UserError, match=f"^{said}"):
         check(SIZED.replace("LOSS", "cross_entropy"), tmp_path, name, monkeypatch, STUDY.replace(old, new))
 
 
 def test_a_task_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserMistake, match="does not import"):
+    with pytest.raises(UserError, match="does not import"):
         check_study(question_of("nowhere_at_all:task"))
-    with pytest.raises(UserMistake, match="no file 'nothing"):
+    with pytest.raises(UserError, match="no file 'nothing"):
         question_of("nothing.yaml")
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Outcome
 from largebatch.studies.answer.answer import read_answer
@@ -67,12 +67,12 @@ def study(text: str = TEXT, **changes: str) -> Study:
     ],
 )
 def test_numbers_with_which_a_task_takes_no_step(changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(UserMistake, match=f"^task: {re.escape(said)}"):
+    with pytest.raises(UserError, match=f"^task: {re.escape(said)}"):
         task(**changes)
 
 
 def test_a_batch_of_more_examples_than_a_trial_has_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
-    with pytest.raises(UserMistake) as caught:
+    with pytest.raises(UserError) as caught:
         run_study(study(), tmp_path / "out", in_process=True)
     expected = (
         "study.yaml:9: budget.examples_per_trial: 640 examples are less than one step of batch 1,024; raise it to "
@@ -84,7 +84,7 @@ def test_a_batch_of_more_examples_than_a_trial_has_is_refused_and_nothing_is_wri
 
 def test_the_task_s_own_limit_counts_where_the_study_gives_none() -> None:
     short = study(TEXT.replace(", examples_per_trial: 640", ""))
-    with pytest.raises(UserMistake, match=r"^space.global_batch_size: .* 640 examples that the task says, .* 1,024;"):
+    with pytest.raises(UserError, match=r"^space.global_batch_size: .* 640 examples that the task says, .* 1,024;"):
         refuse_no_step(short, task(max_examples=640))
     refuse_no_step(short, task(max_examples=1024))
 
@@ -127,7 +127,7 @@ def test_a_study_that_was_begun_before_can_still_be_ended(tmp_path: Path, monkey
 
 
 def test_what_is_asked_of_a_study_can_take_a_step(tmp_path: Path) -> None:
-    with pytest.raises(UserMistake, match=r"^global_batch_size: .* of 640, less than one step of batch 1,024; .* 640$"):
+    with pytest.raises(UserError, match=r"^global_batch_size: .* of 640, less than one step of batch 1,024; .* 640$"):
         ask_for_recipe(tmp_path, study(), [], {"global_batch_size": "1024"})
     assert not list(tmp_path.iterdir())
 
@@ -138,6 +138,6 @@ def test_a_training_is_asked_for_a_step_at_least(tmp_path: Path) -> None:
     answer = read_answer(StudyDirectory.existing(out), workers=[1])
     assert answer.plan is not None
     batch = answer.plan.rows[0].global_batch_size
-    with pytest.raises(UserMistake, match=f"^--examples: must be at least {batch}, one step .* got {batch - 1}$"):
+    with pytest.raises(UserError, match=f"^--examples: must be at least {batch}, one step .* got {batch - 1}$"):
         plan_training(out, 1, batch - 1)
     assert plan_training(out, 1, batch).max_examples == batch

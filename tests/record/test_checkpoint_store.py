@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.trial import Outcome, Trial
 from largebatch.studies.record.checkpoint_store import CheckpointStore, readable
 from largebatch.testing import make_trial
@@ -65,9 +65,9 @@ def test_a_running_trial_keeps_its_state(tmp_path: Path) -> None:
 def test_what_cannot_fit_is_refused(tmp_path: Path) -> None:
     store = CheckpointStore(tmp_path / "checkpoints", 1000)
     store.refuse_what_cannot_fit(bytes_a_trial=500, num_running=2)
-    with pytest.raises(UserMistake, match=r"3 trials at once need 1.5 kB .* the budget is 1 kB; raise it to 1500 or"):
+    with pytest.raises(UserError, match=r"3 trials at once need 1.5 kB .* the budget is 1 kB; raise it to 1500 or"):
         store.refuse_what_cannot_fit(bytes_a_trial=500, num_running=3)
-    with pytest.raises(UserMistake, match=r"the disk has .* left; make room"):
+    with pytest.raises(UserError, match=r"the disk has .* left; make room"):
         CheckpointStore(tmp_path / "checkpoints", 10**18).refuse_what_cannot_fit(bytes_a_trial=10**17, num_running=1)
 
 

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy
 from sqlalchemy.orm import Session
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.space import Space
 from largebatch.spaces.trial import Ending, Measurement, Outcome, Trial
@@ -20,7 +20,7 @@ from largebatch.studies.record.database import database as databases
 from largebatch.studies.record.database import fenced_storage
 from largebatch.studies.record.database.database import Database
 from largebatch.studies.record.database.database_ledger import DatabaseLedger
-from largebatch.studies.record.database.fenced_storage import DatabaseAway, FencedStorage
+from largebatch.studies.record.database.fenced_storage import DatabaseUnavailable, FencedStorage
 from largebatch.studies.record.ledger import Ledger
 
 SPACE = Space.model_validate(
@@ -80,7 +80,7 @@ def fenced(ledger: Ledger) -> FencedStorage:
     ],
 )
 def test_a_url_that_cannot_be_used_is_refused_and_no_password_is_told(tmp_path: Path, url: str, said: str) -> None:
-    with pytest.raises(UserMistake, match=said) as refused:
+    with pytest.raises(UserError, match=said) as refused:
         Database.named(url, tmp_path)
     assert "secret" not in str(refused.value)
 
@@ -95,27 +95,27 @@ def test_a_file_in_the_study_directory_moves_with_it(tmp_path: Path) -> None:
 def test_a_driver_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     place = Database.named("postgresql://me@host/db", tmp_path)
-    with pytest.raises(UserMistake, match=r"pip install 'largebatch\[postgresql\]'"), place.told():
+    with pytest.raises(UserError, match=r"pip install 'largebatch\[postgresql\]'"), place.told():
         place.check()
 
 
 def test_a_server_that_is_not_there_or_refuses_is_a_sentence(postgresql: Any, tmp_path: Path) -> None:
     away = Database.named("postgresql://me@127.0.0.1:1/db", tmp_path)
-    with pytest.raises(UserMistake, match=r"cannot be used: .*refused.*; does the server run"), away.told():
+    with pytest.raises(UserError, match=r"cannot be used: .*refused.*; does the server run"), away.told():
         away.check()
     for url in (postgresql.url("nothing"), postgresql.new_url().replace("me@", "stranger@")):
-        with pytest.raises(UserMistake, match=r"cannot be used: .*does not exist"):
+        with pytest.raises(UserError, match=r"cannot be used: .*does not exist"):
             Ledger(Database.named(url, tmp_path), "study", create=True)
     url = postgresql.new_url()
     postgresql.execute("CREATE USER guest")
-    with pytest.raises(UserMistake, match="may this user create tables"):
+    with pytest.raises(UserError, match="may this user create tables"):
         Ledger(Database.named(url.replace("me@", "guest@"), tmp_path), "study", create=True)
     postgresql.execute("DROP USER guest")
 
 
 def test_reading_makes_no_file_and_no_table(url: str, tmp_path: Path) -> None:
     place = Database.named(url, tmp_path)
-    with pytest.raises(UserMistake, match=r"is not there|cannot be used"):
+    with pytest.raises(UserError, match=r"is not there|cannot be used"):
         read(place)
     assert not (tmp_path / "studies.db").exists()
 
@@ -139,7 +139,7 @@ def test_a_copy_of_a_directory_cannot_write_beside_it(url: str, tmp_path: Path) 
     """Both have leases, and the same fence."""
     place = Database.named(url, tmp_path)
     ledger = Ledger(place, "study", create=True, fence=5)
-    with pytest.raises(UserMistake, match="is this directory a copy"):
+    with pytest.raises(UserError, match="is this directory a copy"):
         Ledger(place, "study", create=True, fence=5)
     ledger.create(SPACE, RECIPE, num_devices=1, owner="me")
 
@@ -188,7 +188,7 @@ def test_a_stranger_s_trial_is_not_taken_for_ours(url: str, tmp_path: Path) -> N
     place = Database.named(url, tmp_path)
     ledger = Ledger(place, "study", create=True)
     place.open(create=False).create_new_trial(fenced(ledger)._row)
-    with pytest.raises(UserMistake, match="somebody else wrote a trial"):
+    with pytest.raises(UserError, match="somebody else wrote a trial"):
         ledger.create(SPACE, RECIPE, num_devices=1, owner="me")
 
 
@@ -227,9 +227,9 @@ def test_a_server_that_stays_away_ends_the_study_and_nothing_is_lost(
     trial = ledger.create(SPACE, RECIPE, num_devices=1, owner="me")
     postgresql.stop()
     try:
-        with pytest.raises(DatabaseAway, match=r"did not answer for .* what was recorded is safe"):
+        with pytest.raises(DatabaseUnavailable, match=r"did not answer for .* what was recorded is safe"):
             ledger.measure(0, MEASUREMENT, "loss")
-        with pytest.raises(DatabaseAway):
+        with pytest.raises(DatabaseUnavailable):
             ledger.end(0, REACHED)
     finally:
         postgresql.start()
@@ -253,7 +253,7 @@ def test_an_owner_that_is_stopped_in_the_middle_of_a_write_is_followed_and_write
             ledger = Ledger(place, "study", create=True, fence=2)
             assert ledger.elapsed_seconds() == 1.0
             process.send_signal(signal.SIGCONT)
-            assert process.stdout.readline().startswith("TakenOver ")
+            assert process.stdout.readline().startswith("LeaseLost ")
             assert Ledger(place, "study", create=False).elapsed_seconds() == 1.0
         finally:
             process.kill()

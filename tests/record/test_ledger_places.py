@@ -10,11 +10,11 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from sqlalchemy.pool import NullPool
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.trial import Ending, Measurement, Origin, Outcome
 from largebatch.studies.record.database.database import Database
 from largebatch.studies.record.database.database_reader import DatabaseReader
-from largebatch.studies.record.lease.lease import TakenOver
+from largebatch.studies.record.lease.lease import LeaseLost
 from largebatch.studies.record.ledger import Ledger
 from largebatch.studies.record.ledger_follower import LedgerReader
 
@@ -119,7 +119,7 @@ def test_who_was_taken_over_writes_nothing(place: Place) -> None:
         lambda: old.record_request("x", {}),
     ]
     for act in acts:
-        with pytest.raises(TakenOver, match=r"is not the ledger that this process writes|newer owner"):
+        with pytest.raises(LeaseLost, match=r"is not the ledger that this process writes|newer owner"):
             act()
     found = read(place)
     assert found.trials() == new.trials()
@@ -128,21 +128,21 @@ def test_who_was_taken_over_writes_nothing(place: Place) -> None:
 
 def test_the_lease_tells_who_has_taken_over(place: Place) -> None:
     def refuse() -> None:
-        raise TakenOver("by process 7")
+        raise LeaseLost("by process 7")
 
     owned = [False]
     old = Ledger(place, "study", create=True, refuse_if_taken_over=lambda: refuse() if owned[0] else None)
     old.create(SPACE, RECIPE, num_devices=1, owner="old")
     Ledger(place, "study", create=True, fence=2)
     owned[0] = True
-    with pytest.raises(TakenOver, match="by process 7"):
+    with pytest.raises(LeaseLost, match="by process 7"):
         old.measure(0, MEASUREMENT, "loss")
 
 
 def test_an_owner_that_was_stopped_before_it_took_over_takes_nothing(place: Place) -> None:
     record(place, fence=3)
     before = read(place).trials()
-    with pytest.raises((UserMistake, OSError), match=r"newer owner|File exists|another process"):
+    with pytest.raises((UserError, OSError), match=r"newer owner|File exists|another process"):
         Ledger(place, "study", create=True, fence=2)
     assert read(place).trials() == before
 
@@ -157,7 +157,7 @@ def test_owners_that_race_leave_one_ledger(place: Place) -> None:
             ledger = Ledger(place, "study", create=True, fence=fence)
             ledger.create(SPACE, RECIPE, num_devices=1, owner=str(fence))
             done[fence] = True
-        except (UserMistake, OSError):
+        except (UserError, OSError):
             done[fence] = False
 
     threads = [threading.Thread(target=own, args=(fence,)) for fence in range(2, 8)]
@@ -184,7 +184,7 @@ def test_studies_of_one_place_do_not_see_each_other(place: Place) -> None:
     assert [trial.number for trial in read(place, "two").trials()] == [0]
     assert reader.trials() == ledger.trials()
     assert len(read(place, "one").trials()) == len(Outcome) + 1
-    with pytest.raises(UserMistake, match="holds nothing of three yet"):
+    with pytest.raises(UserError, match="holds nothing of three yet"):
         read(place, "three")
 
 

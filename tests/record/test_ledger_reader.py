@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.space import Space
 from largebatch.spaces.trial import Measurement
@@ -47,7 +47,7 @@ def test_a_half_written_line_waits_for_its_end(tmp_path: Path) -> None:
 def test_what_is_no_ledger_is_a_sentence(tmp_path: Path, text: str) -> None:
     path = tmp_path / "ledger.log"
     path.write_text(text + "\n")
-    with pytest.raises(UserMistake, match=r"ledger\.log"):
+    with pytest.raises(UserError, match=r"ledger\.log"):
         read(LedgerReader(path, "mine"))
 
 
@@ -57,7 +57,7 @@ def test_a_ledger_in_the_place_of_another_is_noticed(tmp_path: Path) -> None:
     reader = LedgerReader(path, "mine")
     read(reader)
     path.write_text("")
-    with pytest.raises(UserMistake, match="shorter"):
+    with pytest.raises(UserError, match="shorter"):
         read(reader)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.trial import Measurement
 from largebatch.studies.record.curve_reader import CurveReader
 from largebatch.studies.record.curves import RunningCurve, curve_path, read_curve, running_path, write_curve
@@ -94,6 +94,6 @@ def test_a_reader_takes_what_was_added_and_the_table_after_it(tmp_path: Path) ->
 
 def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     running_path(tmp_path, 0).write_text('[1,64,0.1,{"loss":0.5}]\n[1,2]\n')
-    with pytest.raises(UserMistake, match=r"trial-000000\.jsonl is damaged"):
+    with pytest.raises(UserError, match=r"trial-000000\.jsonl is damaged"):
         read_curve(tmp_path, 0)
     assert CurveReader(tmp_path).curve(0) == {}

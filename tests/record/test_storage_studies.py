@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.trial import Trial
 from largebatch.studies.answer.answer import read_answer
 from largebatch.studies.cli import command
@@ -95,9 +95,9 @@ def test_a_study_in_a_database_is_the_study_in_a_file(
     for arguments in (("show", out, "--json"), ("plan", out, "--json"), ("report", out)):
         said(capsys, monkeypatch, *arguments)
     assert '"finished"' in said(capsys, monkeypatch, "history", tmp_path, "--json")
-    with pytest.raises(UserMistake, match=r"keeps its ledger in .* leave --storage away"):
+    with pytest.raises(UserError, match=r"keeps its ledger in .* leave --storage away"):
         run(out, f"sqlite:///{tmp_path / 'other.db'}")
-    with pytest.raises(UserMistake, match=r"keeps its ledger in .*ledger\.log; leave --storage away"):
+    with pytest.raises(UserError, match=r"keeps its ledger in .*ledger\.log; leave --storage away"):
         run(whole, url)
     again = tmp_path / "again" / "small"  # one name, one database, another study
     run(again, url, budget_trials=1)
@@ -127,7 +127,7 @@ def test_killed_again_and_again_it_ends_as_if_it_had_been_left_alone(url: str, w
 def _num_measured(out: Path) -> int:
     try:
         return sum(len(trial.intermediate) for trial in trials(out))
-    except UserMistake:  # not begun
+    except UserError:  # not begun
         return 0
 
 
@@ -150,7 +150,7 @@ def test_a_database_that_stays_away_ends_a_study_with_75_and_it_goes_on(
         with pytest.raises(SystemExit, match="did not answer for") as left:
             run(out, postgresql.new_url())
         assert left.value.code == os.EX_TEMPFAIL
-        with pytest.raises(UserMistake, match="cannot be used"):
+        with pytest.raises(UserError, match="cannot be used"):
             trials(out)
     finally:
         postgresql.start()
@@ -171,5 +171,5 @@ def test_what_the_directory_remembers_is_read_or_a_sentence(whole: Path, tmp_pat
         (json.dumps({**facts, "url": "sqlite:///gone.db"}), "gone.db is not there"),
     ):
         (out / "storage.json").write_text(text)
-        with pytest.raises(UserMistake, match=words):
+        with pytest.raises(UserError, match=words):
             trials(out)

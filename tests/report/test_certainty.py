@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from largebatch.search.laws.holdout import Withheld
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.answer.evidence import grounds
 from largebatch.studies.views.report.figures.cost_figure import cost_figure
 from largebatch.studies.views.report.figures.every import Drawn
@@ -121,7 +121,7 @@ def test_missing_browser_is_the_users_to_mend(example: Any, tmp_path: Path, monk
     pytest.importorskip("kaleido")
     monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "nowhere"))
     drawn = [Drawn("cost", "Cost", "", cost_figure(example.plan()))]
-    with pytest.raises(UserMistake, match="BROWSER_PATH"):
+    with pytest.raises(UserError, match="BROWSER_PATH"):
         write_figures(tmp_path / "figures", drawn)
 
 

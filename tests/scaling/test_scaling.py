@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from largebatch.search.laws.step_time.interconnects import Network
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.step_times import AllReduceTime, ComputeTime, StepTime, StepTimeProfile
@@ -177,7 +177,7 @@ def test_resnet_s_page_has_the_independent_curve_and_another_task_s_page_has_no_
 def test_mistakes_are_told_before_anything_is_timed(changes: dict, expected: str) -> None:
     task, local = changes.pop("task", "digits"), changes.pop("local_batch_size", None)
     options = {"study": None, "network": Network(), "execution": {}} | changes
-    with pytest.raises(UserMistake, match=re.escape(expected)):
+    with pytest.raises(UserError, match=re.escape(expected)):
         ask_scaling(task, [1, 2], local, **options)
 
 

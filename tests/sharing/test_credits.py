@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.exchange.ro_crate.credits import check_digit, parse_author, parse_licence
 
 DIGITS = st.text("0123456789", min_size=15, max_size=15)
@@ -39,12 +39,12 @@ def test_swapped_neighbours_are_found(digits: str, place: int) -> None:
     ],
 )
 def test_what_is_no_author(text: str, expected: str) -> None:
-    with pytest.raises(UserMistake, match=expected):
+    with pytest.raises(UserError, match=expected):
         parse_author(text)
 
 
 def test_licences_by_their_spdx_names() -> None:
     assert parse_licence("cc-by-4.0") == "CC-BY-4.0"
     for text in ("free", "MIT OR Apache-2.0", "LicenseRef-mine", "", "MIT/../x"):
-        with pytest.raises(UserMistake, match="SPDX name of one licence"):
+        with pytest.raises(UserError, match="SPDX name of one licence"):
             parse_licence(text)

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.exchange.ro_crate.contents import METADATA
 from largebatch.studies.exchange.ro_crate.exporting import export_study
 from largebatch.studies.exchange.ro_crate.importing import import_study, refuse_long
@@ -109,7 +109,7 @@ def test_harm_is_refused(harm: Callable[[Members], Members], expected: str, memb
         for info, content in harm(members):
             archive.writestr(info, content)
     (tmp_path / "in").mkdir()
-    with pytest.raises(UserMistake, match=expected) as refused:
+    with pytest.raises(UserError, match=expected) as refused:
         import_study(file, tmp_path / "in" / "theirs")
     assert ".import-" not in str(refused.value)  # which is gone
     assert len(str(refused.value)) < 800
@@ -122,7 +122,7 @@ def test_a_name_that_is_there_twice(members: Members, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "twice.zip", "w") as archive:
         for info, content in [*members, members[0]]:
             archive.writestr(info, content)
-    with pytest.raises(UserMistake, match=r"study\.yaml is there twice"):
+    with pytest.raises(UserError, match=r"study\.yaml is there twice"):
         import_study(tmp_path / "twice.zip", tmp_path / "theirs")
 
 
@@ -133,12 +133,12 @@ def test_half_a_file_and_no_zip(members: Members, tmp_path: Path) -> None:
     whole = (tmp_path / "whole.zip").read_bytes()
     for cut in (0, 1, len(whole) // 2, len(whole) - 1):
         (tmp_path / "cut.zip").write_bytes(whole[:cut])
-        with pytest.raises(UserMistake, match="is no whole zip"):
+        with pytest.raises(UserError, match="is no whole zip"):
             import_study(tmp_path / "cut.zip", tmp_path / "theirs")
     spoiled = bytearray(whole)
     spoiled[len(whole) // 2] ^= 0xFF  # inside the report, by far the largest file
     (tmp_path / "spoiled.zip").write_bytes(spoiled)
-    with pytest.raises(UserMistake, match=r"is no whole zip|cannot be unpacked"):
+    with pytest.raises(UserError, match=r"is no whole zip|cannot be unpacked"):
         import_study(tmp_path / "spoiled.zip", tmp_path / "theirs")
     assert not (tmp_path / "theirs").exists()
 
@@ -172,5 +172,5 @@ def test_a_curve_that_unpacks_to_any_number_of_rows(tmp_path: Path) -> None:
     path = tmp_path / "trial-000000.parquet"
     pq.write_table(pa.table({"value": pa.nulls(11_000_000)}), path)
     assert path.stat().st_size < 100_000
-    with pytest.raises(UserMistake, match="has 11,000,000 rows, and no curve has more than 10,000,000"):
+    with pytest.raises(UserError, match="has 11,000,000 rows, and no curve has more than 10,000,000"):
         refuse_long(path)

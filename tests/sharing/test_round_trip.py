@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.cli import command
 from largebatch.studies.exchange.ro_crate.credits import parse_author
 from largebatch.studies.exchange.ro_crate.exporting import export_study
@@ -161,7 +161,7 @@ def test_commands(
 
 def test_a_study_that_runs_is_refused_and_an_unfinished_one_says_so(finished: Path, tmp_path: Path) -> None:
     study = shutil.copytree(finished, tmp_path / "study")
-    with Lease(study), pytest.raises(UserMistake, match="is in use by process"):
+    with Lease(study), pytest.raises(UserError, match="is in use by process"):
         export_study(study, tmp_path / "a.zip", [], None)
     (study / "plan.json").unlink()
     lines = (study / "ledger.log").read_bytes().splitlines(keepends=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Ending, Measurement, Outcome, Trial
 from largebatch.studies.exchange.loggers import follow as follow_module
@@ -185,7 +185,7 @@ def test_mlflow_and_a_resumed_study(study: Study, tmp_path: Path) -> None:
 
 def test_where_nothing_can_be_written_is_the_users_to_mend(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UserMistake, match="choose another --tensorboard"):
+    with pytest.raises(UserError, match="choose another --tensorboard"):
         TensorBoardSink(tmp_path / "file" / "board")
-    with pytest.raises(UserMistake, match="--mlflow ftp://nowhere"):
+    with pytest.raises(UserError, match="--mlflow ftp://nowhere"):
         MlflowSink("ftp://nowhere", "small", "abc")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.printable import printable, printable_values
 from largebatch.spaces.trial import Ending, Outcome
 
@@ -30,6 +30,6 @@ def test_all_texts_of_plain_values() -> None:
 
 
 def test_messages_and_endings_are_printable_by_themselves() -> None:
-    assert str(UserMistake("caf\udce9")) == r"caf\xe9"
+    assert str(UserError("caf\udce9")) == r"caf\xe9"
     ending = Ending(outcome=Outcome.FAILED, step=0, examples=0, seconds=0.0, reason="\x1b[1mcaf\udce9")
     assert ending.reason == r"\x1b[1mcaf\xe9"

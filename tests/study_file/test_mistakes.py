@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.target import Target
 from largebatch.studies.question.study_file import at_its_line, parse_study
 from largebatch.studies.record.directory import StudyDirectory
@@ -24,7 +24,7 @@ budget: {trials: 5}
 
 
 def message(text: str) -> str:
-    with pytest.raises(UserMistake) as caught:
+    with pytest.raises(UserError) as caught:
         parse_study(text, "study.yaml")
     return str(caught.value)
 
@@ -288,7 +288,7 @@ def test_what_only_the_task_can_tell_has_its_line_and_is_told_before_the_differe
     StudyDirectory(tmp_path / "out").path.mkdir()
     StudyDirectory(tmp_path / "out").freeze(known, Target(metric="val_accuracy", above=0.9), "0")
     text = VALID.replace(old, new)
-    with pytest.raises(UserMistake) as caught:
+    with pytest.raises(UserError) as caught:
         run_study(parse_study(text, "study.yaml"), tmp_path / "out", in_process=True)
     assert str(at_its_line(caught.value, text, "study.yaml")).startswith(f"study.yaml:{expected}")
     assert "holds another study" not in str(caught.value)
@@ -300,6 +300,6 @@ def test_a_difference_that_the_task_knows_is_told_as_one(tmp_path: Path) -> None
         parse_study(VALID, "study.yaml"), Target(metric="val_accuracy", above=0.9), "0"
     )
     other = parse_study(VALID.replace("trials: 5", "trials: 6"), "study.yaml")
-    with pytest.raises(UserMistake, match="holds another study") as caught:
+    with pytest.raises(UserError, match="holds another study") as caught:
         run_study(other, tmp_path / "out", in_process=True)
     assert at_its_line(caught.value, VALID, "study.yaml") is caught.value

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.question.study_file import find_study, load_study, parse_study
 
 
 def message(text: str) -> str:
-    with pytest.raises(UserMistake) as caught:
+    with pytest.raises(UserError) as caught:
         parse_study(text, "study.yaml")
     return str(caught.value)
 
@@ -55,7 +55,7 @@ def test_aliases_that_unfold_without_end_are_refused() -> None:
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     def mistake(path: Path) -> str:
-        with pytest.raises(UserMistake) as caught:
+        with pytest.raises(UserError) as caught:
             load_study(path)
         return str(caught.value)
 
@@ -69,6 +69,6 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     ("name", "hint"), [("quickstat", "did you mean 'quickstart'?"), ("\0", "valid: "), ("a" * 5000, "valid: ")]
 )
 def test_no_such_study(name: str, hint: str) -> None:
-    with pytest.raises(UserMistake, match="there is no file") as caught:
+    with pytest.raises(UserError, match="there is no file") as caught:
         find_study(name)
     assert hint in str(caught.value)

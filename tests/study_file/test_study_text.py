@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from largebatch.spaces.domain import Choice
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.printable import printable
 from largebatch.studies.question.study import SCHEDULERS, SEARCHERS, Study
 from largebatch.studies.question.study_file import (
@@ -71,7 +71,7 @@ def test_anchors_and_merges_are_allowed() -> None:
     text = text.replace("budget: {trials: 5}", "budget: &base {trials: 5}\nresources: {<<: {concurrent_trials: 2}}")
     text = re.sub(r"(?m)^resources: {devices_per_trial.*\n", "", text)
     assert parse_study(text, "").resources.concurrent_trials == 2
-    with pytest.raises(UserMistake, match=r"^x:1: budget.trials: must be greater than 0; got 0$"):
+    with pytest.raises(UserError, match=r"^x:1: budget.trials: must be greater than 0; got 0$"):
         parse_study("budget: &b {<<: {trials: 0}}\n" + text.replace("budget: &base {trials: 5}\n", ""), "x")
 
 
@@ -172,7 +172,7 @@ def outcome(text: str) -> Study | None:
     """The study, or None where a mistake was told in plain words."""
     try:
         return parse_study(text, "fuzz.yaml")
-    except UserMistake as mistake:
+    except UserError as mistake:
         told = str(mistake)
     assert all(line.startswith("fuzz.yaml:") for line in told.splitlines()), told
     for jargon in ("pydantic", "Value error", "nput should", "Choice.", "validation error"):

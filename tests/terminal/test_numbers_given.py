@@ -2,7 +2,7 @@
 
 import pytest
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.commands.options import counts, listed
 
 
@@ -14,12 +14,12 @@ def test_ranges_and_single_numbers() -> None:
 
 @pytest.mark.parametrize("text", ["1-99999999", "1-10001", "1-9999,1-2", "1-999999999999"])
 def test_too_many_are_refused_at_once(text: str) -> None:
-    with pytest.raises(UserMistake, match="--workers takes at most 10,000 numbers"):
+    with pytest.raises(UserError, match="--workers takes at most 10,000 numbers"):
         counts("--workers", text)
 
 
 @pytest.mark.parametrize("text", ["", "0", "1,x", "8-1", "1,8-1", "-3", "1" + "0" * 13, "9" * 5000, "1.5"])
 def test_what_is_no_list_of_whole_numbers(text: str) -> None:
-    with pytest.raises(UserMistake, match="--predict must be whole numbers from 1 on") as refused:
+    with pytest.raises(UserError, match="--predict must be whole numbers from 1 on") as refused:
         listed("--predict", text)
     assert len(str(refused.value)) < 200

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import TensorDataset
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.trainers.checkpoint import checkpoint_bytes
@@ -89,7 +89,7 @@ def test_no_stage_thaws_what_the_model_froze() -> None:
     resumed.load_state(one.state())
     assert moved(resumed, 1) == ["5.weight", "5.bias", "7.weight", "7.bias"]
     only_frozen = dataclasses.replace(task(frozen_backbone), stages=(Stage(trainable=("0.",), examples=None),))
-    with pytest.raises(UserMistake, match=r"begins with 0\., of those that the model does not freeze: 5\.weight"):
+    with pytest.raises(UserError, match=r"begins with 0\., of those that the model does not freeze: 5\.weight"):
         training(only_frozen)
 
 
@@ -173,7 +173,7 @@ def test_a_model_that_cannot_be_trained_is_refused_in_one_line(kind: str) -> Non
     if kind == "statistics":
         inner = model
         model = lambda: nn.Sequential(inner())  # noqa: E731
-    with pytest.raises(UserMistake) as mistake:
+    with pytest.raises(UserError) as mistake:
         training(task(model))  # type: ignore[arg-type]
     assert said in str(mistake.value)
     assert "\n" not in str(mistake.value)
@@ -183,7 +183,7 @@ def test_a_model_that_is_not_made_again_is_refused() -> None:
     """Or the second trial would go on from the weights of the first."""
     only, backbone = network(), nn.Linear(6, 6).requires_grad_(False)
     training(task(lambda: only))
-    with pytest.raises(UserMistake, match=r"must make a new model each time; parameter '0\.weight'"):
+    with pytest.raises(UserError, match=r"must make a new model each time; parameter '0\.weight'"):
         training(task(lambda: only))
     for _ in range(2):  # what is frozen may be shared, and a copy is a new model
         training(task(lambda: nn.Sequential(backbone, nn.Linear(6, 3))))

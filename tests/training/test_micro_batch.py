@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Ending, Outcome
@@ -78,12 +78,12 @@ def test_the_largest_pass_is_found_once_and_changes_nothing(kind: str, tmp_path:
 
 def test_a_group_that_does_not_fit_says_what_does(tmp_path: Path) -> None:
     rule = r"norm_batch_size: the 4 examples that share batch statistics .* and 3 is the most that fits on .*<= 3"
-    with pytest.raises(UserMistake, match=rule):
+    with pytest.raises(UserError, match=rule):
         trained(narrow(3), tmp_path)
 
 
 def test_nothing_fits(tmp_path: Path) -> None:
-    with pytest.raises(UserMistake, match="not one example fits"):
+    with pytest.raises(UserError, match="not one example fits"):
         trained(narrow(0, "no-norm"), tmp_path)
 
 

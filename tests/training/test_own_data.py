@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.studies.record.directory import fingerprint
@@ -154,7 +154,7 @@ def test_random_items_do_not_change_a_fingerprint() -> None:
     ],
 )
 def test_data_without_a_length(data: Any, said: str) -> None:
-    with pytest.raises(UserMistake, match=said):
+    with pytest.raises(UserError, match=said):
         task("stream", train_data=data)
 
 
@@ -180,12 +180,12 @@ class Items(Dataset[Any]):
 )
 def test_items_that_no_batch_can_be_made_of(items: list[Any], said: str) -> None:
     problem = task("stream", train_data=Items(*items), validation_data=TensorDataset(FEATURES, LABELS))
-    with pytest.raises(UserMistake, match=said):
+    with pytest.raises(UserError, match=said):
         training(problem).train_step()
 
 
 def test_a_function_with_a_value_that_nobody_gives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "needy_task.py").write_text("def make(width):\n    return None\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(UserMistake, match=r"called as make\(width\) and has missing a required argument: 'width'"):
+    with pytest.raises(UserError, match=r"called as make\(width\) and has missing a required argument: 'width'"):
         load_task("needy_task:make", {})

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import RECORDED, Ending, Measurement, Outcome
@@ -118,7 +118,7 @@ def test_what_is_not_finite_never_meets_a_target(bound: dict[str, float], wrong:
 @pytest.mark.parametrize("name", [*sorted(RECORDED), "raw_val_loss", "raw_val_own"])
 def test_a_metric_has_a_name_of_its_own(name: str) -> None:
     metric = lambda outputs, targets: outputs.mean()  # noqa: E731
-    with pytest.raises(UserMistake, match=f"a metric must not be called '{name}'"):
+    with pytest.raises(UserError, match=f"a metric must not be called '{name}'"):
         regression(lambda outputs, targets: outputs.mean(), metrics={"val_own": metric, name: metric})
 
 

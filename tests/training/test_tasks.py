@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.target import Target
 from largebatch.testing import TASK_CHECKS, check_task
 from largebatch.trainers.task import Task, load_task
@@ -23,7 +23,7 @@ SMALL = [name for name in TASKS if name not in PAPER_SIZE]
 def load(name: str) -> Task:
     try:
         return load_task(name, {})
-    except UserMistake as error:
+    except UserError as error:
         pytest.skip(str(error))
 
 

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Action, Measurement, Outcome
@@ -132,7 +132,7 @@ def test_stream_visits_every_example_once_an_epoch() -> None:
     ],
 )
 def test_wrong_tasks(name: str, message: str) -> None:
-    with pytest.raises(UserMistake, match="task: ") as error:
+    with pytest.raises(UserError, match="task: ") as error:
         load_task(name, {})
     assert message in str(error.value)
 
@@ -144,7 +144,7 @@ def test_options_are_keyword_arguments_of_the_task(monkeypatch: pytest.MonkeyPat
     recipe = Recipe.model_validate({"global_batch_size": 1, "learning_rate": 1, "task.limit": 30, "task.noisy": True})
     assert load_task("own:task", {}).max_examples == 10
     assert load_task("own:task", recipe.task_options).max_examples == 60
-    with pytest.raises(UserMistake, match=r"own:task takes no option 'noise'; did you mean 'noisy'\?"):
+    with pytest.raises(UserError, match=r"own:task takes no option 'noise'; did you mean 'noisy'\?"):
         load_task("own:task", {"noise": 1.0})
     assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
     with pytest.raises(ValueError, match="unknown hyper-parameter 'noisy'"):
@@ -160,7 +160,7 @@ def test_options_are_keyword_arguments_of_the_task(monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_wrong_targets(digits: Task, target: dict[str, object], message: str) -> None:
-    with pytest.raises(UserMistake) as error:
+    with pytest.raises(UserError) as error:
         digits.check_target(Target.model_validate(target))
     assert message in str(error.value)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import OPTIMIZERS
 from largebatch.trainers.layers.ghost_batch_norm import BatchStatistics, group_batch_norms
@@ -78,7 +78,7 @@ def test_a_group_without_batch_statistics_may_be_cut() -> None:
 
 
 def test_a_group_with_batch_statistics_stays_whole() -> None:
-    with pytest.raises(UserMistake, match=r"the 4 examples that share batch statistics .* choose norm_batch_size <= 3"):
+    with pytest.raises(UserError, match=r"the 4 examples that share batch statistics .* choose norm_batch_size <= 3"):
         train(micro_batch_size=3)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.trainers.datasets.waveforms.parameters import (
     CENTRES,
     HALF_RANGES,
@@ -77,5 +77,5 @@ def test_scaled_labels_fill_their_range() -> None:
 
 
 def test_a_grid_outside_the_domain_is_refused() -> None:
-    with pytest.raises(UserMistake, match=r"must hold; got q=8\.96, s1=-0\.8, s2=-0\.8"):
+    with pytest.raises(UserError, match=r"must hold; got q=8\.96, s1=-0\.8, s2=-0\.8"):
         Grid(q=Axis(first=2.0, step=0.08, count=88), spin=TRAIN.spin)

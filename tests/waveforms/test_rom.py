@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.trainers.datasets.waveforms.build import decompose, phenomt, rebuild
 from largebatch.trainers.datasets.waveforms.rom import Rom
 from largebatch.trainers.datasets.waveforms.surrogate import NRHybSur3dq8
@@ -119,14 +119,14 @@ def test_times_of_full_size() -> None:
 
 
 def test_times_outside_are_refused() -> None:
-    with pytest.raises(UserMistake, match=r"covers -5000 .. 130 M; got -10000 .. 129\.9 M; choose times inside"):
+    with pytest.raises(UserError, match=r"covers -5000 .. 130 M; got -10000 .. 129\.9 M; choose times inside"):
         Rom(Times(first=-10_000.0, step=0.1, num_samples=101_300))
 
 
 @pytest.mark.parametrize("point", [(9.0, 0.1, 0.2), (0.99, 0.1, 0.2), (2.0, 0.1, -0.9), (2.0, 0.81, 0.0)])
 def test_parameters_outside_are_refused(point: tuple[float, ...]) -> None:
     values = "q={:g}, s1={:g}, s2={:g}".format(*point)
-    with pytest.raises(UserMistake, match=rf"1 <= q <= 8, .* must hold; got {values}; choose parameters inside"):
+    with pytest.raises(UserError, match=rf"1 <= q <= 8, .* must hold; got {values}; choose parameters inside"):
         Rom()(*(torch.tensor([inside, value]) for inside, value in zip((1.0, 0.5, 0.5), point, strict=True)))
 
 
@@ -161,13 +161,13 @@ def test_the_surrogates_modes_become_amplitude_and_phase(monkeypatch: pytest.Mon
 
 def test_missing_extras_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "NRHybSur3dq8.h5"
-    with pytest.raises(UserMistake, match=r"the surrogate's file NRHybSur3dq8.h5 is needed; got .* Zenodo"):
+    with pytest.raises(UserError, match=r"the surrogate's file NRHybSur3dq8.h5 is needed; got .* Zenodo"):
         NRHybSur3dq8(file)
     file.touch()
     for name in ("gwsurrogate", "phenomxpy"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(UserMistake, match=r"pip install 'largebatch\[gw\]'"):
+    with pytest.raises(UserError, match=r"pip install 'largebatch\[gw\]'"):
         NRHybSur3dq8(file)
-    with pytest.raises(UserMistake, match=r"pip install 'largebatch\[gw\]'"):
+    with pytest.raises(UserError, match=r"pip install 'largebatch\[gw\]'"):
         rebuild(tmp_path / "rom.npz")
     assert not list(tmp_path.glob("rom*"))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from largebatch.spaces import files as whole_file
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.trainers.datasets.waveforms import shards
 from largebatch.trainers.datasets.waveforms.detector import Detector
 from largebatch.trainers.datasets.waveforms.parameters import TRAIN, VALIDATION
@@ -92,14 +92,14 @@ def test_it_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
 def test_other_waveforms_are_not_mixed_in(tmp_path: Path) -> None:
     write_shards(tmp_path, Rom(TIMES), grids=GRIDS)
-    with pytest.raises(UserMistake, match=r"train-00000.arrow holds other waveforms .*; choose another folder"):
+    with pytest.raises(UserError, match=r"train-00000.arrow holds other waveforms .*; choose another folder"):
         write_shards(tmp_path, Rom(ROM_TIMES.last(32)), grids=GRIDS)
 
 
 def test_a_disk_that_is_too_small_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The paper's grid at 400 kB a waveform."""
     monkeypatch.setattr(shards.shutil, "disk_usage", lambda path: SimpleNamespace(free=12.3e9))
-    with pytest.raises(UserMistake, match=r"need 640\.3 GB and the disk of .* has 12\.3 GB left; choose a folder"):
+    with pytest.raises(UserError, match=r"need 640\.3 GB and the disk of .* has 12\.3 GB left; choose a folder"):
         write_shards(tmp_path, Rom(LONG_TIMES), grids={"train": TRAIN})
     assert files(tmp_path) == []
 
@@ -118,13 +118,13 @@ def test_a_file_cut_short_is_one_sentence(tmp_path: Path, share: float) -> None:
     write_shards(tmp_path, Rom(TIMES), grids=GRIDS)
     path = tmp_path / "train-00001.arrow"
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    with pytest.raises(UserMistake, match=r"train-00001.arrow is not a whole Arrow file .*; remove it and") as caught:
+    with pytest.raises(UserError, match=r"train-00001.arrow is not a whole Arrow file .*; remove it and") as caught:
         Shards(tmp_path, "train")
     assert "\n" not in str(caught.value)
 
 
 def test_a_folder_without_files_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserMistake, match=r"has no train-\*.arrow; write them: largebatch prepare gw --out"):
+    with pytest.raises(UserError, match=r"has no train-\*.arrow; write them: largebatch prepare gw --out"):
         gw(shards=str(tmp_path))
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.recipe import Recipe
 from largebatch.trainers.data.example_random import ExampleRandom, example_keys
 from largebatch.trainers.datasets.waveforms.detector import Detector, normal, spectrum
@@ -196,7 +196,7 @@ def test_the_loss_weighs_the_mass_ratio_as_the_four_others() -> None:
     ],
 )
 def test_wrong_options_are_refused(options: dict[str, float], message: str) -> None:
-    with pytest.raises(UserMistake, match=message):
+    with pytest.raises(UserError, match=message):
         gw_small(**options)  # type: ignore[arg-type]
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.target import Target
 from largebatch.trainers.data.batch_source import BatchSource
 from largebatch.trainers.task import Metric, Task
@@ -46,7 +46,7 @@ def huggingface_task(
         micro_batch_size: Likewise.
 
     Raises:
-        UserMistake: for streamed data sets, and where no column is one of labels.
+        UserError: for streamed data sets, and where no column is one of labels.
     """
     named = _named(model())
     taken = tuple(inspect.signature(named.forward).parameters)
@@ -85,7 +85,7 @@ class Rows(BatchSource):
         rows = self._data[indices.tolist()]
         for name, column in rows.items():
             if not isinstance(column, Tensor):
-                raise UserMistake(
+                raise UserError(
                     f"task: column {name!r} must hold numbers of one shape; pad or cut it (padding='max_length', "
                     f"truncation=True), or drop it"
                 )
@@ -115,7 +115,7 @@ def _named(model: nn.Module) -> nn.Module:
         return model
     inside = list(model.children())
     if len(inside) != 1:
-        raise UserMistake(
+        raise UserError(
             f"task: forward of {type(model).__name__} names none of what it takes, so no column can be chosen; name "
             f"them in it, as in forward(self, input_ids, attention_mask, labels)"
         )
@@ -125,7 +125,7 @@ def _named(model: nn.Module) -> nn.Module:
 def _examples(data: Any, taken: tuple[str, ...]) -> tuple[Dataset[Any], list[str]]:
     """The examples of a data set, and the columns that the model does not take."""
     if not hasattr(data, "with_format") or not hasattr(data, "__len__"):
-        raise UserMistake(
+        raise UserError(
             f"task: huggingface_task takes data sets of type datasets.Dataset; got one of type {type(data).__name__}; "
             f"load it without streaming, one split at a time"
         )
@@ -134,7 +134,7 @@ def _examples(data: Any, taken: tuple[str, ...]) -> tuple[Dataset[Any], list[str
     label = _label_column(data.column_names)
     columns = [name for name in data.column_names if name in taken and name != label]
     if not columns:
-        raise UserMistake(
+        raise UserError(
             f"task: the model's forward takes none of the columns {', '.join(data.column_names)}; rename one to "
             f"{taken[0]!r}"
         )
@@ -145,7 +145,7 @@ def _label_column(names: list[str]) -> str:
     for name in LABELS:
         if name in names:
             return name
-    raise UserMistake(f"task: a column must be called 'labels' (or 'label'); got {', '.join(names)}")
+    raise UserError(f"task: a column must be called 'labels' (or 'label'); got {', '.join(names)}")
 
 
 def _loss(output: Any, targets: Any) -> Tensor:
@@ -156,5 +156,5 @@ def _loss(output: Any, targets: Any) -> Tensor:
     else:
         loss = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
     if not isinstance(loss, Tensor) or loss.numel() != 1:
-        raise UserMistake("task: the model returns no loss for its labels; choose one with a head, as AutoModelFor..")
+        raise UserError("task: the model returns no loss for its labels; choose one with a head, as AutoModelFor..")
     return loss

@@ -20,7 +20,7 @@ from torch.utils.data import (
     default_collate,
 )
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.target import Target
 from largebatch.trainers.adapters.train_step import train_step_task
 from largebatch.trainers.task import Task
@@ -67,7 +67,7 @@ def lightning_task(
         micro_batch_size: Likewise.
 
     Raises:
-        UserMistake: for manual optimization, hooks that would never be called, and loaders that do more than read.
+        UserError: for manual optimization, hooks that would never be called, and loaders that do more than read.
     """
     _refuse_unhonoured(module())
     for prepare in ("prepare_data", "setup"):
@@ -107,7 +107,7 @@ class _NoIndex:
 
 def _refuse_index(*operands: Any) -> Any:
     del operands
-    raise UserMistake(
+    raise UserError(
         "task: the module uses batch_idx, and there is none here: a study deals a batch in groups, in an order of its "
         "own; take out what depends on it, or let the data set say it of each item"
     )
@@ -132,7 +132,7 @@ class _NoTrainer:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        raise UserMistake(
+        raise UserError(
             f"task: the module asks its trainer for `{name}`, and there is none here; make it a value of the module, "
             f"or what the task's function takes"
         )
@@ -145,7 +145,7 @@ class _Optimizing:
         self._name = name
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
-        raise UserMistake(
+        raise UserError(
             f"task: the module calls self.{self._name}(), and the optimizer and its steps are the study's; return the "
             f"loss from training_step instead, one loss for all parameters"
         )
@@ -172,7 +172,7 @@ def _call(step: Any, batch: Any) -> Any:
     """Call a step as Lightning does: with the number of the batch where it has a parameter for it."""
     taken = inspect.signature(step).parameters
     if "dataloader_iter" in taken:
-        raise UserMistake("task: a step that takes dataloader_iter reads its batches itself; let it take the batch")
+        raise UserError("task: a step that takes dataloader_iter reads its batches itself; let it take the batch")
     kinds = [one.kind for one in taken.values()]
     if "batch_idx" in taken and taken["batch_idx"].kind is inspect.Parameter.KEYWORD_ONLY:
         return step(batch, batch_idx=_NoIndex())
@@ -188,7 +188,7 @@ def _logged(model: Any, batch: Any, recorded: Sequence[str]) -> Mapping[str, Any
     for name in recorded:
         how = model.log.reductions.get(name, "mean")
         if how not in ("mean", torch.mean):
-            raise UserMistake(
+            raise UserError(
                 f"task: {name} is logged with reduce_fx={how!r}, and a study takes the mean over all examples; log one"
             )
     return dict(model.log.values)
@@ -198,18 +198,18 @@ def _refuse_unhonoured(module: Any) -> None:
     name = type(module).__name__
     base = _lightning_base(module)
     if base is None or base is type(module):
-        raise UserMistake(f"task: lightning_task takes a subclass of LightningModule; got {name}")
+        raise UserError(f"task: lightning_task takes a subclass of LightningModule; got {name}")
     if not module.automatic_optimization:
-        raise UserMistake(
+        raise UserError(
             f"task: {name} optimizes by hand (automatic_optimization = False), and a study searches the optimizer; "
             f"return the loss from training_step instead, one loss for all parameters"
         )
     for step in ("training_step", "validation_step"):
         if not _overrides(module, base, step):
-            raise UserMistake(f"task: {name} must have a {step}")
+            raise UserError(f"task: {name} must have a {step}")
     never = [hook for hook in NEVER_CALLED if _overrides(module, base, hook)]
     if never:
-        raise UserMistake(
+        raise UserError(
             f"task: {name} has {', '.join(never)}, which would never be called here; move what they do into __init__, "
             f"training_step, validation_step or the data set"
         )
@@ -222,7 +222,7 @@ def _overrides(module: Any, base: type, name: str) -> bool:
 def _data_of(loader: Any, name: str) -> Dataset[Any]:
     """The data set of a loader that only reads and collates."""
     if not isinstance(loader, DataLoader):
-        raise UserMistake(f"task: {name} must return one DataLoader; got a {type(loader).__name__}; join the data sets")
+        raise UserError(f"task: {name} must return one DataLoader; got a {type(loader).__name__}; join the data sets")
     own = []
     if loader.collate_fn is not default_collate:
         own.append("collate_fn")
@@ -235,7 +235,7 @@ def _data_of(loader: Any, name: str) -> Dataset[Any]:
         if type(loader.batch_sampler) is not BatchSampler:
             own.append("batch_sampler")
     if own:
-        raise UserMistake(
+        raise UserError(
             f"task: {name} has its own {' and '.join(own)}, and a study deals the examples itself; let the data set "
             f"return items of equal shapes, each example as often as it should count"
         )

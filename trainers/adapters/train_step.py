@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset, IterableDataset
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.target import Target
 from largebatch.trainers.task import Metric, Task
 
@@ -80,9 +80,7 @@ class Whole(Dataset[Any]):
 
     def __init__(self, data: Dataset[Any]) -> None:
         if isinstance(data, IterableDataset):
-            raise UserMistake(
-                f"task: items of an iterable data set must be pairs; got others from {type(data).__name__}"
-            )
+            raise UserError(f"task: items of an iterable data set must be pairs; got others from {type(data).__name__}")
         self._data = data
 
     def __len__(self) -> int:
@@ -104,11 +102,9 @@ def _loss(returned: Any, *, graph: bool) -> Tensor:
     loss = returned["loss"] if isinstance(returned, Mapping) and "loss" in returned else returned
     if not isinstance(loss, Tensor) or loss.numel() != 1:
         got = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
-        raise UserMistake(
-            f"task: a train step must return the mean loss of its batch, one number in a tensor; got {got}"
-        )
+        raise UserError(f"task: a train step must return the mean loss of its batch, one number in a tensor; got {got}")
     if graph and not loss.requires_grad:
-        raise UserMistake(
+        raise UserError(
             "task: the loss that a train step returns must still have its graph; leave backward() and the optimizer's "
             "step to the study, and do not detach the loss"
         )
@@ -117,13 +113,13 @@ def _loss(returned: Any, *, graph: bool) -> Tensor:
 
 def _figure(found: Mapping[str, Any], name: str) -> Tensor:
     if name not in found:
-        raise UserMistake(f"task: nothing called {name!r} is measured; the evaluation gives {', '.join(sorted(found))}")
+        raise UserError(f"task: nothing called {name!r} is measured; the evaluation gives {', '.join(sorted(found))}")
     value = found[name]
     if isinstance(value, Tensor):
         return value.detach().squeeze()
     if isinstance(value, int | float):
         return torch.tensor(value, dtype=torch.float64)
-    raise UserMistake(
+    raise UserError(
         f"task: {name} must be a number, the mean over the examples of a batch; got a {type(value).__name__}, whose "
         f"value over all batches is no such mean; return or log the batch's mean itself"
     )

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 
 WHAT_ITEMS_ARE = "an item must be a pair (inputs, targets) of tensors, numbers, or dicts and tuples of them"
 
@@ -45,18 +45,18 @@ def collated(items: Sequence[Any]) -> tuple[Any, Any]:
     """Inputs and targets of some items of a data set.
 
     Raises:
-        UserMistake: where items are no pairs, or cannot be put into one tensor.
+        UserError: where items are no pairs, or cannot be put into one tensor.
     """
     first = items[0]
     if not isinstance(first, tuple | list) or len(first) != 2:
         size = f" of {len(first)} parts" if isinstance(first, tuple | list) else ""
-        raise UserMistake(
+        raise UserError(
             f"task: {WHAT_ITEMS_ARE}; got a {type(first).__name__}{size}; return ((a, b), target) for two inputs"
         )
     try:
         inputs, targets = default_collate(list(items))
     except (RuntimeError, TypeError) as error:
-        raise UserMistake(
+        raise UserError(
             f"task: {WHAT_ITEMS_ARE}, of the same shapes in every item ({error}); crop, pad or convert in the data set"
         ) from error
     return inputs, targets
@@ -72,4 +72,4 @@ def _combined(combine: Callable[[list[Tensor]], Tensor], batches: Sequence[Any])
     if isinstance(first, list | tuple):
         parts = [_combined(combine, [batch[index] for batch in batches]) for index in range(len(first))]
         return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
-    raise UserMistake(f"task: {WHAT_ITEMS_ARE}; got a {type(first).__name__} among them; leave it out")
+    raise UserError(f"task: {WHAT_ITEMS_ARE}; got a {type(first).__name__} among them; leave it out")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.files import write_whole
 from largebatch.spaces.recipe import Recipe
@@ -43,12 +43,12 @@ class MicroBatch:
         """Find the largest size below ``size`` at which a step of ``recipe`` fits, and remember it.
 
         Raises:
-            UserMistake: where not even one group of a model with batch statistics fits, or one example of another.
+            UserError: where not even one group of a model with batch statistics fits, or one example of another.
         """
         unit = recipe.group_size if self._has_batch_statistics(recipe) else 1
         fitting = _largest(lambda count: self._fits(recipe, count * unit, unit), (self.size - 1) // unit)
         if fitting == 0:
-            raise UserMistake(self._refusal(recipe, unit))
+            raise UserError(self._refusal(recipe, unit))
         self.size = fitting * unit
         _remember(self._key, self.size)
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.recipe import Recipe
 from largebatch.trainers.data.batch_tree import length, mapped, part
 from largebatch.trainers.data.example_random import ExampleRandom
@@ -57,7 +57,7 @@ class Passes:
         self._micro_batch_size = micro_batch_size
         self.draws_itself: bool | None = None
         if has_batch_statistics and recipe.group_size > micro_batch_size:
-            raise UserMistake(
+            raise UserError(
                 f"norm_batch_size: the {recipe.group_size} examples that share batch statistics must go through the "
                 f"model in one pass, and {micro_batch_size} is the most that fits; choose norm_batch_size <= "
                 f"{micro_batch_size}"

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, IterableDataset
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 
 WINDOW = 1024
 
@@ -31,7 +31,7 @@ class Streamed(Dataset[Any]):
 
     def __init__(self, data: IterableDataset[Any]) -> None:
         if not hasattr(data, "__len__"):
-            raise UserMistake(
+            raise UserError(
                 f"task: an iterable data set must say how many examples a pass has; give {type(data).__name__} a "
                 f"`__len__`"
             )
@@ -91,7 +91,7 @@ class Streamed(Dataset[Any]):
                 empty = False
                 yield item
             if empty:
-                raise UserMistake(f"task: pass {number} over {type(self._data).__name__} yields nothing")
+                raise UserError(f"task: pass {number} over {type(self._data).__name__} yields nothing")
             number += 1
 
     @contextmanager

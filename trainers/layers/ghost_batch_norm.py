@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import batch_norm
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 
 
 class GroupedBatchNorm(nn.Module):
@@ -25,7 +25,7 @@ class GroupedBatchNorm(nn.Module):
     def __init__(self, source: _BatchNorm) -> None:
         super().__init__()
         if source.running_mean is None or source.running_var is None:
-            raise UserMistake(
+            raise UserError(
                 "task: a batch normalisation without running statistics cannot be evaluated; leave out "
                 "track_running_stats=False"
             )

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 
 _HEADS = ("fc", "head")
 
@@ -20,7 +20,7 @@ def load_pretrained(model: nn.Module, path: Path) -> list[str]:
     A file that ends in ``.safetensors`` is read as such, any other by ``torch.load(weights_only=True)``.
 
     Raises:
-        UserMistake: if the file cannot be read or does not fit; the model is then as it was.
+        UserError: if the file cannot be read or does not fit; the model is then as it was.
     """
     given, own = _read(path), model.state_dict()
     missing = [name for name in own if name not in given and not _may_miss(name)]
@@ -40,7 +40,7 @@ def load_pretrained(model: nn.Module, path: Path) -> list[str]:
         ),
     ]
     if any(problems):
-        raise UserMistake(
+        raise UserError(
             f"weights: {path} does not fit the model: {'; '.join(filter(None, problems))}; give weights of the same "
             f"architecture, width and number of blocks"
         )
@@ -64,11 +64,11 @@ def _listed(words: str, names: list[str], most: int = 3) -> str:
 
 def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
-        raise UserMistake(f"weights: there is no file {path}")
+        raise UserError(f"weights: there is no file {path}")
     content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
     if not isinstance(content, dict) or not all(isinstance(tensor, Tensor) for tensor in content.values()):
         keys = f" with {', '.join(map(str, list(content)[:3]))}" if isinstance(content, dict) else ""
-        raise UserMistake(
+        raise UserError(
             f"weights: {path} must hold a state dict, tensors by name; it holds a {type(content).__name__}{keys}"
         )
     return content
@@ -78,7 +78,7 @@ def _read_torch(path: Path) -> object:
     try:
         content: object = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling may raise anything
-        raise UserMistake(
+        raise UserError(
             f"weights: {path} is no whole file of torch.save with nothing but tensors in it ({type(error).__name__})"
         ) from error
     return content
@@ -91,4 +91,4 @@ def _read_safetensors(path: Path) -> object:
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise UserMistake(f"weights: {path} is no whole safetensors file: {error}") from error
+        raise UserError(f"weights: {path} is no whole safetensors file: {error}") from error

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 
 PAPER_DILATIONS = (1, 2, 4, 8, 16, 32, 64, 128) * 2
 
@@ -76,7 +76,7 @@ class WaveNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(N, 1, L)`` waveforms to ``(N, 5)``: mass ratio, the two spins, effective spins chi_eff and S_eff."""
         if x.shape[-1] < self.last_samples:
-            raise UserMistake(
+            raise UserError(
                 f"last_samples: the heads need the last {self.last_samples} samples, and the waveforms have "
                 f"{x.shape[-1]}; make them longer or last_samples smaller"
             )

@@ -7,7 +7,7 @@ References: Chollet (2017), arXiv 1610.02357, for the body; Khan et al. (2019), 
 
 from torch import Tensor, nn
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 
 
 class Xception(nn.Module):
@@ -25,7 +25,7 @@ class Xception(nn.Module):
     ) -> None:
         super().__init__()
         if width % 4:
-            raise UserMistake(f"width: must be a multiple of 4, as Xception's 728 channels are 91/4 of 32; got {width}")
+            raise UserError(f"width: must be a multiple of 4, as Xception's 728 channels are 91/4 of 32; got {width}")
         middle = 91 * width // 4  # 728 of 32
         self.conv1 = nn.Conv2d(3, width, 3, stride=2, bias=False)
         self.bn1 = nn.BatchNorm2d(width)

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn, optim
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 
 
 class MatrixMuon:
@@ -16,7 +16,7 @@ class MatrixMuon:
 
     def __init__(self, weights: list[Tensor], *, lr: float, momentum: float, weight_decay: float) -> None:
         if not hasattr(optim, "Muon"):
-            raise UserMistake("optimizer: muon needs torch 2.9 or newer; update torch or choose another optimizer")
+            raise UserError("optimizer: muon needs torch 2.9 or newer; update torch or choose another optimizer")
         self._weights = weights
         self._matrices = [nn.Parameter(_matrix(weight.detach())) for weight in weights]
         self._muon = optim.Muon(

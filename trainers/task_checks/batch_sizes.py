@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
 from largebatch.trainers.data.micro_batch import MicroBatch, is_out_of_memory
@@ -21,7 +21,7 @@ def check_batch_sizes(
     """One step of one group for each size of groups that ``recipes`` have.
 
     Raises:
-        UserMistake: after the key of the study file without which the step can be taken.
+        UserError: after the key of the study file without which the step can be taken.
     """
     micro_batch = MicroBatch(task_name, task, device, execution)
     groups = {recipe.group_size: recipe for recipe in recipes}
@@ -63,7 +63,7 @@ def _blamed(
 
     Earlier checks took steps of the task, in groups of 8 and with the default execution.
     """
-    if isinstance(error, UserMistake):
+    if isinstance(error, UserError):
         return error
     size = recipe.group_size
     other = _sized(recipe, NUM_GROUPS * GROUP_EXAMPLES, GROUP_EXAMPLES)
@@ -77,11 +77,11 @@ def _blamed(
         except Exception:
             continue
         if key == "execution":
-            return UserMistake(
+            return UserError(
                 f"execution: a step fails with {execution.model_dump(exclude_defaults=True)} and is taken without: "
                 f"{describe(error)}; leave out what does not suit this task or device"
             )
-        return UserMistake(
+        return UserError(
             f"{key}: a group of {size} examples cannot take a step, and groups of {GROUP_EXAMPLES} can: "
             f"{describe(error)}; choose a larger one"
         )

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.utils.data import TensorDataset
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.target import Target
 from largebatch.trainers.models.resnet import ResNet
 from largebatch.trainers.task import Metric, Task
@@ -46,7 +46,7 @@ def _table() -> NDArray[np.float32]:
     """
     package = importlib.util.find_spec("sklearn")
     if package is None or package.origin is None:
-        raise UserMistake("task: digits needs scikit-learn's data; install it: pip install scikit-learn")
+        raise UserError("task: digits needs scikit-learn's data; install it: pip install scikit-learn")
     return np.loadtxt(Path(package.origin).parent / "datasets/data/digits.csv.gz", delimiter=",", dtype=np.float32)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import Dataset
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.target import Target
 from largebatch.trainers.data.streamed import num_examples
 from largebatch.trainers.datasets.galaxies.augment import augment
@@ -120,7 +120,7 @@ def _real(source: Path) -> tuple[Dataset[Any], Dataset[Any]]:
     train = [file for index, file in enumerate(files) if index % VALIDATION_EVERY != VALIDATION_EVERY - 1]
     validation = files[VALIDATION_EVERY - 1 :: VALIDATION_EVERY]
     if not validation:
-        raise UserMistake(f"data: {source} holds {len(files)} galaxies; give at least {VALIDATION_EVERY}")
+        raise UserError(f"data: {source} holds {len(files)} galaxies; give at least {VALIDATION_EVERY}")
     return GalaxyFiles(train, 224), GalaxyFiles(validation, 224)
 
 

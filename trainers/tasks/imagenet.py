@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.target import Target
 from largebatch.trainers.datasets.images.image_shards import ImageShards
 from largebatch.trainers.layers.normalise import IMAGENET_DEVIATION, IMAGENET_MEAN, Normalise
@@ -35,7 +35,7 @@ def imagenet(data: str | None = None) -> Task:
     folder = Path(data) if data is not None else data_folder("imagenet")
     if folder is None or not (folder / "train").exists() or not (folder / "val").exists():
         found = "LARGEBATCH_DATA is not set" if folder is None else f"{folder} must hold the splits train and val"
-        raise UserMistake(
+        raise UserError(
             f"task: imagenet needs prepared images, but {found}; make them once: largebatch prepare images SRC --out "
             f"DIR/imagenet; then set LARGEBATCH_DATA=DIR"
         )

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import TensorDataset
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.target import Target
 from largebatch.trainers.data.example_random import ExampleRandom
 from largebatch.trainers.layers.normalise import Normalise
@@ -64,7 +64,7 @@ def _folder() -> Path:
     for folder in (data_folder("fashion-mnist"), DEBIAN_FOLDER):
         if folder is not None and (folder / "train-images-idx3-ubyte.gz").exists():
             return folder
-    raise UserMistake(
+    raise UserError(
         "task: images-small needs Fashion-MNIST; install it: apt-get install dataset-fashion-mnist; or, without root, "
         "put its four .gz files into DIR/fashion-mnist and set LARGEBATCH_DATA=DIR; `digits` needs no data"
     )
@@ -74,7 +74,7 @@ def _images(folder: Path, part: str) -> TensorDataset:
     """Pixels, uint8 of shape ``(N, 1, 28, 28)``, and labels."""
     pixels, labels = _idx(folder / f"{part}-images-idx3-ubyte.gz"), _idx(folder / f"{part}-labels-idx1-ubyte.gz")
     if len(pixels) != len(labels):
-        raise UserMistake(f"task: {folder} must hold as many labels as images; got {len(labels)} and {len(pixels)}")
+        raise UserError(f"task: {folder} must hold as many labels as images; got {len(labels)} and {len(pixels)}")
     return TensorDataset(pixels[:, None], labels.to(torch.int64))
 
 
@@ -85,5 +85,5 @@ def _idx(file: Path) -> Tensor:
         shape = np.frombuffer(data, ">u4", count=data[3], offset=4)
         values = np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).reshape(shape)
     except (OSError, EOFError, ValueError, IndexError) as error:
-        raise UserMistake(f"task: {file} is no whole IDX file ({error}); copy it anew") from error
+        raise UserError(f"task: {file} is no whole IDX file ({error}); copy it anew") from error
     return torch.from_numpy(values.copy())

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.trial import Ending, Outcome
 
 _ENDS_A_PROCESS = (SystemExit, GeneratorExit, asyncio.CancelledError)
@@ -55,12 +55,10 @@ def fenced(task: str) -> Iterator[None]:
     try:
         with contained():
             yield
-    except UserMistake:
+    except UserError:
         raise
     except Exception as error:
-        raise UserMistake(
-            f"task: {task} raised {describe(error)}; correct that, then run `largebatch check`"
-        ) from error
+        raise UserError(f"task: {task} raised {describe(error)}; correct that, then run `largebatch check`") from error
 
 
 def _of_a_library(file: str) -> bool:

@@ -41,7 +41,7 @@ def attempt(
     checkpoint. Over several devices the error is raised, for the others wait: the new group finds the size remembered.
 
     Raises:
-        UserMistake: if the examples that share batch statistics do not fit.
+        UserError: if the examples that share batch statistics do not fit.
     """
     micro_batch = MicroBatch(task_name, task, device, execution)
     while True:

@@ -11,7 +11,7 @@ from largebatch.search.laws.batch_size.points import AT_LEAST, AT_MOST, EVALUATE
 from largebatch.search.laws.batch_size.valley import WINDOW, Valley, fit_valley
 from largebatch.search.laws.law import Array, quantile_interval
 from largebatch.search.plan.finalists import winner
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.passage_interval import PassageInterval
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import Outcome, Trial
@@ -86,7 +86,7 @@ def find_optima(trials: Sequence[Trial], *, num_draws: int, rng: np.random.Gener
     At least one of ``trials`` must have reached the target.
 
     Raises:
-        UserMistake: if at each batch size some that did had not been evaluated before.
+        UserError: if at each batch size some that did had not been evaluated before.
     """
     kind = _best_kind(trials)
     kept = tuple(trial for trial in trials if _kind(trial.recipe) == kind and trial.ending is not None)
@@ -98,7 +98,7 @@ def find_optima(trials: Sequence[Trial], *, num_draws: int, rng: np.random.Gener
         if passage is not None and passage.is_bound
     }
     if not {trial.recipe.global_batch_size for trial in kept if trial.reached} - early:
-        raise UserMistake(_all_early(kept))
+        raise UserError(_all_early(kept))
     valley = fit_valley(
         np.array([math.log(trial.recipe.effective_learning_rate) for trial in kept]),
         np.array([_steps(trial, passage) for trial, passage in zip(kept, passages, strict=True)]),

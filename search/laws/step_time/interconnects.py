@@ -8,7 +8,7 @@ to all of it, which ``SPREAD`` allows for.
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 
 SPREAD = 0.5
 """Standard deviation of the logarithm of both numbers of a named network."""
@@ -66,10 +66,10 @@ def find_interconnect(name: str | None) -> Interconnect:
     """The interconnect called ``name``, or what holds for any.
 
     Raises:
-        UserMistake: if no interconnect is called so.
+        UserError: if no interconnect is called so.
     """
     if name is None:
         return UNKNOWN
     if name not in INTERCONNECTS:
-        raise UserMistake(f"no interconnect is called {name!r}; known: {', '.join(INTERCONNECTS)}")
+        raise UserError(f"no interconnect is called {name!r}; known: {', '.join(INTERCONNECTS)}")
     return INTERCONNECTS[name]

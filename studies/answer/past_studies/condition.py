@@ -13,7 +13,7 @@ import re
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.nearest import nearest
 
 _TOKEN = re.compile(
@@ -26,7 +26,7 @@ def parse_condition(text: str, schema: pa.Schema) -> pc.Expression:
     """The expression of a condition on the columns of ``schema``.
 
     Raises:
-        UserMistake: with what was expected instead, and where.
+        UserError: with what was expected instead, and where.
     """
     return _Parser(text, schema).whole()
 
@@ -68,7 +68,7 @@ class _Parser:
     def _one(self) -> pc.Expression:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise UserMistake(f"--where: nested deeper than {MAX_DEPTH}")
+            raise UserError(f"--where: nested deeper than {MAX_DEPTH}")
         if self._take("not"):
             expression = ~self._one()
         elif self._take("("):
@@ -83,7 +83,7 @@ class _Parser:
     def _comparison(self) -> pc.Expression:
         column = self._next("word", "a column")
         if column not in self._schema.names:
-            raise UserMistake(f"--where: unknown column {column!r}{nearest(column, self._schema.names)}")
+            raise UserError(f"--where: unknown column {column!r}{nearest(column, self._schema.names)}")
         sign = self._next("sign", "one of = != < <= > >= ~")
         kind, text, _ = self._tokens[self._at] if self._at < len(self._tokens) else ("", "", 0)
         if kind not in ("word", "double", "single"):
@@ -92,7 +92,7 @@ class _Parser:
         field = pc.field(column)
         if sign == "~":
             if self._schema.field(column).type != pa.string():
-                raise UserMistake(f"--where: ~ is for text, and {column} holds numbers; use = < <= > >= or !=")
+                raise UserError(f"--where: ~ is for text, and {column} holds numbers; use = < <= > >= or !=")
             return pc.match_substring(field, text, ignore_case=True)
         value = self._number(column, text) if self._schema.field(column).type != pa.string() else text
         compared = {
@@ -110,7 +110,7 @@ class _Parser:
         except ValueError:
             value = math.nan
         if math.isnan(value):
-            raise UserMistake(f"--where: {column} holds numbers; got {text!r}")
+            raise UserError(f"--where: {column} holds numbers; got {text!r}")
         return value
 
     def _take(self, text: str) -> bool:
@@ -125,10 +125,10 @@ class _Parser:
         self._at += 1
         return self._tokens[self._at - 1][1]
 
-    def _mistake(self, expected: str, at: int | None = None) -> UserMistake:
+    def _mistake(self, expected: str, at: int | None = None) -> UserError:
         if at is None:
             at = self._tokens[self._at][2] if self._at < len(self._tokens) else len(self._text)
         got = repr(self._text[at:][:20]) if at < len(self._text) else "its end"
-        return UserMistake(
+        return UserError(
             f"--where: expected {expected} where {got} is, in {self._text!r:.200}; as in: task=gw and num_workers>=64"
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.os_fault import os_fault
 from largebatch.spaces.printable import printable
 from largebatch.spaces.recipe import Recipe
@@ -60,7 +60,7 @@ def read_past_study(path: Path) -> PastStudy:
     """The study in ``path``.
 
     Raises:
-        UserMistake: that says what is damaged.
+        UserError: that says what is damaged.
     """
     directory = StudyDirectory.existing(path)
     try:
@@ -71,13 +71,13 @@ def read_past_study(path: Path) -> PastStudy:
             answer = _answer(json.loads(directory.plan_file.read_text())) if directory.plan_file.exists() else {}
             profile = directory.profile()
             state = _state(directory, trials)
-    except UserMistake:
+    except UserError:
         raise
     except OSError as error:
         raise os_fault(error, path) from error
     except Exception as error:  # whatever a damaged file brings about; the other studies are listed all the same
         said = str(error).splitlines()[0] if str(error) else "no reason given"
-        raise UserMistake(f"{path} is damaged ({type(error).__name__}: {said:.200})") from error
+        raise UserError(f"{path} is damaged ({type(error).__name__}: {said:.200})") from error
     return PastStudy(
         name=study.name,
         directory=printable(str(path)),

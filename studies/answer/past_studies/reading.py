@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.nearest import nearest
 from largebatch.spaces.printable import printable
 from largebatch.studies.answer.past_studies.condition import parse_condition
@@ -37,27 +37,27 @@ def read_history(root: Path, *, where: str | None = None, sort: str = "-created"
     """The studies below ``root`` that meet ``where``, in the order of the column ``sort`` (with ``-``, falling).
 
     Raises:
-        UserMistake: if there is no such folder or no study in it, or ``where`` or ``sort`` cannot be understood.
+        UserError: if there is no such folder or no study in it, or ``where`` or ``sort`` cannot be understood.
     """
     column = sort.removeprefix("-")
     if column not in SCHEMA.names:
-        raise UserMistake(f"--sort: unknown column {column!r}{nearest(column, SCHEMA.names)}")
+        raise UserError(f"--sort: unknown column {column!r}{nearest(column, SCHEMA.names)}")
     condition = None if where is None else parse_condition(where, SCHEMA)
     if not root.is_dir():
-        raise UserMistake(f"{root} is no folder; give the folder above your studies, such as runs")
+        raise UserError(f"{root} is no folder; give the folder above your studies, such as runs")
     studies, damaged = [], []
     for folder in study_folders(root):
         try:
             row = asdict(read_past_study(folder))
             pa.Table.from_pylist([row], schema=SCHEMA)
             studies.append(row)
-        except UserMistake as mistake:
+        except UserError as mistake:
             damaged.append({"directory": printable(str(folder)), "problem": str(mistake)})
         except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:  # a plan of other types
             said = printable(f"{folder / 'plan.json'} is damaged ({str(error).splitlines()[0]:.200})")
             damaged.append({"directory": printable(str(folder)), "problem": said})
     if not studies and not damaged:
-        raise UserMistake(f"{root} holds no study, however deep; give the folder above your studies, such as runs")
+        raise UserError(f"{root} holds no study, however deep; give the folder above your studies, such as runs")
     table = pa.Table.from_pylist(studies, schema=SCHEMA)
     if condition is not None:
         table = table.filter(condition)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.checks.machine import allocation, folders, network, ray_here, software
 from largebatch.studies.checks.machine.cluster import cluster_findings
 from largebatch.studies.checks.machine.finding import Finding, problem
@@ -24,7 +24,7 @@ def examine(directory: Path, address: str | None) -> list[Finding]:
     """Every check of this node; with ``address`` those of the cluster's nodes too.
 
     Raises:
-        UserMistake: if there is no such directory.
+        UserError: if there is no such directory.
     """
     found = run_checks(checks(_existing(directory)))
     return found if address is None else [*found, *cluster_findings(address, _existing(directory))]
@@ -91,5 +91,5 @@ def _existing(directory: Path) -> Path:
     """The directory, or the nearest above it that is there: a study makes its own."""
     there = next(one for one in (directory.absolute(), *directory.absolute().parents) if os.path.lexists(one))
     if not there.is_dir():
-        raise UserMistake(f"--directory {directory}: {there} is a file; give the folder that studies are to lie in")
+        raise UserError(f"--directory {directory}: {there} is a file; give the folder that studies are to lie in")
     return there

@@ -10,15 +10,14 @@ from largebatch.studies.exchange.loggers.follow import Sink, follow
 from largebatch.studies.question.study import Study
 from largebatch.studies.question.study_file import fingerprint
 from largebatch.studies.record.curve_reader import CurveReader
-from largebatch.studies.run import Watch
-from largebatch.studies.running.trial_source import Decider
+from largebatch.studies.running.trial_source import Decider, Watch
 
 
 def chosen_sinks(study: Study, directory: Path, tensorboard: Path | None, mlflow: str | None) -> dict[str, Sink]:
     """By the option that chose each.
 
     Raises:
-        UserMistake: if a package is missing or a folder cannot be made.
+        UserError: if a package is missing or a folder cannot be made.
     """
     sinks: dict[str, Sink] = {}
     if tensorboard is not None:

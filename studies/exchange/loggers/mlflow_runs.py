@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.trial import Measurement, Outcome, Trial
 from largebatch.studies.exchange.loggers.follow import numbers
 
@@ -22,11 +22,11 @@ class MlflowSink:
         try:
             from mlflow.tracking import MlflowClient
         except ImportError:
-            raise UserMistake("--mlflow needs MLflow: pip install 'largebatch[mlflow]'") from None
+            raise UserError("--mlflow needs MLflow: pip install 'largebatch[mlflow]'") from None
         try:
             self._client: Any = MlflowClient(tracking_uri=uri)
         except Exception as error:  # MLflow's own, or that of the database behind it
-            raise UserMistake(f"--mlflow {uri}: {error}") from error
+            raise UserError(f"--mlflow {uri}: {error}") from error
         self._name, self._study = study_name, fingerprint
         self._experiment: str | None = None
         self._runs: dict[int, str] = {}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.trial import Measurement, Trial
 from largebatch.studies.exchange.loggers.follow import numbers
 
@@ -17,11 +17,11 @@ class TensorBoardSink:
         try:
             from tensorboardX import SummaryWriter
         except ImportError:
-            raise UserMistake("--tensorboard needs tensorboardX: pip install 'largebatch[tensorboard]'") from None
+            raise UserError("--tensorboard needs tensorboardX: pip install 'largebatch[tensorboard]'") from None
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserMistake(f"{folder} cannot be made: {error.strerror}; choose another --tensorboard") from error
+            raise UserError(f"{folder} cannot be made: {error.strerror}; choose another --tensorboard") from error
         self._folder = folder
         self._new: Any = SummaryWriter
         self._writers: dict[int, Any] = {}

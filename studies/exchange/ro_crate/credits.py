@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 
 _AUTHOR = re.compile(r"([^<>]*[^<>\s])\s*<(?:https://orcid\.org/)?(\d{4}-\d{4}-\d{4}-\d{3}[\dX])>")
 
@@ -27,14 +27,14 @@ def parse_author(text: str) -> Author:
     """An author from ``NAME <ORCID>``.
 
     Raises:
-        UserMistake: if it is none, or the number's check digit says that it was mistyped.
+        UserError: if it is none, or the number's check digit says that it was mistyped.
     """
     match = _AUTHOR.fullmatch(text.strip())
     if match is None:
-        raise UserMistake(f"--author must be 'NAME <ORCID>', as in 'Ada Lovelace <0000-0002-1825-0097>'; got {text!r}")
+        raise UserError(f"--author must be 'NAME <ORCID>', as in 'Ada Lovelace <0000-0002-1825-0097>'; got {text!r}")
     name, orcid = match.groups()
     if check_digit(orcid.replace("-", "")[:-1]) != orcid[-1]:
-        raise UserMistake(f"--author: {orcid} is no ORCID: its last digit does not fit the others; was it mistyped?")
+        raise UserError(f"--author: {orcid} is no ORCID: its last digit does not fit the others; was it mistyped?")
     return Author(name=name, orcid=orcid)
 
 
@@ -51,12 +51,12 @@ def parse_licence(text: str) -> str:
     """The SPDX name of one licence.
 
     Raises:
-        UserMistake: if SPDX has none of that name.
+        UserError: if SPDX has none of that name.
     """
     try:
         name = canonicalize_license_expression(text)
     except InvalidLicenseExpression:
         name = None
     if name is None or not re.fullmatch(r"[\w.-]+", name) or name.startswith("LicenseRef-"):
-        raise UserMistake(f"--licence must be the SPDX name of one licence, as in CC-BY-4.0 or CC0-1.0; got {text!r}")
+        raise UserError(f"--licence must be the SPDX name of one licence, as in CC-BY-4.0 or CC0-1.0; got {text!r}")
     return name

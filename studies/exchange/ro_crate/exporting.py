@@ -12,7 +12,7 @@ from pathlib import Path
 from rocrate.model import ContextEntity, DataEntity, Person, SoftwareApplication
 from rocrate.rocrate import ROCrate
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Trial
 from largebatch.studies.exchange.ro_crate.contents import Part, parts_of
@@ -45,11 +45,11 @@ def export_study(path: Path, file: Path, authors: Sequence[Author], licence: str
         licence: SPDX name of what others may do with it; None says that nothing was said.
 
     Raises:
-        UserMistake: if there is no study, it runs, it is damaged, or ``file`` cannot be written.
+        UserError: if there is no study, it runs, it is damaged, or ``file`` cannot be written.
     """
     directory = StudyDirectory.existing(path)
     if file.exists():
-        raise UserMistake(f"{file} is there already; remove it, or choose another -o")
+        raise UserError(f"{file} is there already; remove it, or choose another -o")
     fence = wait_until_free(watch := LeaseWatch(path))
     study = directory.study()
     trials = read_ledger(directory, study).trials()
@@ -60,15 +60,15 @@ def export_study(path: Path, file: Path, authors: Sequence[Author], licence: str
             crate = _described(directory, study, trials, parts, authors, licence)
             crate.write_zip(made / file.name)
             if watch.look() is not None or watch.fence != fence:
-                raise UserMistake(f"{path} was run meanwhile, and the crate may hold parts of both; export it again")
+                raise UserError(f"{path} was run meanwhile, and the crate may hold parts of both; export it again")
             file.touch(exist_ok=False)
             (made / file.name).rename(file)
     except FileExistsError as error:
-        raise UserMistake(f"{file} is there already; remove it, or choose another -o") from error
+        raise UserError(f"{file} is there already; remove it, or choose another -o") from error
     except OSError as error:
         if str(error.filename).startswith(f"{path}{os.sep}"):  # a file of the study
             raise
-        raise UserMistake(f"{file} cannot be written: {error.strerror or error}; choose another -o") from error
+        raise UserError(f"{file} cannot be written: {error.strerror or error}; choose another -o") from error
     return Exported(
         file=file,
         num_files=len(parts),

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.printable import printable
 from largebatch.spaces.problems import first_problem
 from largebatch.studies.answer.answer import read_answer
@@ -81,10 +81,10 @@ def import_study(file: Path, out: Path | None) -> Imported:
     """Unpack the study of a crate into the directory ``out``, ``runs/NAME`` if not given, whole or not at all.
 
     Raises:
-        UserMistake: if it is no crate of a study, or not what it says it is, or ``out`` is there.
+        UserError: if it is no crate of a study, or not what it says it is, or ``out`` is there.
     """
     if not file.is_file():
-        raise UserMistake(f"{file} is no file; give the zip that `largebatch export` wrote")
+        raise UserError(f"{file} is no file; give the zip that `largebatch export` wrote")
     if out is not None:
         _refuse_there(out)
     parent = out.parent if out is not None else Path("runs")
@@ -107,7 +107,7 @@ def import_study(file: Path, out: Path | None) -> Imported:
             _refuse_there(out)
             inside.rename(out)  # last: all that can be wrong has been found by now
     except OSError as error:
-        raise UserMistake(
+        raise UserError(
             f"{file} cannot be unpacked into {parent}: {error.strerror or error}; make room, have it permitted, or "
             f"choose another --out"
         ) from error
@@ -126,35 +126,35 @@ def _read(file: Path, inside: Path) -> tuple[Study, float | None]:
     """The study that was unpacked, and how far its plan is from the one made of its record.
 
     Raises:
-        UserMistake: that names the file of the crate: where it was unpacked is gone by then.
+        UserError: that names the file of the crate: where it was unpacked is gone by then.
     """
     try:
         for path in (inside / "curves").glob("*.parquet"):
             refuse_long(path)
         directory = StudyDirectory.existing(inside)
         return directory.study(), _plan_again(directory)
-    except UserMistake as mistake:
+    except UserError as mistake:
         what = str(mistake).splitlines()[0].partition("; ")[0].replace(f"{inside}/", "").replace(str(inside), "it")
-        raise UserMistake(f"{file}: {what}; nothing was taken; ask its authors for a whole one") from mistake
+        raise UserError(f"{file}: {what}; nothing was taken; ask its authors for a whole one") from mistake
 
 
 def refuse_long(path: Path) -> None:
     """A few bytes of Parquet may stand for any number of rows.
 
     Raises:
-        UserMistake: if a curve has more than any study measures, or is damaged.
+        UserError: if a curve has more than any study measures, or is damaged.
     """
     try:
         rows = pq.read_metadata(path).num_rows
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise UserMistake(f"{path} is damaged ({error})") from error
+        raise UserError(f"{path} is damaged ({error})") from error
     if rows > MOST_CURVE_ROWS:
-        raise UserMistake(f"{path} has {rows:,} rows, and no curve has more than {MOST_CURVE_ROWS:,}")
+        raise UserError(f"{path} has {rows:,} rows, and no curve has more than {MOST_CURVE_ROWS:,}")
 
 
 def _refuse_there(out: Path) -> None:
     if out.exists():
-        raise UserMistake(f"{out} is there already, and nothing is overwritten; choose another --out")
+        raise UserError(f"{out} is there already, and nothing is overwritten; choose another --out")
 
 
 def _unpack(file: Path, inside: Path) -> _Crate:
@@ -163,7 +163,7 @@ def _unpack(file: Path, inside: Path) -> _Crate:
         with zipfile.ZipFile(file) as archive:
             members = _members(file, archive, inside.parent)
             if METADATA not in members:
-                raise UserMistake(f"{file} is no RO-Crate: it has no {METADATA}")
+                raise UserError(f"{file} is no RO-Crate: it has no {METADATA}")
             _refuse_large(file, members)
             text = archive.read(METADATA)
             crate = _parse(file, text)
@@ -172,15 +172,15 @@ def _unpack(file: Path, inside: Path) -> _Crate:
             missing = sorted(set(described) - set(members))
             if strangers or missing:
                 what = f"it holds {strangers[0]}, of which" if strangers else f"it lacks {missing[0]}, of which"
-                raise UserMistake(f"{file}: {what} {METADATA} says {'nothing' if strangers else 'that it is there'}")
+                raise UserError(f"{file}: {what} {METADATA} says {'nothing' if strangers else 'that it is there'}")
             for name, entity in described.items():
                 _write(file, archive, members[name], entity, inside / name)
             (inside / METADATA).write_bytes(text)
             (inside / REPORT).unlink(missing_ok=True)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError, zlib.error) as error:
-        raise UserMistake(f"{file} is no whole zip ({error}); get it again") from error
+        raise UserError(f"{file} is no whole zip ({error}); get it again") from error
     except RuntimeError as error:  # a password
-        raise UserMistake(f"{file} cannot be unpacked: {error}") from error
+        raise UserError(f"{file} cannot be unpacked: {error}") from error
     return crate
 
 
@@ -191,21 +191,21 @@ def _members(file: Path, archive: zipfile.ZipFile, folder: Path) -> Mapping[str,
         if member.is_dir():
             continue
         if stat.S_ISLNK(member.external_attr >> 16):
-            raise UserMistake(f"{file}: {member.filename} is a link, which no crate of a study has; nothing was taken")
+            raise UserError(f"{file}: {member.filename} is a link, which no crate of a study has; nothing was taken")
         if not belongs(member.filename):
-            raise UserMistake(
+            raise UserError(
                 f"{file}: {member.filename!r:.200} is no file of a study (`largebatch export` writes none of that "
                 f"name); nothing was taken"
             )
         if member.filename in members:
-            raise UserMistake(f"{file}: {member.filename} is there twice; nothing was taken")
+            raise UserError(f"{file}: {member.filename} is there twice; nothing was taken")
         members[member.filename] = member
     total, packed = sum(member.file_size for member in members.values()), file.stat().st_size
     free = shutil.disk_usage(folder).free
     if total > MOST_EXPANSION * packed:
-        raise UserMistake(f"{file}: {packed:,} bytes would become {total:,}; that is no study, and nothing was taken")
+        raise UserError(f"{file}: {packed:,} bytes would become {total:,}; that is no study, and nothing was taken")
     if total > free:
-        raise UserMistake(f"{file} needs {total:,} bytes, and the disk has {free:,} left; make room")
+        raise UserError(f"{file} needs {total:,} bytes, and the disk has {free:,} left; make room")
     return members
 
 
@@ -215,7 +215,7 @@ def _refuse_large(file: Path, members: Mapping[str, zipfile.ZipInfo]) -> None:
         if name == METADATA:
             most = max(1_000_000, MOST_BYTES_DESCRIBED * len(members))
         if most is not None and member.file_size > most:
-            raise UserMistake(
+            raise UserError(
                 f"{file}: {name} has {member.file_size:,} bytes, and in a study of this size it has at most {most:,}; "
                 f"nothing was taken"
             )
@@ -229,11 +229,11 @@ def _parse(file: Path, text: bytes) -> _Crate:
             raise TypeError("@graph must be a list")
         entities = [_Entity.model_validate(entity) for entity in graph]
     except ValidationError as error:
-        raise UserMistake(f"{file}: {METADATA}: {first_problem(error)}") from error
+        raise UserError(f"{file}: {METADATA}: {first_problem(error)}") from error
     except (TypeError, LookupError) as error:
-        raise UserMistake(f"{file}: {METADATA}: it describes no crate ({error})") from error
+        raise UserError(f"{file}: {METADATA}: it describes no crate ({error})") from error
     except (ValueError, RecursionError) as error:
-        raise UserMistake(f"{file}: {METADATA} is no JSON: {error}") from error
+        raise UserError(f"{file}: {METADATA} is no JSON: {error}") from error
     return {entity.id: entity for entity in entities}
 
 
@@ -247,7 +247,7 @@ def _write(file: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, entity
             size += len(chunk)
             target.write(chunk)
     if size != entity.contentSize or digest.hexdigest() != entity.sha256:
-        raise UserMistake(
+        raise UserError(
             f"{file}: {member.filename} is not the file that {METADATA} describes ({size:,} bytes, SHA-256 "
             f"{digest.hexdigest()[:16]}...; it says {entity.contentSize}, {entity.sha256[:16]}...); nothing was taken"
         )
@@ -267,4 +267,4 @@ def _plan_again(directory: StudyDirectory) -> float | None:
             raise ValueError("times must be positive and finite")
         return max((abs(made[count] / shared[count] - 1) for count in made.keys() & shared.keys()), default=None)
     except (ValueError, LookupError, TypeError, ArithmeticError, RecursionError) as error:
-        raise UserMistake(f"{directory.plan_file.name} of the crate is damaged ({error!r:.200})") from error
+        raise UserError(f"{directory.plan_file.name} of the crate is damaged ({error!r:.200})") from error

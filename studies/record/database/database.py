@@ -19,7 +19,7 @@ from optuna.storages import RDBStorage
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 
 CONNECT_SECONDS = 10
 LOCK_SECONDS = 60
@@ -44,26 +44,26 @@ class Database:
         """The database of a URL; a file of SQLite is meant relative to ``folder``.
 
         Raises:
-            UserMistake: if it is none of those that can be used.
+            UserError: if it is none of those that can be used.
         """
         try:
             url = make_url(text)
         except ArgumentError as error:
             got = text.rpartition("@")[2]  # what is before it may be a password
-            raise UserMistake(f"--storage: a database is given as {_FORMS}; got {got!r}") from error
+            raise UserError(f"--storage: a database is given as {_FORMS}; got {got!r}") from error
         if url.drivername not in _SCHEMES:
-            raise UserMistake(f"--storage: a database is given as {_FORMS}; got {url.drivername}:..")
+            raise UserError(f"--storage: a database is given as {_FORMS}; got {url.drivername}:..")
         if url.password is not None or any(name in url.query for name in _SECRETS):
-            raise UserMistake(
+            raise UserError(
                 f"--storage: the URL holds a password, which others can read in the list of processes; give "
                 f"{_without_password(url)} and put the password into ~/.pgpass (mode 600) or PGPASSWORD"
             )
         if url.drivername == "sqlite":
             if not url.database or url.database == ":memory:" or url.host or url.query:
-                raise UserMistake(f"--storage: SQLite needs a file, as in sqlite:///studies.db; got {text}")
+                raise UserError(f"--storage: SQLite needs a file, as in sqlite:///studies.db; got {text}")
             return cls(url.set(database=str(folder.absolute() / url.database)))
         if not url.database:
-            raise UserMistake(f"--storage: the URL names no database, as postgresql://USER@HOST/DATABASE does: {text}")
+            raise UserError(f"--storage: the URL names no database, as postgresql://USER@HOST/DATABASE does: {text}")
         return cls(url.set(drivername=_SCHEMES[url.drivername]))
 
     def __str__(self) -> str:
@@ -87,20 +87,20 @@ class Database:
         """Turn what a database, or what is in it, raises into a sentence.
 
         Raises:
-            UserMistake: that says what to do.
+            UserError: that says what to do.
         """
         try:
             yield
-        except UserMistake:
+        except UserError:
             raise
         except ImportError as error:
-            raise UserMistake(f"{self} needs a driver: pip install 'largebatch[postgresql]'") from error
+            raise UserError(f"{self} needs a driver: pip install 'largebatch[postgresql]'") from error
         except (SQLAlchemyError, StorageInternalError) as error:
-            raise UserMistake(f"{self} cannot be used: {reason(error)}; {self._way_out()}") from error
+            raise UserError(f"{self} cannot be used: {reason(error)}; {self._way_out()}") from error
         except RuntimeError as error:  # of Optuna, about the version of its tables
-            raise UserMistake(f"{self} cannot be used: {error}") from error
+            raise UserError(f"{self} cannot be used: {error}") from error
         except _SIGNS as error:
-            raise UserMistake(f"{self} holds what no ledger holds ({type(error).__name__}: {error})") from error
+            raise UserError(f"{self} holds what no ledger holds ({type(error).__name__}: {error})") from error
 
     def _way_out(self) -> str:
         if self.file is not None:
@@ -111,11 +111,11 @@ class Database:
         """Connect to it, and change nothing; to be called inside of ``told``.
 
         Raises:
-            UserMistake: if the folder of a file is not there.
+            UserError: if the folder of a file is not there.
         """
         if self.file is not None:
             if not self.file.parent.is_dir():
-                raise UserMistake(f"{self}: the folder {self.file.parent} is not there")
+                raise UserError(f"{self}: the folder {self.file.parent} is not there")
             return
         engine = sqlalchemy.create_engine(self.url, **self._engine_options())
         try:
@@ -127,10 +127,10 @@ class Database:
         """Optuna's storage, with its tables made where ``create``; to be called inside of ``told``.
 
         Raises:
-            UserMistake: if a file is not there and is not to be made.
+            UserError: if a file is not there and is not to be made.
         """
         if self.file is not None and not (self.file.parent if create else self.file).exists():
-            raise UserMistake(f"{self}: {self.file.parent if create else self.file} is not there")
+            raise UserError(f"{self}: {self.file.parent if create else self.file} is not there")
         if not create:
             return self._opened(create=False)
         for pause_seconds in (0.2, 1.0, 3.0):  # studies that begin at once may make the same table twice

@@ -134,7 +134,7 @@ def copy_ledger(database: Database, name: str, file: Path, name_there: str) -> N
     """Copy a study from a database into a new journal.
 
     Raises:
-        UserMistake: if the database is away.
+        UserError: if the database is away.
     """
     with database.told():
         optuna.copy_study(

@@ -32,7 +32,7 @@ class DatabaseReader:
         """Read what is new, and yield 1 when that is done; a study that is not begun has nothing.
 
         Raises:
-            UserMistake: if the database cannot be read, or holds what no ledger holds.
+            UserError: if the database cannot be read, or holds what no ledger holds.
         """
         with self._database.told():
             if self._storage is None:

@@ -25,9 +25,9 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.record.database.database import Database, may_pass, reason
-from largebatch.studies.record.lease.lease import TakenOver
+from largebatch.studies.record.lease.lease import LeaseLost
 
 RECONNECT_SECONDS = 60.0
 """How long a database may be away before the study ends."""
@@ -45,7 +45,7 @@ _TRIALS = sqlalchemy.table("trials", sqlalchemy.column("study_id", sqlalchemy.In
 """Of Optuna's tables: optuna/storages/_rdb/models.py."""
 
 
-class DatabaseAway(UserMistake):
+class DatabaseUnavailable(UserError):
     """The database did not come back; the study ends, and the same command goes on."""
 
 
@@ -63,7 +63,7 @@ class FencedStorage(InMemoryStorage):
         """Take over the study, or begin it.
 
         Raises:
-            UserMistake: if a newer owner has it.
+            UserError: if a newer owner has it.
         """
         super().__init__()
         self._database, self._refuse = database, refuse
@@ -103,7 +103,7 @@ class FencedStorage(InMemoryStorage):
             asked = sqlalchemy.select(_ATTRIBUTES.c.value_json).where(where).with_for_update()
             if json.loads(connection.execute(asked).scalar_one())["fence"] >= fence:
                 self._refuse()
-                raise UserMistake(
+                raise UserError(
                     f"{self._database} has a newer owner of this study: is this directory a copy of the one that runs "
                     f"it? Go on in that one, or give --fresh to begin anew here"
                 )
@@ -116,7 +116,7 @@ class FencedStorage(InMemoryStorage):
         )
         if session.execute(asked.with_for_update(read=True)).scalar_one_or_none() != self._mine:
             self._refuse()
-            raise TakenOver(f"the study in {self._database} has a newer owner; this one has written nothing since")
+            raise LeaseLost(f"the study in {self._database} has a newer owner; this one has written nothing since")
         if self._num_trials is not None:
             counted = sqlalchemy.select(sqlalchemy.func.count()).select_from(_TRIALS)
             if session.execute(counted.where(_TRIALS.c.study_id == self._row)).scalar_one() != self._num_trials:
@@ -125,7 +125,7 @@ class FencedStorage(InMemoryStorage):
     def _refuse_replaced(self) -> None:
         self._refuse()
         if self._database.file_number() != self._file_number:
-            raise TakenOver(
+            raise LeaseLost(
                 f"{self._database.file} is not the file that this process writes: it was removed, replaced or put "
                 f"back from a copy meanwhile; nothing was written to it since. The same command goes on from what it "
                 f"holds"
@@ -135,8 +135,8 @@ class FencedStorage(InMemoryStorage):
         """What ``act`` returns; tried again while the database is away, for ``RECONNECT_SECONDS``.
 
         Raises:
-            DatabaseAway: if it does not come back.
-            UserMistake: if it refuses what is written.
+            DatabaseUnavailable: if it does not come back.
+            UserError: if it refuses what is written.
         """
         until = None
         while True:
@@ -154,7 +154,7 @@ class FencedStorage(InMemoryStorage):
                     print(words, file=sys.stderr, flush=True)
                 if now >= until:
                     self._away = True
-                    raise DatabaseAway(
+                    raise DatabaseUnavailable(
                         f"{self._database} did not answer for {RECONNECT_SECONDS:.0f} s ({reason(error)}); what was "
                         f"recorded is safe"
                     ) from error
@@ -176,7 +176,7 @@ class FencedStorage(InMemoryStorage):
     def _created(self, template: FrozenTrial) -> int:
         trial = self._rdb.get_trial(self._rdb.get_trial_id_from_study_id_trial_number(self._row, len(self._ids)))
         if trial.user_attrs != json.loads(json.dumps(template.user_attrs)):
-            raise UserMistake(f"{self._database}: somebody else wrote a trial into this study; nothing was written")
+            raise UserError(f"{self._database}: somebody else wrote a trial into this study; nothing was written")
         return trial._trial_id
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:

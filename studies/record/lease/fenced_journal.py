@@ -19,7 +19,7 @@ from typing import Any
 
 from optuna.storages.journal import BaseJournalBackend, JournalFileSymlinkLock
 
-from largebatch.studies.record.lease.lease import TakenOver
+from largebatch.studies.record.lease.lease import LeaseLost
 from largebatch.studies.record.lease.lease_monitor import FOLDER as LEASES
 from largebatch.studies.record.own_file import OwnFile
 
@@ -37,7 +37,7 @@ class FencedJournal(BaseJournalBackend):
         """Take it over.
 
         Raises:
-            UserMistake: if an owner with a higher fence has done so.
+            UserError: if an owner with a higher fence has done so.
         """
         self._refuse = refuse
         self._file = OwnFile(path, _take_over(path, fence, refuse))
@@ -50,7 +50,7 @@ class FencedJournal(BaseJournalBackend):
         """Append whole lines, on disk when this returns; or, where they cannot be written, nothing.
 
         Raises:
-            UserMistake: that ``refuse`` raises.
+            UserError: that ``refuse`` raises.
         """
         lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode()
         self._refuse_all()  # where the ledger is gone its lock is never free
@@ -66,7 +66,7 @@ class FencedJournal(BaseJournalBackend):
         """Refuse to write where this process may not, or where the ledger is not what it has written."""
         self._refuse()
         if not self._file.is_at_its_path or self._read_tail() != self._tail:
-            raise TakenOver(
+            raise LeaseLost(
                 f"{self._file.path} is not the ledger that this process writes: it was removed, replaced or put back "
                 f"from a copy meanwhile; nothing was written to it since. The same command goes on from what it holds"
             )

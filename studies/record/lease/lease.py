@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.record.lease.heartbeat import Presence
 from largebatch.studies.record.lease.lease_monitor import FOLDER, LeaseWatch, lease_path
 
@@ -27,11 +27,11 @@ def versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in ("largebatch", "torch")}
 
 
-class InUse(UserMistake):
+class StudyLocked(UserError):
     """Another process is known to hold the lease."""
 
 
-class TakenOver(UserMistake):
+class LeaseLost(UserError):
     """Another process owns what this one did."""
 
 
@@ -49,7 +49,7 @@ class Lease:
         """Take the lease.
 
         Raises:
-            InUse: if another process holds it, naming that process.
+            StudyLocked: if another process holds it, naming that process.
         """
         (self._directory / FOLDER).mkdir(exist_ok=True)
         while True:
@@ -63,7 +63,7 @@ class Lease:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        problem = str(error) if isinstance(error, UserMistake) else ""
+        problem = str(error) if isinstance(error, UserError) else ""
         self._presence.end(finished=kind is None, problem=problem)
 
     def tell_jobs(self, jobs: int) -> None:
@@ -79,17 +79,17 @@ class Lease:
         """To be called before anything is written.
 
         Raises:
-            TakenOver: if another process owns the directory now, or another directory lies there, or none.
+            LeaseLost: if another process owns the directory now, or another directory lies there, or none.
         """
         if self._presence.is_inherited:
-            raise TakenOver(
+            raise LeaseLost(
                 f"this process is a child of the one that owns {self._directory}, and may write nothing there: does "
                 f"the task fork, and its child go on with the training?"
             )
         if lease_path(self._directory, self.fence + 1).exists():
             holder = LeaseWatch(self._directory).look()
             who = f"by {holder}" if holder is not None else "by another process, which has ended"
-            raise TakenOver(
+            raise LeaseLost(
                 f"{self._directory} was taken over {who}, for this one had not renewed its lease in time (was it "
                 f"stopped, or the file system away?); it has written nothing since and ends; every trial is the "
                 f"other's now"
@@ -97,7 +97,7 @@ class Lease:
         if not self._presence.is_there:
             holder = LeaseWatch(self._directory).look()
             who = f" and is in use by {holder} now" if holder is not None else ""
-            raise TakenOver(
+            raise LeaseLost(
                 f"{self._directory} was removed, moved or replaced while this process owned it{who}: its lease "
                 f"{lease_path(self._directory, self.fence)} is gone; it has written nothing there since and ends. Put "
                 f"the directory back, and the same command goes on, or choose another --out"
@@ -110,12 +110,12 @@ def wait_until_free(watch: LeaseWatch) -> int:
     A process on another machine is watched until it is known to live or its lease to be over.
 
     Raises:
-        InUse: if another process is known to hold it.
+        StudyLocked: if another process is known to hold it.
     """
     directory, told = watch.directory, -1
     while (holder := watch.look()) is not None:
         if holder.lives:
-            raise InUse(
+            raise StudyLocked(
                 f"{directory} is in use by {holder}: let it end, stop it, lend it this job's devices (run --join), or "
                 f"choose another --out"
             )

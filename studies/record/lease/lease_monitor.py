@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.printable import printable_values
 
 FOLDER = "leases"
@@ -131,7 +131,7 @@ def newest_fence(directory: Path, known: int = 0) -> int:
     """The highest fence of a directory, at least ``known``; 0 where it never had an owner.
 
     Raises:
-        UserMistake: if a file has a number that no owner was given: every lower one would be forbidden, one by one.
+        UserError: if a file has a number that no owner was given: every lower one would be forbidden, one by one.
     """
     try:
         names = [name for name in os.listdir(directory / FOLDER) if name.isascii() and name.isdecimal()]
@@ -140,7 +140,7 @@ def newest_fence(directory: Path, known: int = 0) -> int:
     newest = known
     for name in names:
         if len(name) > len(str(MOST_OWNERS)) or int(name) > MOST_OWNERS:
-            raise UserMistake(
+            raise UserError(
                 f"{directory / FOLDER / name} is no lease: they are numbered from 1 on, one for each owner of the "
                 f"study; remove it"
             )

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.running.engines.ray_cluster import ray_cluster
 
 _PINGS = 8
@@ -145,7 +145,7 @@ def main() -> None:
     try:
         with ray_cluster(address):
             print(json.dumps({"nodes": probe(Path(directory))}))
-    except UserMistake as mistake:
+    except UserError as mistake:
         print(json.dumps({"mistake": str(mistake)}))
     except Exception as error:  # as by a Ray or Python of another version
         print(json.dumps({"mistake": f"--address {address}: {' '.join(str(error).split())}"}))

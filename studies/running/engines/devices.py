@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import ray
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.recipe import Recipe
 from largebatch.studies.question.study import Resources, Study
 
@@ -33,7 +33,7 @@ def devices_of(study: Study) -> Devices:
     """The devices that the study fills, by default all.
 
     Raises:
-        UserMistake: if it asks for more than there are.
+        UserError: if it asks for more than there are.
     """
     resources, total = study.resources, num_devices_at_hand()
     share, trials = resources.trials_per_device, study.budget.trials or total * resources.trials_per_device
@@ -41,11 +41,11 @@ def devices_of(study: Study) -> Devices:
         return Devices(total, 1, min(resources.concurrent_trials or total, trials), total, _num_gpus() > 0)
     each, wanted = resources.devices_per_trial, resources.concurrent_trials
     if each > total:
-        raise UserMistake(f"resources.devices_per_trial: {each} devices are asked for; there are {total}")
+        raise UserError(f"resources.devices_per_trial: {each} devices are asked for; there are {total}")
     if wanted is None:
         wanted = min(total * share // each, trials, total if _num_gpus() else MOST_CPU_TRIALS * share)
     if wanted * each > total * share:
-        raise UserMistake(
+        raise UserError(
             f"resources: {wanted} concurrent trials of {each} devices need {wanted * each}; there are {total * share}"
         )
     return Devices(wanted * each, share, wanted, total * share, _num_gpus() > 0)
@@ -55,13 +55,13 @@ def devices_left(study: Study, begun: Devices) -> Devices:
     """What a study that has begun fills now that nodes were lost or joined: all that is left, if it asked for more.
 
     Raises:
-        UserMistake: if nothing is left of the kind that it began with.
+        UserError: if nothing is left of the kind that it began with.
     """
     if not ray.cluster_resources().get("GPU" if begun.on_gpus else "CPU", 0):
-        raise UserMistake("no device of the cluster is left")
+        raise UserError("no device of the cluster is left")
     try:
         return devices_of(study)
-    except UserMistake:
+    except UserError:
         total = num_devices_at_hand() * begun.share
         return Devices(total, begun.share, max(1, total // study.resources.devices_per_trial), total, begun.on_gpus)
 

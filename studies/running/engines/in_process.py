@@ -52,7 +52,7 @@ def profile_in_process(
     """Time steps on one device.
 
     Raises:
-        UserMistake: if the task's own code raises an error.
+        UserError: if the task's own code raises an error.
     """
     loaded = load_task(task, recipe.task_options)
     with fenced(task):

@@ -15,7 +15,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from largebatch.schedulers.clusters.ray_settings import SETTINGS
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.trainers.workers.failure import describe
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def ray_cluster(address: str | None, leaving: "Leaving | None" = None) -> Iterat
         leaving: Is told when this Ray is gone.
 
     Raises:
-        UserMistake: if nothing answers at ``address``, or if Ray does not start here.
+        UserError: if nothing answers at ``address``, or if Ray does not start here.
     """
     if address is not None:
         from largebatch.schedulers.clusters.address import ray_address
@@ -57,14 +57,14 @@ def ray_cluster(address: str | None, leaving: "Leaving | None" = None) -> Iterat
             ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, **own)
         except Exception as error:  # of a Ray that does not start some are no more than that
             if address is None:
-                raise UserMistake(
+                raise UserError(
                     f"Ray did not start on this machine ({describe(error)}), and nothing was changed; "
                     f"`largebatch doctor` looks for what is in its way, the same command tries again, and with "
                     f"--in-process it does without Ray"
                 ) from error
             if not isinstance(error, ConnectionError):
                 raise
-            raise UserMistake(
+            raise UserError(
                 f"--address {address}: no Ray cluster answers ({error}); start one with `ray start --head`, and set "
                 f"RAY_AUTH_MODE to the same value for it and for largebatch"
             ) from error

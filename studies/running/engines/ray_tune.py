@@ -21,7 +21,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher as TuneSearcher
 
 from largebatch.schedulers.clusters.cluster_file import VARIABLE
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.execution import Execution
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.trial import ACTIONS, Action, Ending, Outcome, Trial
@@ -48,7 +48,7 @@ def run_trials(coordinator: Decider, leaving: Leaving) -> None:
     Must be called inside ``ray_cluster``.
 
     Raises:
-        UserMistake: that the coordinator raised.
+        UserError: that the coordinator raised.
     """
     devices = devices_of(coordinator.study)
     coordinator.refuse_what_cannot_fit(devices.most_trials)
@@ -98,7 +98,7 @@ def run_profile(
             group.wait()
         except Exception as error:
             reason = str(error).strip().splitlines()[0]
-            raise UserMistake(
+            raise UserError(
                 f"task: steps of {task} could not be timed ({reason}); every trial is recorded, and the same command "
                 f"times them again"
             ) from error
@@ -236,7 +236,7 @@ class _Decisions(_Unsaved, FIFOScheduler):  # type: ignore[misc]
             return
         try:
             self._proposals.groups.mend()
-        except UserMistake as problem:  # no device is left
+        except UserError as problem:  # no device is left
             self._leaving.abandon(str(problem))
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.trial import Trial
 from largebatch.studies.record.lease.lease_monitor import PresenceWatch
 from largebatch.studies.running.coordinator import Coordinator
@@ -105,7 +105,7 @@ class Host:
                 case Stopped():
                     self._take(guest, ask.trial)
                     coordinator.stop(ask.trial)
-        except UserMistake as problem:
+        except UserError as problem:
             if not isinstance(ask, Fit):  # then it is the whole study's
                 coordinator.give_up(problem)
             return Answer(number=number, refused=str(problem))

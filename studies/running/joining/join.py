@@ -4,10 +4,10 @@ import sys
 import time
 from pathlib import Path
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.question.study import Study
 from largebatch.studies.record.directory import StudyDirectory, refuse_another_study
-from largebatch.studies.record.lease.lease import POLL_SECONDS, InUse, versions, wait_until_free
+from largebatch.studies.record.lease.lease import POLL_SECONDS, StudyLocked, versions, wait_until_free
 from largebatch.studies.record.lease.lease_monitor import Holder, LeaseWatch
 from largebatch.studies.record.open_ledger import read_ledger
 from largebatch.studies.running.interruption import Leaving
@@ -17,14 +17,14 @@ def owner_to_join(watch: LeaseWatch, study: Study) -> Holder | None:
     """Who owns the study; None where nobody does.
 
     Raises:
-        UserMistake: if this job may not serve it with its owner, and with the difference.
+        UserError: if this job may not serve it with its owner, and with the difference.
     """
     if not watch.directory.is_dir():
         return None
     try:
         wait_until_free(watch)
         return None
-    except InUse:
+    except StudyLocked:
         holder = watch.look()
     directory = StudyDirectory(watch.directory)
     if directory.study_file.exists():
@@ -32,7 +32,7 @@ def owner_to_join(watch: LeaseWatch, study: Study) -> Holder | None:
     if holder is not None:
         for name, mine in versions().items():
             if (theirs := holder.versions.get(name, mine)) != mine:
-                raise UserMistake(
+                raise UserError(
                     f"{watch.directory} is in use by {holder} with {name} {theirs}; this job has {mine}, and all jobs "
                     f"of a study must have the same: use that one, or choose another --out"
                 )

@@ -11,7 +11,7 @@ import threading
 import time
 from typing import Any
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.target import Target
 from largebatch.spaces.trial import Action, Ending, Measurement, Trial
 from largebatch.studies.question.study import Study
@@ -87,7 +87,7 @@ class Guest:
         """Refuse so many trials at once where there is no room for their checkpoints beside those of other jobs.
 
         Raises:
-            UserMistake: with both figures.
+            UserError: with both figures.
         """
         self._ask(Fit, num_running=num_running)
 
@@ -117,7 +117,7 @@ class Guest:
         """The owner's answer; an empty one where there is no owner any more.
 
         Raises:
-            UserMistake: if it serves this job no longer.
+            UserError: if it serves this job no longer.
         """
         with self._lock:
             self._number += 1
@@ -125,7 +125,7 @@ class Guest:
             while not self.gone:
                 for answer in map(parse_answer, self._files.answers.read()):
                     if answer.refused is not None:
-                        raise UserMistake(answer.refused)
+                        raise UserError(answer.refused)
                     if answer.number == self._number:
                         return answer
                 time.sleep(POLL_SECONDS / 2)

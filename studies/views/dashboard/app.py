@@ -6,7 +6,7 @@ from typing import Any
 from dash import ALL, MATCH, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
 from flask import Response
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.printable import printable
 from largebatch.studies.views.dashboard import parts
 from largebatch.studies.views.dashboard.control import add_control
@@ -174,7 +174,7 @@ def _layout(page: Page, scene: Scene, query: Mapping[str, str]) -> list[Any]:
         return [html.H1(snapshot.key), parts.note(snapshot.problem or "The study is being read.", problem=True)]
     try:
         return page.layout(scene, query)
-    except UserMistake as mistake:
+    except UserError as mistake:
         return [html.H1(page.title), parts.note(str(mistake), problem=True)]
 
 

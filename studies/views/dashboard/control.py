@@ -6,7 +6,7 @@ from typing import Any
 from dash import Dash, Input, Output, State, no_update
 
 from largebatch.spaces.domain import Domain, Range
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.os_fault import os_fault
 from largebatch.studies.answer.best_trials import format_number
 from largebatch.studies.record.requests import waiting_recipes
@@ -38,7 +38,7 @@ def add_control(app: Dash, library: Library, token: str) -> None:
             return "There is no such study."
         try:
             return act(live)
-        except UserMistake as mistake:
+        except UserError as mistake:
             return f"Not asked: {mistake}"
         except OSError as error:
             return f"Not asked: {os_fault(error)}"
@@ -88,7 +88,7 @@ def _add_enqueue(app: Dash, library: Library, asked: Asked) -> None:
             study = live.snapshot.study
             assert study is not None
             if not named:
-                raise UserMistake("click a point of the plot, or write a batch size or a learning rate")
+                raise UserError("click a point of the plot, or write a batch size or a learning rate")
             folder, trials = live.directory.requests, live.snapshot.trials
             before = waiting_recipes(folder, live.snapshot.requests, trials)
             return asked_words(ask_for_recipe(folder, study, trials, named), before, trials_left(study, trials))
@@ -108,7 +108,7 @@ def _add_stop(app: Dash, asked: Asked) -> None:
 
         def act(live: LiveStudy) -> str:
             if not str(number).isdecimal() or len(str(number)) > 9:
-                raise UserMistake(f"there is no trial {number!r:.60}")
+                raise UserError(f"there is no trial {number!r:.60}")
             return asked_words(ask_to_stop(live.directory.requests, live.snapshot.trials, int(number)))
 
         return asked(given, place, act)
@@ -152,7 +152,7 @@ def _add_narrow(app: Dash, library: Library, asked: Asked) -> None:
             study = live.snapshot.study
             assert study is not None
             if not ranges:
-                raise UserMistake("choose that a drag marks a range to narrow to, and draw a box in the plot")
+                raise UserError("choose that a drag marks a range to narrow to, and draw a box in the plot")
             return " ".join(map(asked_words, ask_to_narrow(live.directory.requests, study, ranges)))
 
         return asked(given, place, act)

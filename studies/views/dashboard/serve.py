@@ -9,7 +9,7 @@ from pathlib import Path
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.views.dashboard.app import make_app
 from largebatch.studies.views.dashboard.guard import guard, new_token
 from largebatch.studies.views.dashboard.reading.library import Library
@@ -27,7 +27,7 @@ def serve(root: Path, *, host: str, port: int, control: bool) -> None:
     """Print the address, then answer browsers; ``port`` 0 takes a free one.
 
     Raises:
-        UserMistake: if there is no study, or the address cannot be listened on.
+        UserError: if there is no study, or the address cannot be listened on.
     """
     _refuse_everywhere(host)
     token = new_token() if control else None
@@ -38,7 +38,7 @@ def serve(root: Path, *, host: str, port: int, control: bool) -> None:
         try:
             listening = socket.create_server((host, port), family=_family(host))
         except OSError as error:
-            raise UserMistake(
+            raise UserError(
                 f"{host}:{port} cannot be listened on: {_cause(error)}; choose another --port, or 0 for a free one"
             ) from error
         with listening:
@@ -59,7 +59,7 @@ def _refuse_everywhere(host: str) -> None:
     """To listen on every address of the machine takes its full name: an empty one, or 0, is a slip.
 
     Raises:
-        UserMistake: if ``host`` means every address and does not say so, or is none.
+        UserError: if ``host`` means every address and does not say so, or is none.
     """
     try:
         ipaddress.ip_address(host)
@@ -69,9 +69,9 @@ def _refuse_everywhere(host: str) -> None:
     try:
         found = ipaddress.ip_address(socket.gethostbyname(host)) if host.strip() else None
     except (OSError, ValueError) as error:
-        raise UserMistake(f"--host: no address is called {host!r:.100} ({error}); 127.0.0.1 is this machine") from error
+        raise UserError(f"--host: no address is called {host!r:.100} ({error}); 127.0.0.1 is this machine") from error
     if found is None or found.is_unspecified or found.is_multicast or str(found) == "255.255.255.255":
-        raise UserMistake(
+        raise UserError(
             f"--host must be one address or name of this machine, as in 127.0.0.1; got {host!r:.100}. To listen on "
             f"every address, say so: 0.0.0.0 or ::"
         )

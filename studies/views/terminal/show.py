@@ -11,7 +11,7 @@ from rich.console import Console
 from largebatch.search.laws.step_time.interconnects import INTERCONNECTS
 from largebatch.search.plan.finalists import best_trials, compare_finalists
 from largebatch.search.plan.plan import Plan
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.passage_interval import PassageInterval
 from largebatch.spaces.rule import RULES
 from largebatch.spaces.trial import Trial
@@ -114,11 +114,11 @@ def print_trial(answer: Answer, number: int, *, as_json: bool) -> None:
     """All that is known of one trial.
 
     Raises:
-        UserMistake: if there is no such trial.
+        UserError: if there is no such trial.
     """
     trial = next((one for one in answer.trials if one.number == number), None)
     if trial is None:
-        raise UserMistake(f"there is no trial {number}; the study has {len(answer.trials)}, from 0 on")
+        raise UserError(f"there is no trial {number}; the study has {len(answer.trials)}, from 0 on")
     if as_json:
         print(json.dumps(_trial_json(trial), indent=1))
         return

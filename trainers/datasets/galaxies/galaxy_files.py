@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.trainers.datasets.images.pixels import rgb
 
 
@@ -29,16 +29,16 @@ def decode_image(content: bytes, name: str, size: int) -> Tensor:
     """Red, green and blue of [0, 1], float32 ``(3, size, size)``, from the bytes of a picture of any size.
 
     Raises:
-        UserMistake: if they are no whole picture, with the ``name`` of the file.
+        UserError: if they are no whole picture, with the ``name`` of the file.
     """
     try:
         from PIL import Image
     except ImportError as error:
-        raise UserMistake("data: images need Pillow; install it: pip install 'largebatch[galaxies]'") from error
+        raise UserError("data: images need Pillow; install it: pip install 'largebatch[galaxies]'") from error
     try:
         with Image.open(io.BytesIO(content)) as file:
             picture = rgb(file).resize((size, size), Image.Resampling.BILINEAR)
     except (OSError, SyntaxError, ValueError) as error:
-        raise UserMistake(f"data: {name} is no whole image ({error}); replace or remove it") from error
+        raise UserError(f"data: {name} is no whole image ({error}); replace or remove it") from error
     pixels = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
     return pixels.view(size, size, 3).permute(2, 0, 1).float() / 255

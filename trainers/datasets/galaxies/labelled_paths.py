@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.trainers.datasets.images.source import is_visible, visible_folders
 
 CLASS_NAMES = ("elliptical", "spiral")
@@ -41,18 +41,18 @@ def labelled_paths(
         elliptical_above: The share of votes that makes an elliptical.
 
     Raises:
-        UserMistake: if a label is missing or unknown, a file is not there, or a class is empty.
+        UserError: if a label is missing or unknown, a file is not there, or a class is empty.
     """
     if source.is_dir():
         found = _of_folders(source)
     elif source.suffix in (".csv", ".parquet") and source.is_file():
         found = _of_table(source, spiral_above, elliptical_above)
     else:
-        raise UserMistake(f"data: must be a folder, or a table .csv or .parquet; got {source}")
+        raise UserError(f"data: must be a folder, or a table .csv or .parquet; got {source}")
     counts = Counter(label for _, label in found)
     for label, name in enumerate(CLASS_NAMES):
         if not counts[label]:
-            raise UserMistake(
+            raise UserError(
                 f"data: {source} holds no {name} ({len(found)} galaxies in all); give images of both classes"
             )
     return found
@@ -76,7 +76,7 @@ def _of_table(source: Path, spiral_above: float, elliptical_above: float) -> lis
     columns = {name.lower(): name for name in (rows[0] if rows else ())}
     path_column = next((columns[name] for name in _PATHS if name in columns), None)
     if path_column is None:
-        raise UserMistake(f"data: {source} has no column of paths; name one of {', '.join(_PATHS)}")
+        raise UserError(f"data: {source} has no column of paths; name one of {', '.join(_PATHS)}")
     label_of = _label_reader(source, columns, spiral_above, elliptical_above)
     found = []
     for number, row in enumerate(rows, start=1):
@@ -85,7 +85,7 @@ def _of_table(source: Path, spiral_above: float, elliptical_above: float) -> lis
             continue
         path = source.parent / str(row[path_column])
         if not path.is_file():
-            raise UserMistake(f"data: row {number} of {source} names {path}, which is not there")
+            raise UserError(f"data: row {number} of {source} names {path}, which is not there")
         found.append((path, label))
     return found
 
@@ -97,7 +97,7 @@ def _rows(source: Path) -> list[Row]:
     try:
         table = csv.read_csv(source) if source.suffix == ".csv" else parquet.read_table(source)
     except (pyarrow.ArrowException, OSError) as error:
-        raise UserMistake(f"data: {source} cannot be read as {source.suffix[1:]}: {error}") from error
+        raise UserError(f"data: {source} cannot be read as {source.suffix[1:]}: {error}") from error
     rows: list[Row] = table.to_pylist()
     return rows
 
@@ -113,7 +113,7 @@ def _label_reader(
         spiral = _matching(columns, _FEATURED) + _matching(columns, _ARMS)
         elliptical = _matching(columns, _SMOOTH)
         if len(spiral) != 2 or len(elliptical) != 1:
-            raise UserMistake(
+            raise UserError(
                 f"data: {source} has no labels; it needs a column label, or P_CS and P_EL of Galaxy Zoo 1, or the "
                 f"fractions of smooth-or-featured and has-spiral-arms of galaxy-datasets"
             )
@@ -138,7 +138,7 @@ def _share(row: Row, names: list[str], where: str) -> float:
         if value is None and _ARMS.fullmatch(name.lower()):
             value = 0.0
         if not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise UserMistake(f"data: {where}: {name} must be a share of votes between 0 and 1; got {value!r}")
+            raise UserError(f"data: {where}: {name} must be a share of votes between 0 and 1; got {value!r}")
         product *= value
     return product
 
@@ -148,5 +148,5 @@ def _label(value: object, where: str) -> int:
         return int(value)
     name = str(value).strip().lower().removesuffix("s")
     if name not in CLASS_NAMES:
-        raise UserMistake(f"data: {where} has the label {value!r}; labels are {' and '.join(CLASS_NAMES)} (0 and 1)")
+        raise UserError(f"data: {where} has the label {value!r}; labels are {' and '.join(CLASS_NAMES)} (0 and 1)")
     return CLASS_NAMES.index(name)

@@ -6,7 +6,7 @@ DES, Abbott et al. (2018), arXiv 1801.03181, table 1. The noise is ours: DES is 
 
 from dataclasses import dataclass
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.nearest import nearest
 
 CUT_OUT_PIXELS = 200
@@ -43,8 +43,8 @@ def survey_of(name: str) -> Survey:
     """The survey of a name.
 
     Raises:
-        UserMistake: if there is none.
+        UserError: if there is none.
     """
     if name not in SURVEYS:
-        raise UserMistake(f"survey: unknown survey {name!r}{nearest(name, SURVEYS)}")
+        raise UserError(f"survey: unknown survey {name!r}{nearest(name, SURVEYS)}")
     return SURVEYS[name]

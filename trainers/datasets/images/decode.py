@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.trainers.datasets.images import pixels as pixels_of
 
 QUALITY = 90
@@ -29,14 +29,14 @@ def codecs() -> _Codecs:
     """The decoders.
 
     Raises:
-        UserMistake: where they are not installed.
+        UserError: where they are not installed.
     """
     try:
         import cv2
         import simplejpeg
         from PIL import Image
     except ImportError as error:
-        raise UserMistake(f"images need {error.name}; install it: pip install 'largebatch[images]'") from error
+        raise UserError(f"images need {error.name}; install it: pip install 'largebatch[images]'") from error
     cv2.setNumThreads(0)  # a process of the loader is one core's
     return _Codecs(simplejpeg, cv2, Image)
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.trainers.datasets.images.source import (
     IMAGE_SUFFIXES,
     Entry,
@@ -23,13 +23,13 @@ def folder_source(path: Path, known: tuple[str, ...] | None) -> Source:
     for name in folders:
         if inner := split_folders(path / name):
             found_inside = ", ".join(folder.name for folder in inner.values())
-            raise UserMistake(
+            raise UserError(
                 f"{path / name} would be a class, and holds splits ({found_inside}); splits come before classes: give "
                 f"{path / name} where it holds all, else move its images to SPLIT/{name}"
             )
     found = [(name, file) for name in folders for file in _images(path / name)]
     if not found:
-        raise UserMistake(f"{path} holds no images: there must be a folder for each class, or .tar or .parquet files")
+        raise UserError(f"{path} holds no images: there must be a folder for each class, or .tar or .parquet files")
     if known is None:
         _, labels = labelled([name for name, _ in found], [file for _, file in found], folders)
         refuse_empty_classes(folders, labels, str(path))

@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.trainers.datasets.images.crops import central_crop, random_crop
 from largebatch.trainers.datasets.images.decode import UnreadableImage, codecs
 from largebatch.trainers.datasets.images.manifest import Manifest
@@ -32,7 +32,7 @@ class ImageShards(Dataset[Any]):
         training: A random crop, mirrored or not; else the central one.
 
     Raises:
-        UserMistake: where a shard is missing or cut short.
+        UserError: where a shard is missing or cut short.
     """
 
     def __init__(self, folder: Path, *, size: int, training: bool) -> None:
@@ -72,7 +72,7 @@ class ImageShards(Dataset[Any]):
         try:
             return self._crop(opened.image(row), self._size), int(opened.labels[row])
         except UnreadableImage as error:
-            raise UserMistake(
+            raise UserError(
                 f"{self._folder / shard.file} was changed after it was prepared: image {row} is unreadable ({error}); "
                 f"see which shards are with `largebatch prepare images --out {self._folder.parent} --verify`"
             ) from error

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.files import write_whole
 from largebatch.spaces.printable import printable
 
@@ -100,17 +100,17 @@ class Manifest:
         """The manifest of a finished folder.
 
         Raises:
-            UserMistake: where there is none, or one of another version.
+            UserError: where there is none, or one of another version.
         """
         try:
             fields = json.loads((folder / MANIFEST).read_text())
         except FileNotFoundError:
-            raise UserMistake(f"{folder} holds no finished image shards; {_way_out(folder)}") from None
+            raise UserError(f"{folder} holds no finished image shards; {_way_out(folder)}") from None
         except ValueError as error:
-            raise UserMistake(f"{folder / MANIFEST} is damaged ({error}); {_way_out(folder)}") from error
+            raise UserError(f"{folder / MANIFEST} is damaged ({error}); {_way_out(folder)}") from error
         if fields.get("version") != VERSION:
             found = fields.get("version")
-            raise UserMistake(f"{folder / MANIFEST} must be of version {VERSION}, not {found}; {_way_out(folder)}")
+            raise UserError(f"{folder / MANIFEST} must be of version {VERSION}, not {found}; {_way_out(folder)}")
         return cls(
             version=VERSION,
             origin=Origin(**fields["origin"]),
@@ -123,14 +123,14 @@ class Manifest:
         """Every shard is there, with all its bytes.
 
         Raises:
-            UserMistake: naming the first that is not.
+            UserError: naming the first that is not.
         """
         for shard in self.shards:
             path = folder / shard.file
             found = path.stat().st_size if path.exists() else None
             if found != shard.num_bytes:
                 said = "is missing" if found is None else f"must have {shard.num_bytes:,} bytes; it has {found:,}"
-                raise UserMistake(f"{path} {said}; {_way_out(folder)}")
+                raise UserError(f"{path} {said}; {_way_out(folder)}")
 
 
 class Progress:
@@ -148,7 +148,7 @@ class Progress:
         if known is not None and known != asdict(origin):
             changed = [name for name, value in asdict(origin).items() if known.get(name) != value and name != "source"]
             if changed:
-                raise UserMistake(
+                raise UserError(
                     f"{folder} holds shards of another source or of other settings ({', '.join(changed)}); choose "
                     f"another --out, or remove it"
                 )
@@ -176,11 +176,11 @@ def manifests(out: Path) -> dict[str, Manifest]:
     """The finished splits in a folder that was prepared.
 
     Raises:
-        UserMistake: where there is none.
+        UserError: where there is none.
     """
     splits = sorted(path.parent.name for path in out.glob(f"*/{MANIFEST}"))
     if not splits:
-        raise UserMistake(f"{out} holds no finished image shards; {_way_out(out / 'train')}")
+        raise UserError(f"{out} holds no finished image shards; {_way_out(out / 'train')}")
     return {name: Manifest.read(out / name) for name in splits}
 
 

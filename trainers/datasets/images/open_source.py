@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.trainers.datasets.images.folder_source import folder_source
 from largebatch.trainers.datasets.images.parquet_source import parquet_source
 from largebatch.trainers.datasets.images.source import (
@@ -26,23 +26,23 @@ def open_source(path: Path) -> dict[str, Source]:
     """The splits of a source by name, ``train`` and perhaps ``val``; ``train`` alone where nothing names a split.
 
     Raises:
-        UserMistake: where there is nothing, a class is empty or the only one, labels do not match, or what lies there
+        UserError: where there is nothing, a class is empty or the only one, labels do not match, or what lies there
             can be read in two ways.
     """
     if not path.exists():
-        raise UserMistake(f"{path} does not exist; give a folder a class, tar archives or Parquet files")
+        raise UserError(f"{path} does not exist; give a folder a class, tar archives or Parquet files")
     formats: dict[str, Callable[[Sequence[Path], tuple[str, ...] | None], Source]]
     formats = {".parquet": parquet_source, ".tar": tar_source}
     files = {suffix: _files(path, suffix) for suffix in formats}
     if all(files.values()):
-        raise UserMistake(f"{path} holds archives of two kinds, {' and '.join(sorted(files))}; give one kind alone")
+        raise UserError(f"{path} holds archives of two kinds, {' and '.join(sorted(files))}; give one kind alone")
     for suffix, some in files.items():
         if some:
             _refuse_images_beside(some[0], path)
             splits = _by_split(some, path)
             return _opened({name: partial(formats[suffix], of_it) for name, of_it in splits.items()})
     if path.is_file():
-        raise UserMistake(f"{path} is no tar archive (.tar) and no Parquet file (.parquet)")
+        raise UserError(f"{path} is no tar archive (.tar) and no Parquet file (.parquet)")
     folders = split_folders(path)
     if folders:
         return _opened({name: partial(folder_source, folder) for name, folder in folders.items()})
@@ -53,7 +53,7 @@ def _refuse_images_beside(archive: Path, path: Path) -> None:
     """An archive that was left in a tree of images must not stand for all of them; one folder may be of figures."""
     holding = [folder for folder in visible_folders(path) if _holds_image(folder)] if path.is_dir() else []
     if len(holding) > 1:
-        raise UserMistake(
+        raise UserError(
             f"{path} holds images in folders ({holding[0].name}, {holding[1].name}) and in archives ({archive}); move "
             f"one kind away"
         )
@@ -77,7 +77,7 @@ def _by_split(files: Sequence[Path], root: Path) -> dict[str, list[Path]]:
         named.setdefault(SPLITS[found[-1]] if found else "", []).append(file)
     unnamed = named.pop("", [])
     if unnamed and "train" in named:
-        raise UserMistake(
+        raise UserError(
             f"{unnamed[0]} names no split, and {named['train'][0]} beside it does; move it away, or put all that is "
             f"for training into a folder train"
         )
@@ -87,6 +87,6 @@ def _by_split(files: Sequence[Path], root: Path) -> dict[str, list[Path]]:
 def _opened(splits: Mapping[str, Callable[[tuple[str, ...] | None], Source]]) -> dict[str, Source]:
     """``train`` first: its classes are those of ``val``. A ``test`` split often has no labels, and is left alone."""
     if "train" not in splits:
-        raise UserMistake(f"there must be a split named train; found {', '.join(sorted(splits))}")
+        raise UserError(f"there must be a split named train; found {', '.join(sorted(splits))}")
     train = splits["train"](None)
     return {"train": train, **({"val": splits["val"](train.classes)} if "val" in splits else {})}

@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.trainers.datasets.images.source import Entry, Source, labelled, refuse_empty_classes
 
 _IMAGE_COLUMNS = ("image", "image.bytes", "jpg")
@@ -32,11 +32,11 @@ def parquet_source(files: Sequence[Path], known: tuple[str, ...] | None) -> Sour
                 places += [(str(file), group, row) for row in range(len(values))]
                 labels += values
     if not places:
-        raise UserMistake(f"{files[0]}{' and the other files' if len(files) > 1 else ''} hold no rows")
+        raise UserError(f"{files[0]}{' and the other files' if len(files) > 1 else ''} hold no rows")
     names = [f"{file}, row group {group}, row {row}" for file, group, row in places]
     missing = next((name for name, label in zip(names, labels, strict=True) if label is None), None)
     if missing is not None:
-        raise UserMistake(f"{missing} has no label; every row must have one")
+        raise UserError(f"{missing} has no label; every row must have one")
     classes, numbers = labelled(labels, names, named)
     if known is None:
         refuse_empty_classes(classes, numbers, str(files[0].parent))
@@ -52,7 +52,7 @@ def read_rows(entries: Sequence[Entry]) -> Iterator[tuple[Entry, bytes | str]]:
             with _opened(Path(file)) as parquet:
                 column = _column(Path(file), parquet, _IMAGE_COLUMNS)
                 images = parquet.read_row_group(group, columns=[column]).column(0)
-        except (OSError, UserMistake) as error:  # Arrow's own errors of damaged pages are OSErrors
+        except (OSError, UserError) as error:  # Arrow's own errors of damaged pages are OSErrors
             yield from ((row, str(error)) for row in rows)
             continue
         for row in rows:
@@ -68,14 +68,14 @@ def _opened(file: Path) -> Any:
     try:
         return pq.ParquetFile(file)
     except (pa.ArrowInvalid, OSError) as error:
-        raise UserMistake(f"{file} is no whole Parquet file ({error}); copy it anew") from error
+        raise UserError(f"{file} is no whole Parquet file ({error}); copy it anew") from error
 
 
 def _column(file: Path, parquet: Any, names: Sequence[str]) -> str:
     found = next((name for name in names if name in parquet.schema_arrow.names), None)
     if found is None:
         have = ", ".join(parquet.schema_arrow.names)
-        raise UserMistake(f"{file} must have a column {' or '.join(names)}; it has {have}")
+        raise UserError(f"{file} must have a column {' or '.join(names)}; it has {have}")
     return found
 
 

@@ -13,7 +13,7 @@ from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.trainers.datasets.images.decode import UnreadableImage, codecs, decode, reductions, shrink
 from largebatch.trainers.datasets.images.manifest import (
     VERSION,
@@ -67,7 +67,7 @@ def prepare_images(
         rows_per_shard: Images of a file.
 
     Raises:
-        UserMistake: where there is nothing to read, no room to write, or ``out`` holds something else.
+        UserError: where there is nothing to read, no room to write, or ``out`` holds something else.
     """
     codecs()
     return {
@@ -80,7 +80,7 @@ def verify_images(out: Path, *, told: Told, num_processes: int = 1) -> dict[str,
     """Read every shard in ``out`` and compare its checksum.
 
     Raises:
-        UserMistake: naming all that are damaged, and what to do.
+        UserError: naming all that are damaged, and what to do.
     """
     found = manifests(out)
     damaged: list[Path] = []
@@ -96,7 +96,7 @@ def verify_images(out: Path, *, told: Told, num_processes: int = 1) -> dict[str,
                 if not whole:
                     damaged.append(path)
     if damaged:
-        raise UserMistake(
+        raise UserError(
             f"{', '.join(map(str, damaged))} {'is' if len(damaged) == 1 else 'are'} missing or changed since "
             f"preparation; make anew what is damaged: largebatch prepare images SRC --out {out}"
         )
@@ -116,7 +116,7 @@ def _prepare_split(
             left.unlink()
         progress = Progress(folder, origin)
     except OSError as error:
-        raise UserMistake(f"{folder} cannot be written: {error.strerror}; choose another --out") from error
+        raise UserError(f"{folder} cannot be written: {error.strerror}; choose another --out") from error
     entries = source.shuffled()
     jobs = [
         _Job(
@@ -201,7 +201,7 @@ def _refuse_lost_classes(source: Source, shards: Sequence[Shard], split: str) ->
         left[one.label] -= 1
     lost = [name for name, count, before in zip(source.classes, left, given, strict=True) if before and not count]
     if lost:
-        raise UserMistake(
+        raise UserError(
             f"every image of class {lost[0]!r} of {split} is unreadable, as {unreadable[0].name} "
             f"({unreadable[0].reason}); mend them or leave the class out"
         )

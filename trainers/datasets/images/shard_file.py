@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.files import whole_file
 from largebatch.trainers.datasets.images.manifest import Shard, Unreadable
 
@@ -117,9 +117,9 @@ class ShardFile:
                 )
                 self._edges = [_edges(batch.column(0), whole.address) for batch in batches]
         except (pa.ArrowInvalid, OSError, ValueError) as error:
-            raise UserMistake(f"{path} is damaged ({error}); {_VERIFY}") from error
+            raise UserError(f"{path} is damaged ({error}); {_VERIFY}") from error
         if len(self.labels) != shard.num_rows:
-            raise UserMistake(f"{path} must have {shard.num_rows} images; it has {len(self.labels)}; {_VERIFY}")
+            raise UserError(f"{path} must have {shard.num_rows} images; it has {len(self.labels)}; {_VERIFY}")
         self._block_rows = max((len(edges) - 1 for edges in self._edges), default=1)
         self._asked = [False] * len(self._edges)
         self._descriptor = os.open(path, os.O_RDONLY)
@@ -136,7 +136,7 @@ class ShardFile:
         start, length = int(edges[place]), int(edges[place + 1] - edges[place])
         data = os.pread(self._descriptor, length, start)
         if len(data) != length:
-            raise UserMistake(f"{self._path} was cut short while it was read; {_VERIFY}")
+            raise UserError(f"{self._path} was cut short while it was read; {_VERIFY}")
         return data
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"})
 SPLITS = {
@@ -80,20 +80,20 @@ def split_folders(path: Path) -> dict[str, Path]:
     """The folders of splits below ``path``, by split; none where its folders are classes.
 
     Raises:
-        UserMistake: where some are of splits and others are not, or two are of one split.
+        UserError: where some are of splits and others are not, or two are of one split.
     """
     folders = visible_folders(path)
     splits: dict[str, Path] = {}
     for folder in folders:
         name = SPLITS.get(folder.name.lower())
         if name in splits:
-            raise UserMistake(f"{splits[name]} and {folder} are both the split {name}; keep one")
+            raise UserError(f"{splits[name]} and {folder} are both the split {name}; keep one")
         if name is not None:
             splits[name] = folder
     others = [folder for folder in folders if folder.name.lower() not in SPLITS]
     if splits and others:
         named = ", ".join(folder.name for folder in splits.values())
-        raise UserMistake(
+        raise UserError(
             f"{path} holds splits ({named}) beside {others[0].name}; move {others[0].name} away, or, where {named} are "
             f"classes, all of them into {path / 'train'}"
         )
@@ -110,7 +110,7 @@ def labelled(
     kinds = {type(label) for label in raw}
     if len(kinds) > 1:
         numbered = next(name for name, label in zip(names, raw, strict=True) if isinstance(label, int))
-        raise UserMistake(f"labels must be all numbers or all names; {numbered} has a number, others have names")
+        raise UserError(f"labels must be all numbers or all names; {numbered} has a number, others have names")
     if kinds <= {str}:
         classes = tuple(known) if known is not None else tuple(sorted({str(label) for label in raw}))
         places: dict[int | str, int] = {name: place for place, name in enumerate(classes)}
@@ -120,7 +120,7 @@ def labelled(
         places = {place: place for place in range(len(classes))}
     for name, label in zip(names, raw, strict=True):
         if label not in places:
-            raise UserMistake(f"label {label!r} of {name} is none of the {len(classes)} classes{_range(classes)}")
+            raise UserError(f"label {label!r} of {name} is none of the {len(classes)} classes{_range(classes)}")
     return classes, [places[label] for label in raw]
 
 
@@ -128,14 +128,14 @@ def refuse_empty_classes(classes: Sequence[str], labels: Sequence[int], where: s
     """A class without images is a mistake of the labels, or of the copy; an only one, of where to look for classes.
 
     Raises:
-        UserMistake: naming the first.
+        UserError: naming the first.
     """
     empty = sorted(set(range(len(classes))) - set(labels))
     if empty:
         more = f" and {len(empty) - 1} more" if len(empty) > 1 else ""
-        raise UserMistake(f"class {classes[empty[0]]!r}{more} has no image in {where}; fill it or leave the class out")
+        raise UserError(f"class {classes[empty[0]]!r}{more} has no image in {where}; fill it or leave the class out")
     if len(classes) == 1:
-        raise UserMistake(
+        raise UserError(
             f"{where} holds one class, {classes[0]!r}, and there must be two or more; if that is a folder around the "
             f"classes or splits, give it instead"
         )

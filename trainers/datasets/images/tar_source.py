@@ -9,7 +9,7 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.trainers.datasets.images.source import (
     IMAGE_SUFFIXES,
     SPLITS,
@@ -27,7 +27,7 @@ def tar_source(files: Sequence[Path], known: tuple[str, ...] | None) -> Source:
     """The images of all archives, in their order."""
     found = [image for file in files for image in _images_of(file)]
     if not found:
-        raise UserMistake(f"{files[0]}{' and the other archives' if len(files) > 1 else ''} hold no images")
+        raise UserError(f"{files[0]}{' and the other archives' if len(files) > 1 else ''} hold no images")
     labels = [label for *_, label in found]
     classes, places = labelled(labels, [f"{file}: {name}" for file, name, *_ in found], known)
     if known is None:
@@ -68,10 +68,10 @@ def _images_of(file: Path) -> list[tuple[str, str, int, int, int | str]]:
                     assert content is not None, "it is a file"
                     labels[str(path.with_suffix(""))] = _label(content.read(), path.suffix, f"{file}: {member.name}")
     except tarfile.ReadError as error:
-        raise UserMistake(f"{file} is no whole, uncompressed tar archive ({error}); unpack or copy it anew") from error
+        raise UserError(f"{file} is no whole, uncompressed tar archive ({error}); unpack or copy it anew") from error
     splits = {SPLITS[part.lower()]: part for name, *_ in images for part in _folders_of(name) if part.lower() in SPLITS}
     if len(splits) > 1:
-        raise UserMistake(f"{file} holds several splits ({', '.join(splits.values())}); make an archive of each")
+        raise UserError(f"{file} holds several splits ({', '.join(splits.values())}); make an archive of each")
     return [
         (str(file), name, offset, size, _label_of(PurePosixPath(name), labels, file)) for name, offset, size in images
     ]
@@ -86,7 +86,7 @@ def _label_of(path: PurePosixPath, labels: dict[str, int | str], file: Path) -> 
     if labels:
         key = str(path.with_suffix(""))
         if key not in labels:
-            raise UserMistake(f"{file}: {path} has no label; there must be a {key}.cls or {key}.json beside it")
+            raise UserError(f"{file}: {path} has no label; there must be a {key}.cls or {key}.json beside it")
         return labels[key]
     return path.parent.name or file.stem
 
@@ -98,6 +98,6 @@ def _label(content: bytes, suffix: str, name: str) -> int | str:
             fields = json.loads(value)
             value = next(fields[key] for key in _JSON_KEYS if key in fields)
     except (ValueError, StopIteration, TypeError) as error:
-        raise UserMistake(f"{name} gives no label: a .json must have one of {', '.join(_JSON_KEYS)}") from error
+        raise UserError(f"{name} gives no label: a .json must have one of {', '.join(_JSON_KEYS)}") from error
     text = str(value)
     return int(text) if text.removeprefix("-").isdigit() else text

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.files import whole_file
 from largebatch.trainers.datasets.waveforms.parameters import MAX_Q, MAX_SPIN
 from largebatch.trainers.datasets.waveforms.times import ROM_TIMES
@@ -33,7 +33,7 @@ def rebuild(path: Path, progress: Callable[[int, int], None] = lambda done, tota
     ``progress`` is told the number of waveforms that are made, and of all.
 
     Raises:
-        UserMistake: if phenomxpy is missing.
+        UserError: if phenomxpy is missing.
     """
     waveform = phenomt()
     nodes = [_nodes(order) for order in ORDERS]
@@ -57,7 +57,7 @@ def phenomt() -> Callable[[float, float, float], tuple[Floats, Floats]]:
     try:
         from phenomxpy import IMRPhenomT
     except ImportError as error:
-        raise UserMistake("rebuild: phenomxpy is missing; pip install 'largebatch[gw]'") from error
+        raise UserError("rebuild: phenomxpy is missing; pip install 'largebatch[gw]'") from error
     times = ROM_TIMES.values()
 
     def waveform(q: float, s1: float, s2: float) -> tuple[Floats, Floats]:

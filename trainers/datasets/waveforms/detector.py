@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.trainers.data.example_random import ExampleRandom, example_keys
 
 TOTAL_MASS_SECONDS = 60 * 4.925491e-6
@@ -46,11 +46,11 @@ class Detector:
 
     def __post_init__(self) -> None:
         if not self.signal_to_noise > 0:
-            raise UserMistake(
+            raise UserError(
                 f"signal_to_noise must be > 0; got {self.signal_to_noise:g}; leave it out for strains without noise"
             )
         if not 0 <= self.missing_fraction < 1:
-            raise UserMistake(
+            raise UserError(
                 f"0 <= missing_fraction < 1 must hold; got {self.missing_fraction:g}; 0.1 zeroes a tenth of each strain"
             )
 

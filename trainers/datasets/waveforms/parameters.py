@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 
 MAX_Q = 8.0
 MAX_SPIN = 0.8
@@ -31,12 +31,12 @@ def check(q: Tensor, s1: Tensor, s2: Tensor) -> None:
     """Refuse parameters outside the domain of the waveforms.
 
     Raises:
-        UserMistake: naming the rule and the first value that breaks it.
+        UserError: naming the rule and the first value that breaks it.
     """
     outside = ((q < 1) | (q > MAX_Q)) | ((s1.abs() > MAX_SPIN) | (s2.abs() > MAX_SPIN))
     if outside.any():
         first = [float(values.detach()[outside][0]) for values in (q, s1, s2)]
-        raise UserMistake(
+        raise UserError(
             f"waveform parameters: 1 <= q <= {MAX_Q:g}, |s1| <= {MAX_SPIN:g} and |s2| <= {MAX_SPIN:g} must hold; got "
             f"q={first[0]:g}, s1={first[1]:g}, s2={first[2]:g}; choose parameters inside: the models were made there"
         )

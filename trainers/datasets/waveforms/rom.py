@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.trainers.datasets.waveforms.parameters import MAX_Q, MAX_SPIN, check
 from largebatch.trainers.datasets.waveforms.times import ROM_TIMES, Times
 
@@ -46,7 +46,7 @@ class Rom:
             arrays = {name: file[name] for name in file.files}
         grid = arrays.pop("grid").astype(np.float64)
         if values[0] < grid[0] or values[-1] > grid[-1]:
-            raise UserMistake(
+            raise UserError(
                 f"times: the reduced-order model covers {grid[0]:g} .. {grid[-1]:g} M; got {values[0]:g} .. "
                 f"{values[-1]:g} M; choose times inside, or take the waveforms from NRHybSur3dq8"
             )
@@ -63,7 +63,7 @@ class Rom:
         Differentiable in all three. Mixed precision leaves it alone: a phase needs all its digits.
 
         Raises:
-            UserMistake: if parameters lie outside 1 <= q <= 8, |s| <= 0.8.
+            UserError: if parameters lie outside 1 <= q <= 8, |s| <= 0.8.
         """
         check(q, s1, s2)
         return self.of_scaled(2 * torch.log(q) / np.log(MAX_Q) - 1, s1 / MAX_SPIN, s2 / MAX_SPIN)

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.files import whole_file
 from largebatch.trainers.datasets.waveforms.detector import Detector
 from largebatch.trainers.datasets.waveforms.parameters import NAMES, TEST, TRAIN, VALIDATION_SAMPLE, Grid, scaled
@@ -53,7 +53,7 @@ def write_shards(
         progress: Told the number of waveforms that are there and that this part has in all.
 
     Raises:
-        UserMistake: if the disk is too small, or ``out`` holds files of other waveforms.
+        UserError: if the disk is too small, or ``out`` holds files of other waveforms.
         OSError: if the disk fills all the same.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,7 @@ def _is_there(path: Path, schema: pa.Schema) -> bool:
         return False
     found = _reader(path).schema
     if not found.equals(schema, check_metadata=True):
-        raise UserMistake(
+        raise UserError(
             f"prepare: {path} holds other waveforms ({_about(found)}) than asked for ({_about(schema)}); "
             f"choose another folder or remove the files of this one"
         )
@@ -103,7 +103,7 @@ def _about(schema: pa.Schema) -> str:
 def _check_space(out: Path, num_bytes: int) -> None:
     free = shutil.disk_usage(out).free
     if num_bytes > free:
-        raise UserMistake(
+        raise UserError(
             f"prepare: the waveforms need {num_bytes / 1e9:.1f} GB and the disk of {out} has {free / 1e9:.1f} GB left; "
             f"choose a folder on another disk; what is written stays, and the same command goes on from there"
         )
@@ -165,9 +165,7 @@ def shard_times(folder: Path) -> Times:
 def _paths(folder: Path, split: str) -> list[Path]:
     paths = sorted(folder.glob(f"{split}-*.arrow"))
     if not paths:
-        raise UserMistake(
-            f"waveforms: {folder} has no {split}-*.arrow; write them: largebatch prepare gw --out {folder}"
-        )
+        raise UserError(f"waveforms: {folder} has no {split}-*.arrow; write them: largebatch prepare gw --out {folder}")
     return paths
 
 
@@ -183,7 +181,7 @@ def _reader(path: Path) -> pa.ipc.RecordBatchFileReader:
     try:
         return pa.ipc.open_file(pa.memory_map(str(path)))
     except pa.ArrowInvalid as error:
-        raise UserMistake(
+        raise UserError(
             f"waveforms: {path} is not a whole Arrow file ({error}); remove it and give the command that wrote it "
             f"again: largebatch prepare gw --out {path.parent}"
         ) from error

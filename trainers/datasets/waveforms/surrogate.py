@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.trainers.datasets.waveforms.parameters import check
 from largebatch.trainers.datasets.waveforms.times import PAPER_TIMES, Times
 
@@ -28,14 +28,14 @@ class NRHybSur3dq8:
 
     def __init__(self, path: Path, times: Times = PAPER_TIMES) -> None:
         if path.name != "NRHybSur3dq8.h5" or not path.is_file():
-            raise UserMistake(
+            raise UserError(
                 f"NRHybSur3dq8: the surrogate's file NRHybSur3dq8.h5 is needed; got {path}, which is not there or "
                 f"has another name; download it from Zenodo, record 3348115, or take the reduced-order model"
             )
         try:
             import gwsurrogate
         except ImportError as error:
-            raise UserMistake("NRHybSur3dq8: gwsurrogate is missing; pip install 'largebatch[gw]'") from error
+            raise UserError("NRHybSur3dq8: gwsurrogate is missing; pip install 'largebatch[gw]'") from error
         self.times = times
         self._surrogate = gwsurrogate.LoadSurrogate(str(path))
 

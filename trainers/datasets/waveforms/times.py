@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +18,7 @@ class Times:
 
     def __post_init__(self) -> None:
         if not (self.step > 0 and self.num_samples >= 2):
-            raise UserMistake(
+            raise UserError(
                 f"times: step > 0 and num_samples >= 2 must hold; got step={self.step:g}, "
                 f"num_samples={self.num_samples}"
             )

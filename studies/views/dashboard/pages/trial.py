@@ -5,7 +5,7 @@ from typing import Any
 
 from dash import dcc, html
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.trial import Trial
 from largebatch.studies.answer.best_trials import format_number, format_seconds
 from largebatch.studies.answer.trial_text import default_value, outcome_words
@@ -39,7 +39,7 @@ def _layout(scene: Scene, query: Mapping[str, str]) -> list[Any]:
 def _trial(snapshot: Snapshot, text: object) -> Trial:
     number = int(text) if isinstance(text, str) and text.isdecimal() and len(text) < 10 else -1
     if not 0 <= number < len(snapshot.trials):
-        raise UserMistake(f"There is no trial {text!r:.60}; the study has {len(snapshot.trials):,}, from 0 on.")
+        raise UserError(f"There is no trial {text!r:.60}; the study has {len(snapshot.trials):,}, from 0 on.")
     return snapshot.trials[number]
 
 
@@ -48,7 +48,7 @@ def _show(live: LiveStudy, scene: Scene, choices: Mapping[str, Any]) -> Shown:
     snapshot = live.snapshot
     try:
         trial = _trial(snapshot, choices.get("trial"))
-    except UserMistake as mistake:
+    except UserError as mistake:
         return Shown(words={"problem": parts.note(str(mistake), problem=True)})
     assert snapshot.target is not None
     figure = trial_figure(live.curve(trial.number), snapshot.target)

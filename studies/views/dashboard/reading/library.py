@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.printable import printable
 from largebatch.studies.views.dashboard.reading.live_study import LiveStudy
 
@@ -24,7 +24,7 @@ class Library:
         """Find the studies.
 
         Raises:
-            UserMistake: if there is none.
+            UserError: if there is none.
         """
         self._root = root
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="laws")
@@ -34,7 +34,7 @@ class Library:
         """By the name of the folder below the root, the root's own if it is a study itself."""
         self._scan()
         if not self.studies:
-            raise UserMistake(
+            raise UserError(
                 f"{root} holds no study, nor does a folder in it; give the --out of a `run`, or the folder above it"
             )
 

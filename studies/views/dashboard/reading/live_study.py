@@ -13,7 +13,7 @@ from largebatch.search.laws.fit_laws import fit_laws
 from largebatch.search.laws.step_time.interconnects import Network
 from largebatch.search.plan.make_plan import make_plan
 from largebatch.search.plan.plan import Plan
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.spaces.printable import printable
 from largebatch.studies.answer.answer import measured_noise_scales
 from largebatch.studies.record.curve_reader import CurveReader, Series
@@ -88,7 +88,7 @@ class LiveStudy:
         )  # fmt: skip
 
     def _tell(self, error: Exception) -> None:
-        words = str(error) if isinstance(error, UserMistake) else printable(f"{type(error).__name__}: {error}")
+        words = str(error) if isinstance(error, UserError) else printable(f"{type(error).__name__}: {error}")
         self._show(replace(self.snapshot, problem=words, read_fraction=1.0, state=self._state()))
 
     def _show(self, snapshot: Snapshot) -> None:
@@ -101,7 +101,7 @@ class LiveStudy:
         try:
             if self._lease.look() is not None:
                 return "running"
-        except (OSError, UserMistake):
+        except (OSError, UserError):
             return "not running"
         return "interrupted" if self._lease.died else "not running"
 
@@ -157,5 +157,5 @@ class LiveStudy:
                 workers=study.workers, profile=fit.profile, device_hour_cost=device_hour_cost,
                 seconds_allowed=seconds_allowed,
             )  # fmt: skip
-        except UserMistake as mistake:
+        except UserError as mistake:
             return str(mistake)

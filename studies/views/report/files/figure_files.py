@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from largebatch.spaces.errors import UserMistake
+from largebatch.spaces.errors import UserError
 from largebatch.studies.views.report.figures.axes import Figure, finite
 from largebatch.studies.views.report.figures.every import Drawn
 from largebatch.studies.views.report.style import HOUSE, LIGHT
@@ -22,13 +22,13 @@ def write_figures(folder: Path, figures: Sequence[Drawn]) -> list[Path]:
     """Write every figure in every format, and return the files.
 
     Raises:
-        UserMistake: if kaleido or a browser is missing, or the folder cannot be written.
+        UserError: if kaleido or a browser is missing, or the folder cannot be written.
     """
     write = _writer()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserMistake(f"{folder} cannot be made: {error.strerror}; choose another --figures") from error
+        raise UserError(f"{folder} cannot be made: {error.strerror}; choose another --figures") from error
     files = [folder / f"{drawn.name}.{form}" for drawn in figures for form in FORMATS]
     write(_orders(folder, figures))
     return files
@@ -50,19 +50,19 @@ def _writer() -> Callable[[Iterator[Mapping[str, Any]]], None]:
         from choreographer.browsers._errors import BrowserFailedError
         from choreographer.errors import ChromeNotFoundError
     except ImportError:
-        raise UserMistake("--figures needs kaleido: pip install 'largebatch[figures]'") from None
+        raise UserError("--figures needs kaleido: pip install 'largebatch[figures]'") from None
 
     def write(orders: Iterator[Mapping[str, Any]]) -> None:
         try:
             # MathJax, which no figure needs, would be asked from a network.
             kaleido.write_fig_from_object_sync(orders, kopts={"n": 1, "mathjax": False})
         except ChromeNotFoundError:
-            raise UserMistake(
+            raise UserError(
                 "--figures needs a Chromium or Chrome to draw with, and none was found: install one "
                 "(apt install chromium, or plotly_get_chrome), or name it in the environment as BROWSER_PATH"
             ) from None
         except (BrowserFailedError, OSError) as error:
-            raise UserMistake(f"the browser that draws the figures failed: {error}") from error
+            raise UserError(f"the browser that draws the figures failed: {error}") from error
 
     return write
 
