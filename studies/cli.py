@@ -6,10 +6,11 @@ import sys
 import traceback
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
+from largebatch import __version__
 from largebatch.spaces.errors import UserError
 from largebatch.spaces.os_fault import os_fault
 from largebatch.studies.commands import answer as answers
@@ -24,17 +25,33 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(own.app)
+app.add_typer(own.app)  # in the order of `--help`
+app.add_typer(prepare.app)
+app.add_typer(doctor.app)
 app.add_typer(trainings.app)
 app.add_typer(benchmark.app)
-app.add_typer(answers.app)
 app.add_typer(steering.app)
+app.add_typer(answers.app)
 app.add_typer(dashboard.app)
 app.add_typer(sharing.app)
-app.add_typer(prepare.app)
 app.add_typer(cluster.app)
-app.add_typer(doctor.app)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"largebatch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    del version  # printed above
 
 
 def main() -> NoReturn:

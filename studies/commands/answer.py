@@ -10,6 +10,8 @@ import typer
 
 from largebatch.spaces.errors import UserError
 from largebatch.studies.commands.options import (
+    ANSWER,
+    START,
     DirectoryArgument,
     InterconnectOption,
     JsonOption,
@@ -25,13 +27,15 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@app.command(epilog="Example: largebatch show runs/quickstart --json")
+@app.command(rich_help_panel=ANSWER, epilog="Example: largebatch show runs/quickstart --json")
 def show(
     directory: DirectoryArgument,
-    trial: Annotated[int | None, typer.Option(help="Show that trial alone, and why it was proposed.")] = None,
+    trial: Annotated[
+        int | None, typer.Option(help="Number of a trial: show it alone, and why it was proposed.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show trials, the best recipe for each batch size, the laws, and what is running."""
+    """Show trials, the best recipe of each batch size, the laws, and which trials are running."""
     from largebatch.studies.record.lease.lease_monitor import LeaseWatch
     from largebatch.studies.views.terminal.show import print_study, print_trial, study_json
 
@@ -47,19 +51,21 @@ def show(
             print(f"In use by {owner}; {owner.jobs} job{'s serve' if owner.jobs > 1 else ' serves'} it.")
 
 
-@app.command(epilog="Example: largebatch plan runs/quickstart --workers 1,8,64 --json")
+@app.command(rich_help_panel=ANSWER, epilog="Example: largebatch plan runs/quickstart --workers 1,8,64 --json")
 def plan(
     directory: DirectoryArgument,
     workers: Annotated[
-        str | None, typer.Option(help="Worker counts, as in 1,2,4 or 1-4096; the study's if not given.")
+        str | None, typer.Option(help="Worker counts, as in 1,2,4 or 1-4096; those of the study if not given.")
     ] = None,
-    within_hours: Annotated[float | None, typer.Option(min=0, help="Name the fewest workers that end in time.")] = None,
-    device_hour_cost: Annotated[float | None, typer.Option(min=0, help="Price of a device for an hour.")] = None,
+    within_hours: Annotated[
+        float | None, typer.Option(min=0, help="Deadline: the plan names the fewest workers that meet it.")
+    ] = None,
+    device_hour_cost: Annotated[float | None, typer.Option(min=0, help="Price of one device for one hour.")] = None,
     interconnect: InterconnectOption = None,
     workers_per_node: WorkersPerNodeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """For each worker count: the best recipe, time and cost to the target with a 90 % interval."""
+    """Print the best recipe, time and cost to the target of each worker count, with 90 % intervals."""
     from largebatch.search.laws.step_time.interconnects import Network
 
     answer = _read(
@@ -79,22 +85,24 @@ def plan(
     print_plan(answer.plan)
 
 
-@app.command(epilog="Example: largebatch fit mine.csv --predict 16384,65536")
+@app.command(rich_help_panel=ANSWER, epilog="Example: largebatch fit mine.csv --predict 16384,65536")
 def fit(
-    file: Annotated[Path, typer.Argument(help="A CSV with global_batch_size and one of steps, epochs, examples.")],
-    predict: Annotated[str | None, typer.Option(help="Batch sizes, as in 16384,65536.")] = None,
-    predict_workers: Annotated[str | None, typer.Option(help="Worker counts, as in 128,1024.")] = None,
+    file: Annotated[
+        Path, typer.Argument(help="CSV file with the columns global_batch_size and one of steps, epochs, examples.")
+    ],
+    predict: Annotated[str | None, typer.Option(help="Batch sizes to predict, as in 16384,65536.")] = None,
+    predict_workers: Annotated[str | None, typer.Option(help="Worker counts to predict, as in 128,1024.")] = None,
     predict_batch: Annotated[
-        str | None, typer.Option(help="The batch size of each of those, where the file's differ.")
+        str | None, typer.Option(help="Batch size of each of --predict-workers, where those of the file differ.")
     ] = None,
     interconnect: InterconnectOption = None,
     workers_per_node: WorkersPerNodeOption = None,
     gradient_bytes: Annotated[
-        float | None, typer.Option(min=1, help="Bytes summed over workers in a step; 50e6 if not given.")
+        float | None, typer.Option(min=1, help="Bytes of the gradient that workers sum in a step; 50e6 if not given.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fit the same laws to your own numbers, one row a training; nothing is trained.
+    """Fit the laws to your own measurements, one row for each training; nothing is trained.
 
     Repeats are repeated rows. Further columns: group, censored (1 where the target was not reached), learning_rate,
     num_workers with seconds (to the target), step_seconds or examples_per_second (of all workers), and
@@ -118,19 +126,23 @@ def fit(
         print_fit(found)
 
 
-@app.command(epilog="Example: largebatch report runs/quickstart -o report.html --figures figures")
+@app.command(
+    rich_help_panel=ANSWER, epilog="Example: largebatch report runs/quickstart -o report.html --figures figures"
+)
 def report(
     directory: DirectoryArgument,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="The page; DIRECTORY/report.html if not given.")
+        Path | None, typer.Option("-o", "--out", help="HTML page to write; DIRECTORY/report.html if not given.")
     ] = None,
     figures: Annotated[
-        Path | None, typer.Option(help="Also write every figure there, as SVG, PNG and PDF.", metavar="DIR")
+        Path | None, typer.Option(help="Folder to write every figure to, as SVG, PNG and PDF.", metavar="DIR")
     ] = None,
-    markdown: Annotated[Path | None, typer.Option(help="Also write a summary for a README.", metavar="FILE.md")] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Markdown file to write a summary to.", metavar="FILE.md")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write one self-contained HTML page, and the figures and a summary as files."""
+    """Write one self-contained HTML page, and optionally the figures and a summary as files."""
     from largebatch.studies.record.directory import StudyDirectory
     from largebatch.studies.views.report.answer_report import answer_figures, answer_markdown, write_answer_report
     from largebatch.studies.views.report.files.figure_files import write_figures
@@ -154,16 +166,16 @@ def report(
 
 @contextmanager
 def _writable(path: Path, option: str) -> Iterator[None]:
-    """A file that cannot be written is the user's to mend."""
+    """A file that cannot be written is the user's to fix."""
     try:
         yield
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror}; choose another {option}") from error
 
 
-@app.command(name="list", epilog="Example: largebatch list")
+@app.command(name="list", rich_help_panel=START, epilog="Example: largebatch list")
 def list_names(as_json: JsonOption = False) -> None:
-    """List the tasks, searchers, schedulers, rules and studies that ship."""
+    """List the tasks, searchers, schedulers, rules, interconnects and studies that ship."""
     from largebatch.studies.views.terminal.show import names_that_ship
 
     names = names_that_ship()

@@ -8,10 +8,13 @@ from typing import Annotated
 import typer
 
 from largebatch.spaces.errors import UserError
+from largebatch.studies.commands.completion import study_directories
 from largebatch.studies.commands.options import (
+    RUN,
     AddressOption,
     InterconnectOption,
     JsonOption,
+    TaskArgument,
     WorkersPerNodeOption,
     counts,
     go_to_cluster,
@@ -20,28 +23,34 @@ from largebatch.studies.commands.options import (
 app = typer.Typer()
 
 
-@app.command(epilog="Example: largebatch benchmark digits --workers 1,2,4,8,64 -o scaling.html")
+@app.command(rich_help_panel=RUN, epilog="Example: largebatch benchmark digits --workers 1,2,4,8,64 -o scaling.html")
 def benchmark(
-    task: Annotated[str, typer.Argument(help="A task that ships (see `list`), or package.module:function.")],
+    task: TaskArgument,
     workers: Annotated[
-        str, typer.Option(help="Measured where there are so many devices, else predicted; 1 is always among them.")
+        str, typer.Option(help="Worker counts: measured where there are as many devices, else predicted; 1 is added.")
     ] = "1,2,4,8,16,32,64",
     local_batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Examples a worker and step; 32, or fewer where a pass of the task is.")
+        int | None, typer.Option(min=1, help="Batch size of a worker, in examples; 32, or what fits in one pass.")
     ] = None,
     study: Annotated[
-        Path | None, typer.Option(help="A study of the task: its recipe is timed, its plan tells time to target.")
+        Path | None,
+        typer.Option(
+            help="Study directory of the task: its recipe is timed, its plan adds the time to target.",
+            autocompletion=study_directories,
+        ),
     ] = None,
-    precision: Annotated[str | None, typer.Option(help="float32 or bfloat16.")] = None,
-    memory_format: Annotated[str | None, typer.Option(help="contiguous or channels_last.")] = None,
+    precision: Annotated[str | None, typer.Option(help="Precision of the computation: float32 or bfloat16.")] = None,
+    memory_format: Annotated[
+        str | None, typer.Option(help="Memory format of images: contiguous or channels_last.")
+    ] = None,
     interconnect: InterconnectOption = None,
     workers_per_node: WorkersPerNodeOption = None,
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="Also write one self-contained HTML page.")] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Self-contained HTML page to write.")] = None,
     address: AddressOption = None,
-    in_process: Annotated[bool, typer.Option("--in-process", help="Without Ray, one worker.")] = False,
+    in_process: Annotated[bool, typer.Option("--in-process", help="Run without Ray, one worker.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure how training scales here, predict it beyond, and draw it beside what the source paper reports."""
+    """Measure how training scales on these devices, predict larger counts, and compare with the source paper."""
     go_to_cluster(address)
     sys.path.insert(0, str(Path.cwd()))  # a task of the user's own is imported from here
     from largebatch.search.laws.step_time.interconnects import Network

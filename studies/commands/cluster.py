@@ -9,32 +9,39 @@ from typing import Annotated, Any
 import typer
 
 from largebatch.spaces.errors import UserError
-from largebatch.studies.commands.options import JsonOption
+from largebatch.studies.commands.options import CLUSTER, JsonOption
 
 app = typer.Typer()
-cluster = typer.Typer(no_args_is_help=True, help="Submit a job that starts Ray on its nodes and runs a command there.")
-app.add_typer(cluster, name="cluster")
+cluster = typer.Typer(no_args_is_help=True, help="Submit a job that starts Ray on its nodes and runs a command.")
+app.add_typer(cluster, name="cluster", rich_help_panel=CLUSTER, epilog="Example: largebatch cluster slurm --hold")
 
 CommandArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="-- COMMAND", help="What runs once all nodes have joined.")
+    list[str] | None, typer.Argument(metavar="-- COMMAND", help="Command to run when all nodes have joined.")
 ]
-NodesOption = Annotated[int | None, typer.Option(help="Nodes; 1 by default.")]
-GpusOption = Annotated[int | None, typer.Option(help="GPUs of each node.")]
-CpusOption = Annotated[int | None, typer.Option(help="CPUs of each node; whole nodes if not given.")]
-TimeOption = Annotated[str | None, typer.Option(help="H:MM:SS, minutes, D-HH:MM:SS; the queue's limit if not given.")]
-QueueOption = Annotated[str | None, typer.Option("--partition", "--queue", help="Where the job waits.")]
-AccountOption = Annotated[str | None, typer.Option(help="Who pays.")]
+NodesOption = Annotated[int | None, typer.Option(help="Number of nodes; 1 by default.")]
+GpusOption = Annotated[int | None, typer.Option(help="Number of GPUs of each node.")]
+CpusOption = Annotated[int | None, typer.Option(help="Number of CPUs of each node; whole nodes if not given.")]
+TimeOption = Annotated[
+    str | None, typer.Option(help="Time limit: H:MM:SS, minutes or D-HH:MM:SS; the queue's if not given.")
+]
+QueueOption = Annotated[str | None, typer.Option("--partition", "--queue", help="Partition or queue.")]
+AccountOption = Annotated[str | None, typer.Option(help="Account or project that is charged.")]
 PrologueOption = Annotated[
-    list[str] | None, typer.Option(help="A line of shell before Ray starts, as in 'module load cuda'; may be repeated.")
+    list[str] | None,
+    typer.Option(help="Shell line to run before Ray starts, as in 'module load cuda'; may be repeated."),
 ]
 DirectiveOption = Annotated[
-    list[str] | None, typer.Option(help="A request in the batch system's own words, as in --mem=0; may be repeated.")
+    list[str] | None, typer.Option(help="Option of the batch system, as in --mem=0; may be repeated.")
 ]
-InterfaceOption = Annotated[str | None, typer.Option(help="The network that nodes talk over, as in ib0.")]
-ContainerOption = Annotated[str | None, typer.Option(help="An Apptainer image that holds Python and largebatch.")]
-SiteOption = Annotated[str | None, typer.Option(help="Defaults from ~/.config/largebatch/sites/NAME.yaml.")]
-MinNodesOption = Annotated[int | None, typer.Option(help="Start with so many if the others do not come up.")]
-HoldOption = Annotated[bool, typer.Option("--hold", help="No command: keep the nodes for `--address auto`.")]
+InterfaceOption = Annotated[str | None, typer.Option(help="Network interface between nodes, as in ib0.")]
+ContainerOption = Annotated[str | None, typer.Option(help="Apptainer image with Python and largebatch.")]
+SiteOption = Annotated[
+    str | None, typer.Option(help="Name of a site, whose defaults are in ~/.config/largebatch/sites/NAME.yaml.")
+]
+MinNodesOption = Annotated[
+    int | None, typer.Option(help="Smallest number of nodes to start with when others do not come up.")
+]
+HoldOption = Annotated[bool, typer.Option("--hold", help="Keep the nodes for `--address auto`, in place of a command.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the script; submit nothing.")]
 
 
@@ -111,7 +118,7 @@ def _submit(
 
 @cluster.command(epilog="Example: largebatch cluster status")
 def status(as_json: JsonOption = False) -> None:
-    """Show the jobs that were submitted from this folder."""
+    """List the jobs that were submitted from this folder."""
     from largebatch.schedulers.clusters.jobs import submitted_jobs
 
     rows = []
@@ -139,10 +146,10 @@ def status(as_json: JsonOption = False) -> None:
 
 @cluster.command(epilog="Example: largebatch cluster stop 4711")
 def stop(
-    job: Annotated[str | None, typer.Argument(help="The job; the only one that runs if not given.")] = None,
+    job: Annotated[str | None, typer.Argument(help="Job to end; the only running one if not given.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """End a job; a study in it saves itself and is not put back into the queue."""
+    """End a job; a study in it saves, and is not put back into the queue."""
     from largebatch.schedulers.clusters.jobs import cancel, submitted_jobs
 
     running = [one for one in submitted_jobs() if job in (None, one.job) and one.state() != "ended"]

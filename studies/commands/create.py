@@ -8,24 +8,31 @@ from typing import Annotated, TypeVar
 import typer
 
 from largebatch.spaces.errors import UserError
-from largebatch.studies.commands.options import JsonOption
+from largebatch.studies.commands.completion import checkable, task_kinds
+from largebatch.studies.commands.options import START, JsonOption
 
 app = typer.Typer()
 T = TypeVar("T")
 
 
-@app.command(epilog="Example: largebatch new --name mystudy --kind plain --workers 64 --minutes 20")
+@app.command(
+    rich_help_panel=START, epilog="Example: largebatch new --name mystudy --kind plain --workers 64 --minutes 20"
+)
 def new(
-    name: Annotated[str | None, typer.Option(help="Names the study, its file and its folder.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the study, its file and its directory.")] = None,
     kind: Annotated[
-        str | None, typer.Option(help="What the task is made of: plain, lightning, huggingface or train-step.")
+        str | None,
+        typer.Option(
+            help="Library of the task's template: plain, lightning, huggingface or train-step.",
+            autocompletion=task_kinds,
+        ),
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="The most workers that the plan is to answer.")] = None,
-    minutes: Annotated[float | None, typer.Option(min=0.1, help="How long the study may take.")] = None,
-    out: Annotated[Path, typer.Option(help="The folder to write into.")] = Path(),
+    workers: Annotated[int | None, typer.Option(min=1, help="Largest number of workers in the plan.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.1, help="Time limit of the study.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder to write into.")] = Path(),
     as_json: JsonOption = False,
 ) -> None:
-    """Write a study file and the skeleton of a task that run as they are; asks what is not given."""
+    """Write a study file and a task template that run unchanged; asks for the options that are not given."""
     from largebatch.studies.question.new_study import KINDS, NewStudy, write_new
 
     asked = NewStudy(
@@ -42,14 +49,18 @@ def new(
     print(f"Next: largebatch check {study_file.name}, then largebatch run {study_file.name}")
 
 
-@app.command(epilog="Example: largebatch check mymodule:task --json")
+@app.command(rich_help_panel=START, epilog="Example: largebatch check mymodule:task --json")
 def check(
     task: Annotated[
-        str, typer.Argument(help="module:function, a task that ships, or a study file, for its space and budget.")
+        str,
+        typer.Argument(
+            help="module:function, a task that ships, or a study file, for its space and budget.",
+            autocompletion=checkable,
+        ),
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Take three steps: prove that a task is sound, and tell what a study of it will cost before it is run."""
+    """Test a task with three training steps, and estimate what a study of it costs before it is run."""
     sys.path.insert(0, str(Path.cwd()))  # a task of the user's own is imported from here
     from largebatch.studies.checks.check_study import check_study, question_of
     from largebatch.studies.views.terminal.show_check import print_cost, print_line

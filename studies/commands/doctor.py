@@ -1,4 +1,4 @@
-"""``doctor``: what this machine can do, and what to mend."""
+"""``doctor``: what this machine can do, and what to fix."""
 
 import json
 import socket
@@ -8,24 +8,27 @@ from typing import Annotated
 
 import typer
 
-from largebatch.studies.commands.options import JsonOption
+from largebatch.studies.commands.options import START, JsonOption
 
 app = typer.Typer()
 
 
-@app.command(epilog="Example: largebatch doctor --directory runs --json")
+@app.command(rich_help_panel=START, epilog="Example: largebatch doctor --directory runs --json")
 def doctor(
     directory: Annotated[
-        Path, typer.Option(help="Where studies are to lie: locks and space are tried there.")
+        Path, typer.Option(help="Folder that studies will be in: its locks and free space are tested.")
     ] = Path(),
     address: Annotated[
-        str | None, typer.Option(help="A running Ray cluster: its nodes' clocks, software and folders as well.")
+        str | None,
+        typer.Option(
+            help="Address of a running Ray cluster, whose nodes' clocks, software and folders are checked too."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check this machine, and a cluster, for what studies need; each finding has the line that mends it.
+    """Check this machine, and a cluster, for what studies need; each finding says how to fix it.
 
-    Exit code 0 where there is no problem (warnings are none), 1 where there is one.
+    The exit code is 0 without a problem (warnings do not count), 1 with one.
     """
     from largebatch.studies.checks.machine.examination import examine
     from largebatch.studies.views.terminal.show_doctor import print_findings

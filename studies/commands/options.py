@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share."""
+"""Arguments and options that several commands share, and the groups that `--help` shows commands in."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,17 +6,33 @@ from typing import Annotated
 import typer
 
 from largebatch.spaces.errors import UserError
+from largebatch.studies.commands.completion import interconnects, study_directories, study_names, task_names
 
-StudyArgument = Annotated[str, typer.Argument(help="A study file, or the name of a study that ships (see `list`).")]
-DirectoryArgument = Annotated[Path, typer.Argument(help="A study directory: the --out of a `run`.")]
+START, RUN, ANSWER, SHARE, CLUSTER = "Start", "Run", "Answer", "Share", "Cluster"
+"""The groups of `--help`, in order."""
+
+StudyArgument = Annotated[
+    str,
+    typer.Argument(help="Study file, or the name of a study that ships (see `list`).", autocompletion=study_names),
+]
+DirectoryArgument = Annotated[
+    Path, typer.Argument(help="Study directory: the --out of a `run`.", autocompletion=study_directories)
+]
+TaskArgument = Annotated[
+    str,
+    typer.Argument(help="Task that ships (see `list`), or package.module:function.", autocompletion=task_names),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AddressOption = Annotated[
-    str | None, typer.Option(help="HOST:PORT of a Ray cluster, or auto; a Ray of our own if not given.")
+    str | None, typer.Option(help="Address of a Ray cluster, HOST:PORT or auto; a Ray of its own if not given.")
 ]
 InterconnectOption = Annotated[
-    str | None, typer.Option(help="The network between nodes, as in ib-edr or ethernet-10g; see `list`.")
+    str | None,
+    typer.Option(help="Network between nodes, as in ib-edr or ethernet-10g; see `list`.", autocompletion=interconnects),
 ]
-WorkersPerNodeOption = Annotated[int | None, typer.Option(min=1, help="Devices of a node; all alike if not given.")]
+WorkersPerNodeOption = Annotated[
+    int | None, typer.Option(min=1, help="Devices of a node; one network for all workers if not given.")
+]
 
 
 def go_to_cluster(address: str | None) -> None:

@@ -11,26 +11,40 @@ from typing import Annotated
 import typer
 
 from largebatch.spaces.errors import UserError
-from largebatch.studies.commands.options import JsonOption
+from largebatch.studies.commands.options import START, JsonOption
 
 app = typer.Typer()
 data = typer.Typer(help="Make or convert a task's data.", no_args_is_help=True)
-app.add_typer(data, name="prepare", epilog="Example: largebatch prepare images /data/imagenet --out shards/imagenet")
+app.add_typer(
+    data,
+    name="prepare",
+    rich_help_panel=START,
+    epilog="Example: largebatch prepare images /data/imagenet --out shards/imagenet",
+)
 
 
 @data.command(epilog="Example: largebatch prepare images /data/imagenet --out shards/imagenet --processes 16")
 def images(
-    out: Annotated[Path, typer.Option(help="Where the shards go, a folder for each split.")],
+    out: Annotated[Path, typer.Option(help="Folder of the shards, with one for each split.")],
     source: Annotated[
         Path | None,
-        typer.Argument(metavar="SRC", help="Folders of classes, .tar or .parquet files; splits by name: train, val."),
+        typer.Argument(
+            metavar="SRC", help="Folders of classes, .tar or .parquet files; splits are found by name: train, val."
+        ),
     ] = None,
-    size: Annotated[int | None, typer.Option(min=16, help="Shrink larger images to this shorter side.")] = None,
-    processes: Annotated[int | None, typer.Option(min=1, help="That read and decode; one a core if not given.")] = None,
-    verify: Annotated[bool, typer.Option("--verify", help="Only check the shards in --out, byte by byte.")] = False,
+    size: Annotated[
+        int | None, typer.Option(min=16, help="Shorter side that larger images are reduced to, in pixels.")
+    ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=1, help="Number of processes that read and decode; one for each core if not given."),
+    ] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check the shards in --out byte by byte; write nothing.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Convert images to shards for training: checked, checksummed, shuffled once. The same command resumes."""
+    """Convert images to checked, shuffled shards for training; the same command resumes."""
     from largebatch.studies.views.terminal.prepare_progress import PrepareProgress, prepared_json, print_prepared
     from largebatch.trainers.datasets.images.prepare import prepare_images, verify_images
 
@@ -50,17 +64,18 @@ def images(
 
 @data.command(epilog="Example: largebatch prepare gw --out waveforms --part 1/8")
 def gw(
-    out: Annotated[Path, typer.Option(help="A folder for the shards; with --rebuild, the file of coefficients.")],
+    out: Annotated[Path, typer.Option(help="Folder of the shards; with --rebuild, the file of coefficients.")],
     surrogate: Annotated[
-        Path | None, typer.Option(help="Your NRHybSur3dq8.h5; the reduced-order model of IMRPhenomT if not given.")
+        Path | None,
+        typer.Option(help="File NRHybSur3dq8.h5 to use; the reduced-order model of IMRPhenomT if not given."),
     ] = None,
-    part: Annotated[str, typer.Option(help="Which part of how many this process writes, as in 1/8.")] = "1/1",
+    part: Annotated[str, typer.Option(help="Part that this process writes, out of how many, as in 1/8.")] = "1/1",
     rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Make the reduced-order model anew, from phenomxpy.")
+        bool, typer.Option("--rebuild", help="Make the reduced-order model again, from phenomxpy.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the waveforms of the paper's grids to shards. They are made while training without it. Resumes."""
+    """Write the waveforms of the paper's grids to shards, to be read and not made in training; resumes."""
     if rebuild and (surrogate is not None or part != "1/1"):
         raise UserError("--rebuild makes the coefficients alone: leave out --surrogate and --part")
     index, num_parts = _part(part)
@@ -86,7 +101,7 @@ def gw(
 
 @contextmanager
 def _room_in(out: Path) -> Iterator[None]:
-    """A disk that fills, or that may not be written to, is told in a sentence."""
+    """A disk that fills, or that may not be written to, is a one-line error."""
     try:
         yield
     except OSError as error:

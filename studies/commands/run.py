@@ -8,11 +8,14 @@ from typing import Annotated
 import typer
 
 from largebatch.spaces.errors import UserError
+from largebatch.studies.commands.completion import optimizers, study_directories
 from largebatch.studies.commands.options import (
+    RUN,
     AddressOption,
     DirectoryArgument,
     JsonOption,
     StudyArgument,
+    TaskArgument,
     counts,
     go_to_cluster,
 )
@@ -20,31 +23,39 @@ from largebatch.studies.commands.options import (
 app = typer.Typer()
 
 
-@app.command(epilog="Example: largebatch run quickstart --out runs/quickstart")
+@app.command(rich_help_panel=RUN, epilog="Example: largebatch run quickstart --out runs/quickstart")
 def run(
     study: StudyArgument,
-    out: Annotated[Path | None, typer.Option(help="Study directory; runs/NAME if not given.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Study directory; runs/NAME if not given.", autocompletion=study_directories),
+    ] = None,
     address: AddressOption = None,
-    budget_trials: Annotated[int | None, typer.Option(min=1, help="Overrides the study's number of trials.")] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Set an earlier study in --out aside and start anew.")] = False,
-    in_process: Annotated[bool, typer.Option("--in-process", help="Without Ray, one trial at a time.")] = False,
+    budget_trials: Annotated[int | None, typer.Option(min=1, help="Number of trials, in place of the study's.")] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Rename an earlier study in --out and start from the beginning.")
+    ] = False,
+    in_process: Annotated[bool, typer.Option("--in-process", help="Run without Ray, one trial at a time.")] = False,
     join: Annotated[
         bool,
-        typer.Option("--join", help="Where another job runs the study, train for it; go on in its place if it ends."),
+        typer.Option("--join", help="Train trials for a study that another job runs; continue it when that job ends."),
     ] = False,
     storage: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Keep the ledger in this database: sqlite:///FILE or postgresql://HOST/NAME."),
+        typer.Option(
+            metavar="URL", help="Database of the ledger, sqlite:///FILE or postgresql://HOST/NAME; a file if not given."
+        ),
     ] = None,
     tensorboard: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Also write TensorBoard event files there, while it runs.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder for TensorBoard event files, written while the study runs."),
     ] = None,
     mlflow: Annotated[
-        str | None, typer.Option(metavar="URI", help="Also log the trials to this MLflow server or database.")
+        str | None, typer.Option(metavar="URI", help="MLflow server or database that trials are logged to.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a study, or resume it: finished trials stay, running ones go on."""
+    """Run a study, or resume it: finished trials are kept, unfinished ones continue."""
     go_to_cluster(address)
     from rich.console import Console
 
@@ -93,18 +104,24 @@ def run(
         raise UserError(answer.problem or "there is no plan")
 
 
-@app.command(epilog="Example: largebatch train runs/quickstart --workers 8")
+@app.command(rich_help_panel=RUN, epilog="Example: largebatch train runs/quickstart --workers 8")
 def train(
     directory: DirectoryArgument,
-    workers: Annotated[int, typer.Option(min=1, help="Workers that the plan is asked for; as many devices as here.")],
-    examples: Annotated[int | None, typer.Option(min=1, help="Examples to train; a trial's limit by default.")] = None,
-    until_target: Annotated[bool, typer.Option("--until-target", help="End at the target.")] = False,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Number of workers whose recipe is trained, on as many devices as there are.")
+    ],
+    examples: Annotated[
+        int | None, typer.Option(min=1, help="Number of examples to train on; the limit of a trial by default.")
+    ] = None,
+    until_target: Annotated[bool, typer.Option("--until-target", help="Stop when the target is reached.")] = False,
     address: AddressOption = None,
-    in_process: Annotated[bool, typer.Option("--in-process", help="Without Ray, on one device.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Set an earlier training aside and start anew.")] = False,
+    in_process: Annotated[bool, typer.Option("--in-process", help="Run without Ray, on one device.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Rename an earlier training and start from the beginning.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Train the recipe that the plan gives to so many workers; saved, and resumed by the same command."""
+    """Train the plan's recipe for a number of workers; the same command resumes it."""
     go_to_cluster(address)
     sys.path.insert(0, str(Path.cwd()))  # a task of the user's own is imported from here
     from largebatch.studies.running.interruption import LeftEarly
@@ -132,21 +149,31 @@ def train(
         print_result(result)
 
 
-@app.command(epilog="Example: largebatch profile digits --workers 1,2 --local-batch-sizes 32,64,128")
+@app.command(
+    rich_help_panel=RUN, epilog="Example: largebatch profile digits --workers 1,2 --local-batch-sizes 32,64,128"
+)
 def profile(
-    task: Annotated[str, typer.Argument(help="A task that ships (see `list`), or package.module:function.")],
-    workers: Annotated[str | None, typer.Option(help="Real workers, as in 1,2; powers of two by default.")] = None,
-    local_batch_sizes: Annotated[str, typer.Option(help="Examples a worker and step.")] = "16,32,64,128,256",
-    norm_batch_size: Annotated[int, typer.Option(min=1, help="Examples that share batch statistics.")] = 32,
-    optimizer: Annotated[str, typer.Option(help="Whose step is timed.")] = "nesterov",
-    precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
-    memory_format: Annotated[str, typer.Option(help="contiguous or channels_last.")] = "contiguous",
-    compiled: Annotated[str, typer.Option("--compile", help="no, default or reduce-overhead.")] = "no",
+    task: TaskArgument,
+    workers: Annotated[
+        str | None, typer.Option(help="Numbers of real workers, as in 1,2; powers of two by default.")
+    ] = None,
+    local_batch_sizes: Annotated[str, typer.Option(help="Batch sizes of a worker, in examples.")] = "16,32,64,128,256",
+    norm_batch_size: Annotated[int, typer.Option(min=1, help="Number of examples that share batch statistics.")] = 32,
+    optimizer: Annotated[
+        str, typer.Option(help="Optimizer whose step is timed.", autocompletion=optimizers)
+    ] = "nesterov",
+    precision: Annotated[str, typer.Option(help="Precision of the computation: float32 or bfloat16.")] = "float32",
+    memory_format: Annotated[
+        str, typer.Option(help="Memory format of images: contiguous or channels_last.")
+    ] = "contiguous",
+    compiled: Annotated[
+        str, typer.Option("--compile", help="Mode of torch.compile: no, default or reduce-overhead.")
+    ] = "no",
     address: AddressOption = None,
-    in_process: Annotated[bool, typer.Option("--in-process", help="Without Ray, one worker.")] = False,
+    in_process: Annotated[bool, typer.Option("--in-process", help="Run without Ray, one worker.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Time training steps over local batch sizes and real workers, with their spread."""
+    """Time training steps at several local batch sizes and numbers of real workers, with their spread."""
     go_to_cluster(address)
     from largebatch.studies.training.step_profile import print_profile, profile_question, profile_task
 

@@ -8,20 +8,20 @@ from typing import Annotated
 
 import typer
 
-from largebatch.studies.commands.options import DirectoryArgument, JsonOption
+from largebatch.studies.commands.options import ANSWER, SHARE, DirectoryArgument, JsonOption
 from largebatch.studies.record.checkpoint_store import readable
 
 app = typer.Typer()
 
 
-@app.command(epilog="Example: largebatch history runs --where 'task=gw and num_workers>=64'")
+@app.command(rich_help_panel=ANSWER, epilog="Example: largebatch history runs --where 'task=gw and num_workers>=64'")
 def history(
-    folder: Annotated[Path, typer.Argument(help="Studies are looked for in it and below, however deep.")],
+    folder: Annotated[Path, typer.Argument(help="Folder that is searched for studies, with all below it.")],
     where: Annotated[
         str | None,
-        typer.Option(help="Which: comparisons (= != < <= > >= ~) joined by and, or, not, as in the example."),
+        typer.Option(help="Condition: comparisons (= != < <= > >= ~) joined by and, or, not, as in the example."),
     ] = None,
-    sort: Annotated[str, typer.Option(help="A column to sort by; with a minus the largest first.")] = "-created",
+    sort: Annotated[str, typer.Option(help="Column to sort by; with a minus the largest first.")] = "-created",
     as_json: JsonOption = False,
 ) -> None:
     """List past studies with their settings and answers; --json has all columns that --where knows."""
@@ -36,18 +36,22 @@ def history(
     print_history(found)
 
 
-@app.command(epilog="Example: largebatch export runs/quickstart -o quickstart.zip --licence CC-BY-4.0")
+@app.command(
+    rich_help_panel=SHARE, epilog="Example: largebatch export runs/quickstart -o quickstart.zip --licence CC-BY-4.0"
+)
 def export(
     directory: DirectoryArgument,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The zip to write.")],
-    author: Annotated[list[str] | None, typer.Option(help="'NAME <ORCID>'; may be given several times.")] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Zip file to write.")],
+    author: Annotated[list[str] | None, typer.Option(help="Author, 'NAME <ORCID>'; may be repeated.")] = None,
     licence: Annotated[
         str | None,
-        typer.Option("--licence", "--license", help="What others may do with it: an SPDX name, as in CC-BY-4.0."),
+        typer.Option(
+            "--licence", "--license", help="Licence that others may use it under: an SPDX name, as in CC-BY-4.0."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a study as an RO-Crate: plan, trials, curves, weights, settings, versions, in one zip to publish."""
+    """Write a study as an RO-Crate, one zip to publish: plan, trials, curves, weights, settings, versions."""
     from largebatch.studies.exchange.ro_crate.credits import parse_author, parse_licence
 
     authors = [parse_author(text) for text in author or []]
@@ -72,13 +76,13 @@ def export(
         print(f"It says so itself: {'; '.join(told)}")
 
 
-@app.command("import", epilog="Example: largebatch import quickstart.zip --out runs/theirs")
+@app.command("import", rich_help_panel=SHARE, epilog="Example: largebatch import quickstart.zip --out runs/theirs")
 def import_(
-    file: Annotated[Path, typer.Argument(help="What `export` wrote.")],
-    out: Annotated[Path | None, typer.Option(help="The study directory to make; runs/NAME if not given.")] = None,
+    file: Annotated[Path, typer.Argument(help="Zip file that `export` wrote.")],
+    out: Annotated[Path | None, typer.Option(help="Study directory to make; runs/NAME if not given.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Open the crate of a study that somebody shared: checked file by file, and nothing in it is run."""
+    """Open the RO-Crate of a shared study: each file is checked, and nothing in it is run."""
     from largebatch.studies.exchange.ro_crate.importing import import_study
 
     done = import_study(file, out)

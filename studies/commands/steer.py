@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from largebatch.spaces.errors import UserError
-from largebatch.studies.commands.options import DirectoryArgument, JsonOption
+from largebatch.studies.commands.options import RUN, DirectoryArgument, JsonOption
 
 if TYPE_CHECKING:
     from largebatch.spaces.trial import Trial
@@ -19,13 +19,17 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@app.command(epilog="Example: largebatch enqueue runs/quickstart learning_rate=0.3 global_batch_size=512")
+@app.command(
+    rich_help_panel=RUN, epilog="Example: largebatch enqueue runs/quickstart learning_rate=0.3 global_batch_size=512"
+)
 def enqueue(
     directory: DirectoryArgument,
-    values: Annotated[list[str], typer.Argument(help="NAME=VALUE of a recipe; the rest as in the best trial so far.")],
+    values: Annotated[
+        list[str], typer.Argument(help="Values of the recipe, NAME=VALUE; others are those of the best trial so far.")
+    ],
     as_json: JsonOption = False,
 ) -> None:
-    """Put a recipe into a study, running or not: it is trained before anything that the searcher proposes."""
+    """Add a recipe to a study, running or not; it is trained before what the searcher proposes."""
     from largebatch.studies.record.requests import waiting_recipes
     from largebatch.studies.running.steering_requests import ask_for_recipe, asked_words, trials_left
 
@@ -39,26 +43,28 @@ def enqueue(
         print(asked_words(request, before, left))
 
 
-@app.command(epilog="Example: largebatch stop runs/quickstart 17")
+@app.command(rich_help_panel=RUN, epilog="Example: largebatch stop runs/quickstart 17")
 def stop(
     directory: DirectoryArgument,
-    trial: Annotated[int, typer.Argument(help="The trial's number.")],
+    trial: Annotated[int, typer.Argument(help="Number of the trial.")],
     as_json: JsonOption = False,
 ) -> None:
-    """End a running trial at its next measurement; what it measured stays."""
+    """Stop a running trial at its next measurement; its measurements are kept."""
     from largebatch.studies.running.steering_requests import ask_to_stop
 
     existing, _, trials, _ = _read(directory)
     _tell([ask_to_stop(existing.requests, trials, trial)], as_json=as_json)
 
 
-@app.command(epilog="Example: largebatch narrow runs/quickstart learning_rate=0.01:1")
+@app.command(rich_help_panel=RUN, epilog="Example: largebatch narrow runs/quickstart learning_rate=0.01:1")
 def narrow(
     directory: DirectoryArgument,
-    values: Annotated[list[str], typer.Argument(help="NAME=LOW:HIGH of a range, or NAME=A,B,.. of choices.")],
+    values: Annotated[
+        list[str], typer.Argument(help="New limits, NAME=LOW:HIGH of a range or NAME=A,B,.. of choices.")
+    ],
     as_json: JsonOption = False,
 ) -> None:
-    """Search only there from now on, within the study's own space; a later one for the same name replaces it."""
+    """Narrow the search space from now on; a later `narrow` of the same name replaces an earlier one."""
     from largebatch.studies.running.steering_requests import ask_to_narrow
 
     existing, study, _, _ = _read(directory)
@@ -76,7 +82,7 @@ def _read(directory: Path) -> tuple["StudyDirectory", "Study", list["Trial"], li
 
 
 def _tell(requests: Sequence["Enqueue | Stop | Narrow"], *, as_json: bool) -> None:
-    """What was asked; as JSON in the words in which `show --json` tells it later."""
+    """What was asked; as JSON in the words that `show --json` has later."""
     from largebatch.studies.running.steering_requests import asked_words
 
     if as_json:

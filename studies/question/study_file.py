@@ -3,6 +3,7 @@
 import hashlib
 import importlib.resources
 from collections.abc import Iterator
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +35,21 @@ def find_study(argument: str) -> tuple[str, str]:
     Raises:
         UserError: if there is neither.
     """
-    path = Path(argument)
-    catalog = importlib.resources.files("largebatch.studies.question.catalog")
-    names = [file.name.removesuffix(".yaml") for file in catalog.iterdir() if file.name.endswith(".yaml")]
+    path, names = Path(argument), studies_that_ship()
     if argument in names and not path.is_file():  # a folder of that name, as of an earlier run, is no study file
-        return f"{argument}.yaml", (catalog / f"{argument}.yaml").read_text(encoding="utf-8")
+        return f"{argument}.yaml", (_catalog() / f"{argument}.yaml").read_text(encoding="utf-8")
     if _exists(path):
         return str(path), _read(path)
     raise UserError(f"there is no file {argument!r} and no study of that name{nearest(argument, names)}")
+
+
+def studies_that_ship() -> list[str]:
+    """Their names, in order."""
+    return sorted(file.name.removesuffix(".yaml") for file in _catalog().iterdir() if file.name.endswith(".yaml"))
+
+
+def _catalog() -> Traversable:
+    return importlib.resources.files("largebatch.studies.question.catalog")
 
 
 def parse_study(text: str, source: str) -> Study:

@@ -1,6 +1,5 @@
 """What a study directory says, for the terminal and as JSON."""
 
-import importlib.resources
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -20,6 +19,7 @@ from largebatch.studies.answer.best_trials import answer_sentence, format_number
 from largebatch.studies.answer.evidence import comparison_words
 from largebatch.studies.answer.trial_text import branches_words, default_value, outcome_words
 from largebatch.studies.question.study import SCHEDULERS, SEARCHERS
+from largebatch.studies.question.study_file import studies_that_ship
 from largebatch.studies.views.terminal.narrow import table_that_fits
 from largebatch.studies.views.terminal.progress import best_table
 from largebatch.studies.views.terminal.sparkline import sparkline
@@ -182,14 +182,13 @@ def study_json(answer: Answer) -> dict[str, Any]:
 
 def names_that_ship() -> dict[str, list[str]]:
     """Tasks, searchers, schedulers, rules and studies by name."""
-    catalog = importlib.resources.files("largebatch.studies.question.catalog")
     return {
         "tasks": sorted(TASKS),
         "searchers": list(SEARCHERS),
         "schedulers": list(SCHEDULERS),
         "learning-rate rules": list(RULES),
         "interconnects": list(INTERCONNECTS),
-        "studies": sorted(file.name.removesuffix(".yaml") for file in catalog.iterdir() if file.name.endswith(".yaml")),
+        "studies": studies_that_ship(),
     }
 
 
