@@ -35,7 +35,7 @@ def test_it_opens_and_plans_to_the_same_rows() -> None:
 
 
 def test_killed_then_it_is_resumed_now(tmp_path: Path) -> None:
-    """The trial that was killed continues from its checkpoint at 1,440 examples; undisturbed it took 134.4 steps."""
+    """The trial that was killed continues from its checkpoint; undisturbed it took 134.3 steps."""
     shutil.copytree(MADE / "interrupted", tmp_path / "study")
     directory = StudyDirectory(tmp_path / "study")
     answer = run_study(directory.study(), directory.path, in_process=True)
@@ -43,6 +43,6 @@ def test_killed_then_it_is_resumed_now(tmp_path: Path) -> None:
     resumed = answer.trials[3]
     assert resumed.ending is not None
     assert resumed.ending.outcome is Outcome.REACHED
-    assert resumed.steps_to_target == pytest.approx(134.352, rel=0.1)  # processors round differently
+    assert resumed.steps_to_target == pytest.approx(134.325, rel=0.1)  # processors round differently
     assert list(resumed.intermediate)[:2] == [0, 1440]
     assert answer.plan is not None
