@@ -66,7 +66,7 @@ class Recipe(BaseModel):
     decay_fraction: PositiveFraction = 0.2
     """Last share of the horizon in which ``wsd`` (warm-up, stable, decay) falls to zero."""
     patience_evaluations: PositiveInt = 3
-    """``plateau`` halves the rate after so many evaluations without a better target metric."""
+    """``plateau`` halves the rate after this number of evaluations without a better target metric."""
     warmup_steps: Annotated[int, Field(ge=0)] | None = None
     """Length of the warm-up in steps; at most one of the three lengths may be given."""
     warmup_epochs: Annotated[float, Field(ge=0)] | None = None
