@@ -26,7 +26,7 @@ exclude_patterns = ["_build"]
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!largebatch\.).*"),  # of other packages, whose pages are not here
-    (r"py:.*", r"largebatch\.studies\.(engine|lending)\..*"),  # no part of what users call
+    (r"py:.*", r"largebatch\.studies\.running\..*"),  # no part of what users call
     (r"py:.*", r"largebatch\.spaces\.domain\.(Annotated|_kind)"),  # as pydantic spells the domains of a space
 ]
 default_role = "code"
@@ -74,7 +74,7 @@ def _escaped(line: str) -> str:
 
 def _fields(model: type[BaseModel]) -> Iterator[str]:
     """A table of the fields of a study or recipe: what they take and what they are if not given."""
-    told = ModuleAnalyzer.for_module(model.__module__).find_attr_docs()
+    documented = ModuleAnalyzer.for_module(model.__module__).find_attr_docs()
     yield from (".. list-table::", "   :header-rows: 1", "   :widths: auto", "")
     yield from ("   * - field", "     - takes", "     - if not given", "     - ")
     for name, field in model.model_fields.items():
@@ -83,7 +83,7 @@ def _fields(model: type[BaseModel]) -> Iterator[str]:
         if not field.is_required() and isinstance(field.default, BaseModel):
             default = "its defaults"
         yield from (f"   * - ``{name}``", f"     - {_type(field.annotation)} {limits}", f"     - {default}")
-        yield f"     - {_escaped(' '.join(told.get((model.__name__, name), [])))}"
+        yield f"     - {_escaped(' '.join(documented.get((model.__name__, name), [])))}"
     yield ""
 
 

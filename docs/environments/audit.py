@@ -140,8 +140,8 @@ def vulnerabilities(audited: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"NOT AUDITED: {len(skipped)} of {len(packages)} packages, of which the service said nothing ({some})"
     found = [(one, flaw) for one in packages for flaw in one.get("vulns", ())]
     for one, flaw in found:
-        mended = ", ".join(flaw["fix_versions"]) or "no release yet"
-        yield f"VULNERABLE: {one['name']} {one['version']}: {flaw['id']}, mended in {mended}"
+        fixed = ", ".join(flaw["fix_versions"]) or "no release yet"
+        yield f"VULNERABLE: {one['name']} {one['version']}: {flaw['id']}, fixed in {fixed}"
     yield f"vulnerabilities: {len(found)} known in {len(packages) - len(skipped)} packages that were audited"
 
 

@@ -139,9 +139,9 @@ def steps() -> Picture:
     trainings = Trainings(batch_R=sizes, amount_R=amounts, reached_R=np.ones(len(sizes), bool))
     law = fit_steps_law(pool(trainings, "steps")[0], rng=np.random.default_rng(0))
     xs = np.geomspace(20, 16_384, 80)
-    told = law.predict(xs)
-    picture.band(xs, told.low, told.high, "one")
-    picture.line(xs, told.value, "one")
+    predicted = law.predict(xs)
+    picture.band(xs, predicted.low, predicted.high, "one")
+    picture.line(xs, predicted.value, "one")
     picture.line(xs, S_MIN * B_CRIT / xs, "two dash")
     picture.line(xs, np.full(len(xs), S_MIN), "three dash")
     for size, amount in zip(sizes, amounts, strict=True):

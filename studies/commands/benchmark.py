@@ -30,7 +30,8 @@ def benchmark(
         str, typer.Option(help="Worker counts: measured where there are as many devices, else predicted; 1 is added.")
     ] = "1,2,4,8,16,32,64",
     local_batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Batch size of a worker, in examples; 32, or what fits in one pass.")
+        int | None,
+        typer.Option(min=1, help="Batch size of a worker, in examples; 32, or what fits in one pass if that is less."),
     ] = None,
     study: Annotated[
         Path | None,

@@ -31,7 +31,7 @@ InterconnectOption = Annotated[
     typer.Option(help="Network between nodes, as in ib-edr or ethernet-10g; see `list`.", autocompletion=interconnects),
 ]
 WorkersPerNodeOption = Annotated[
-    int | None, typer.Option(min=1, help="Devices of a node; one network for all workers if not given.")
+    int | None, typer.Option(min=1, help="Number of devices of a node; if unknown, --interconnect joins all devices.")
 ]
 
 

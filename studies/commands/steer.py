@@ -60,7 +60,8 @@ def stop(
 def narrow(
     directory: DirectoryArgument,
     values: Annotated[
-        list[str], typer.Argument(help="New limits, NAME=LOW:HIGH of a range or NAME=A,B,.. of choices.")
+        list[str],
+        typer.Argument(help="New limits within the study's space: NAME=LOW:HIGH of a range, NAME=A,B,.. of choices."),
     ],
     as_json: JsonOption = False,
 ) -> None:
