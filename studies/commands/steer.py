@@ -25,7 +25,10 @@ app = typer.Typer()
 def enqueue(
     directory: DirectoryArgument,
     values: Annotated[
-        list[str], typer.Argument(help="Values of the recipe, NAME=VALUE; others are those of the best trial so far.")
+        list[str],
+        typer.Argument(
+            help="Values of the recipe, NAME=VALUE; others are those of the best trial at the nearest batch size."
+        ),
     ],
     as_json: JsonOption = False,
 ) -> None:

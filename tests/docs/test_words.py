@@ -1,8 +1,8 @@
 """Words that may not come back: where the field has a term, or English a plain word, a private one is not used.
 
-Held in the pages of the documentation, in CONTRIBUTING and in ``--help`` of every command; what a program prints and
-names in code are left out. The package's own source (its messages, docstrings and comments) and the README are added
-when their words have been replaced, in a later session.
+Held in the README, the pages of the documentation, CONTRIBUTING and ``--help`` of every command; what a program prints
+and names in code are left out. The package's own source (its messages, docstrings and comments) is added when its words
+have been replaced, in a later session.
 """
 
 import re
@@ -16,7 +16,7 @@ import typer
 from largebatch.studies.cli import app
 
 ROOT = Path(__file__).parents[2]
-PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "CONTRIBUTING.md"]
+PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 CODE = re.compile(
     r"^( *)(`{3,})(?!\{)[^\n]*\n.*?^\1\2 *$|(?<!`)(``?)(?!`)(?:(?!\n\n).)+?(?<!`)\3(?!`)", re.MULTILINE | re.DOTALL
 )
