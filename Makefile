@@ -5,9 +5,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 HAS_GPU := $(shell nvidia-smi -L 2>/dev/null)
 CONSTRAINTS := $(if $(HAS_GPU),,-c docs/constraints-cpu.txt)
+# Three processes on two cores: tests of Ray and Slurm wait most of the time. tests/conftest.py says what comes first.
+TESTS := $(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
 SOURCES := $(shell find schedulers search spaces studies trainers -name '*.py' -o -name '*.yaml')
 
-.PHONY: quickstart test docs audit constraints lower-bounds clean
+.PHONY: quickstart test test-long docs audit constraints lower-bounds clean
 
 quickstart: .venv/package
 	$(BIN)/largebatch run quickstart --out runs/quickstart
@@ -17,8 +19,11 @@ test: .venv/package .venv/dev
 	$(BIN)/ruff format --check .
 	rm -rf build && $(BIN)/pip install -q --no-deps --target build/types .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=15 --ignore tests/cluster
-	$(BIN)/python -m pytest --durations=8 tests/cluster  # alone: each study there starts two nodes of Ray
+	$(TESTS) --durations=40
+
+# What CI tries at a few random places, at 17 times as many: kills, full disks, damaged files. Some hours.
+test-long: .venv/package .venv/dev
+	TIMES=17 $(TESTS)
 
 docs: .venv/package .venv/dev
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build

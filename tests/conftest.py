@@ -1,7 +1,11 @@
-"""For all tests: one thread of torch, as the worker of a small machine has, and nothing from the user's own Ray."""
+"""For all tests: one thread of torch, as the worker of a small machine has, and nothing from the user's own Ray.
+
+The tasks of ``tests/tasks`` are found by name (``quick:task``), also by the processes that tests start.
+"""
 
 import importlib.util
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -10,17 +14,30 @@ import pytest
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported, and for the processes that tests start
 os.environ.pop("RAY_ADDRESS", None)
+TASKS = str(Path(__file__).parent / "tasks")
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (TASKS, os.environ.get("PYTHONPATH"))))
+sys.path.insert(0, TASKS)
 
-ONE_AT_A_TIME = ("engine", "cluster", "outliving")
-"""Folders of tests that fill the machine: those of one take turns on one process of pytest-xdist."""
+ONE_AT_A_TIME = {"cluster": "cluster", "engine": "ray", "outliving": "ray"}
+"""Folders of tests that fill the machine, in groups: those of one group take turns on one process of pytest-xdist."""
+FIRST = (
+    "cluster", "ray", "test_kills_with_ray.py", "test_doctor_cluster.py", "test_joining.py", "test_storage_studies.py",
+    "test_kills.py", "test_tutorials.py", "test_pages.py", "test_check.py",
+)  # fmt: skip
+"""The longest groups and files, the longest first, so that in the end no process waits for another."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of one file stay together, for they share what they set up."""
+    place = {name: number for number, name in enumerate(FIRST)}
+    items.sort(key=lambda item: place.get(group(item), len(place)))
     for item in items:
-        folder = item.path.parent.name
-        item.add_marker(pytest.mark.xdist_group(folder if folder in ONE_AT_A_TIME else item.path.name))
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+
+
+def group(item: pytest.Item) -> str:
+    return ONE_AT_A_TIME.get(item.path.parent.name, item.path.name)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -31,6 +31,8 @@ from largebatch.studies.answer.table_rows import fixed_budget, of_one_recipe, ti
 
 ASSUMED_BATCH = 1024.0
 """Stands for the batch size of a file that tells none: it is the same in every row."""
+SHORTEST_STEP = 1e-30
+"""In seconds and as a share of the longest: below, a quotient of two numbers of the file may be zero."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +207,9 @@ class _Group:
                 f"`seconds` in {len(to_target)} rows and `step_seconds` in {of_steps}: only a column steps or examples "
                 "says what one is of the other; give that, or times of one kind"
             )
+        shortest, longest = float(seconds.min()), float(seconds.max())
+        if shortest < SHORTEST_STEP * max(1.0, longest):
+            raise UserError(f"`seconds`: a step of {shortest:g} beside one of {longest:g} cannot be; check the units")
         scale = 1.0 if known else float(seconds[np.argmin(workers)]) / TYPICAL_STEP_SECONDS
         batches = np.array([self._batch(row) for row in timed])
         timings = time_steps(workers, batches, seconds / scale, self.num_bytes)

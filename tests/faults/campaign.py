@@ -1,8 +1,4 @@
-"""What the tests here share: studies that are killed at a moment, and what must be true of what they leave.
-
-``MOMENTS=100 RAY_MOMENTS=17 python -m pytest tests/faults`` kills in process at a hundred moments of each kind, and the
-driver, a worker and the head of Ray at 17 each; CI at a few, the same ones.
-"""
+"""What the tests here share: studies that are killed at a moment, and what must be true of what they leave."""
 
 import json
 import os
@@ -19,8 +15,10 @@ from largebatch.spaces.trial import Trial
 from largebatch.studies.record.curves import read_curve
 from largebatch.studies.record.ledger import Ledger
 
-MOMENTS = int(os.environ.get("MOMENTS", "6"))
-RAY_MOMENTS = int(os.environ.get("RAY_MOMENTS", "1"))
+from ..effort import TIMES
+
+MOMENTS = 3 * TIMES
+"""At which studies in process are killed."""
 HERE = Path(__file__).parent
 TASKS = {"PYTHONPATH": str(HERE / "tasks"), "OMP_NUM_THREADS": "1"}
 """For processes that are to find the tasks here."""
@@ -148,9 +146,9 @@ def left_behind(out: Path) -> list[str]:
 
 
 def moments(kind: str, count: int) -> Sequence[float]:
-    """Shares of a study's length, the same ones each time."""
+    """Shares of a study's length, the same ones each time: one in each of ``count`` equal parts, in any order."""
     source = random.Random(kind)
-    return [source.random() for _ in range(count)]
+    return source.sample([(part + source.random()) / count for part in range(count)], count)
 
 
 class Undisturbed:

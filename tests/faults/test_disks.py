@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from .campaign import MOMENTS, PLAIN, Forked, Undisturbed, finished, moments
+from ..effort import TIMES
+from .campaign import PLAIN, Forked, Undisturbed, finished, moments
 
 DISK_BYTES = 24 * 2**20
 
@@ -31,7 +32,7 @@ def undisturbed(server: Forked, tmp_path_factory: pytest.TempPathFactory) -> Und
 
 def test_a_full_disk(undisturbed: Undisturbed, server: Forked, tmp_path: Path) -> None:
     """From no room at all to room for all but the report."""
-    for number, share in enumerate((0.0, *moments("room", max(2, MOMENTS // 2)))):
+    for number, share in enumerate((0.0, *moments("room", TIMES))):
         disk = tmp_path / f"disk-{number}"
         disk.mkdir()
         with mounted(disk, "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs"):

@@ -1,7 +1,6 @@
 """kill -9 of the driver, a worker and the head of Ray at random moments of a study; then the same command again.
 
-``RAY_MOMENTS=17 python -m pytest tests/faults/test_kills_with_ray.py -s`` kills each of the three so often, in half an
-hour.
+``TIMES=17 python -m pytest tests/faults/test_kills_with_ray.py -s`` kills each of the three so often, in half an hour.
 """
 
 import os
@@ -15,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from ..effort import TIMES
 from ..processes import alive_after, descendants
-from .campaign import KILLED, PLAIN, RAY_MOMENTS, TASKS, Forked, Undisturbed, finished
+from .campaign import KILLED, PLAIN, TASKS, Forked, Undisturbed, finished
 
 TEXT = (
     PLAIN.replace("repeats: 2", "repeats: 1")
@@ -75,7 +75,7 @@ def test_killed_it_goes_on_to_the_same_end_and_leaves_no_process(
     victim: str, undisturbed: Undisturbed, seconds: float, processes: dict[int, str], server: Forked, tmp_path: Path
 ) -> None:
     source = random.Random(victim)
-    for number in range(RAY_MOMENTS):
+    for number in range(TIMES):
         out = tmp_path / f"small-{number}"
         on_ray = OnRay(undisturbed.study, out)
         moment = time.monotonic() + source.random() * seconds

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from .campaign import KILLED, MOMENTS, PLAIN, Forked, Undisturbed, finished, moments, trials
+from ..effort import TIMES
+from .campaign import KILLED, PLAIN, Forked, Undisturbed, finished, moments, trials
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def test_a_ledger_cut_after_any_line_goes_on_from_there(
     """Checkpoints and curves of later trials lie about meanwhile; none is gone on from. One may be ahead of its own."""
     out = tmp_path / "small"
     server.run(undisturbed.study, out, at_change=int(undisturbed.ended.changes * 0.7))
-    for share in moments("lines", max(2, MOMENTS // 3)):
+    for share in moments("lines", 2 * TIMES):
         lines = (out / "ledger.log").read_bytes().splitlines(keepends=True)
         (out / "ledger.log").write_bytes(b"".join(lines[: max(1, int(share * len(lines)))]))
         before = finished(out)

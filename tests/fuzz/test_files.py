@@ -35,7 +35,7 @@ def study(tmp_path: Path) -> StudyDirectory:
 def test_profiles(name: str, study: StudyDirectory) -> None:
     text = study.profile_file.read_text()
 
-    @cases(40)
+    @cases(15)
     @given(mangled_json(text))
     def check(content: bytes) -> None:
         study.profile_file.write_bytes(content)
@@ -47,7 +47,7 @@ def test_profiles(name: str, study: StudyDirectory) -> None:
 def test_frozen_studies(study: StudyDirectory) -> None:
     text = study.study_file.read_text()
 
-    @cases(80)
+    @cases(25)
     @given(mangled_lines(text, WORDS))
     def check(content: bytes) -> None:
         study.study_file.write_bytes(content)
@@ -60,7 +60,7 @@ def test_curves(study: StudyDirectory) -> None:
     path = study.curves / "trial-000001.parquet"
     whole = path.read_bytes()
 
-    @cases(80)
+    @cases(25)
     @given(mangled_bytes(whole))
     def check(content: bytes) -> None:
         path.write_bytes(content)
@@ -78,7 +78,7 @@ def test_curves(study: StudyDirectory) -> None:
 VALUES = st.dictionaries(st.text(max_size=5), st.floats(), min_size=1, max_size=3)
 
 
-@cases(50)
+@cases(20)
 @given(st.lists(VALUES, max_size=5))
 def test_curves_come_back(tmp_path_factory: pytest.TempPathFactory, values: list[dict[str, float]]) -> None:
     folder = tmp_path_factory.getbasetemp() / "curves"
@@ -105,7 +105,7 @@ def test_requests_are_obeyed_or_left_and_never_end_a_study(study: StudyDirectory
     texts = requests_of(study)
     space, before = study.study().space, study.ledger.read_bytes()
 
-    @cases(100)
+    @cases(30)
     @given(st.sampled_from(texts).flatmap(mangled_json))
     def check(content: bytes) -> None:
         study.requests.mkdir(exist_ok=True)
@@ -132,7 +132,7 @@ def test_recipes_of_trainings(study: StudyDirectory) -> None:
     assert answered("train", study.path, "--workers", "2", "--in-process", "--examples", "200").code == 0
     text = (out / "recipe.json").read_text()
 
-    @cases(5)
+    @cases(2)
     @given(mangled_json(text))
     def check(content: bytes) -> None:
         (out / "recipe.json").write_bytes(content)

@@ -33,7 +33,7 @@ CELLS = [
 ]  # fmt: skip
 
 
-@cases(300)
+@cases(100)
 @given(mangled_lines(TEXT, WORDS))
 def test_study_files(content: bytes) -> None:
     text = content.decode(errors="replace")
@@ -47,7 +47,7 @@ def test_study_files(content: bytes) -> None:
 def test_a_study_file_is_refused_by_run_with_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "small.yaml"
 
-    @cases(60)
+    @cases(20)
     @given(mangled_lines(TEXT, WORDS))
     def check(content: bytes) -> None:
         path.write_bytes(content)
@@ -70,7 +70,7 @@ SPACE = {
 }
 
 
-@cases(300)
+@cases(100)
 @given(mangled_value(SPACE), st.lists(st.floats(0, 1), min_size=8, max_size=8))
 def test_spaces_come_back_and_hold_what_they_give(data: object, places: list[float]) -> None:
     try:
@@ -89,7 +89,7 @@ def test_spaces_come_back_and_hold_what_they_give(data: object, places: list[flo
 def test_csvs(options: list[str], tmp_path: Path) -> None:
     path = tmp_path / "mine.csv"
 
-    @cases(60)
+    @cases(20)
     @given(mangled_lines(CSV, CELLS))
     def check(content: bytes) -> None:
         path.write_bytes(content)
@@ -104,7 +104,7 @@ def _refused(constant: str) -> float:
     raise AssertionError(f"{constant} is no JSON")
 
 
-@cases(60)
+@cases(20)
 @given(JUNK, st.sampled_from(["--predict", "--predict-workers", "--predict-batch", "--gradient-bytes"]))
 def test_options_of_fit(tmp_path_factory: pytest.TempPathFactory, value: object, option: str) -> None:
     path = tmp_path_factory.getbasetemp() / "mine.csv"

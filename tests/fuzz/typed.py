@@ -1,8 +1,7 @@
-"""Commands typed in this process, and how many cases a test tries: ``FUZZ=50`` is fifty times as many as CI's."""
+"""Commands typed in this process, and how many cases a test tries."""
 
 import contextlib
 import io
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from largebatch.studies.cli import command
 
-TIMES = int(os.environ.get("FUZZ", "1"))
+from ..effort import TIMES
 
 
 def cases(count: int) -> settings:

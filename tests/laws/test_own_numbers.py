@@ -345,6 +345,13 @@ def test_seconds_of_epochs_do_not_mix_with_those_of_steps(path: Path) -> None:
         answer(path, text)
 
 
+@pytest.mark.parametrize("unit", ["steps", "epochs"])
+def test_a_time_of_no_step_is_refused(path: Path, unit: str) -> None:
+    text = f"global_batch_size,{unit},num_workers,seconds\n64,50,1,1e-321\n128,60,2,60\n256,70,4,90\n"
+    with pytest.raises(UserError, match=r"`seconds`: a step of \S+ beside one of \S+ cannot be; check the units$"):
+        answer(path, text)
+
+
 @pytest.mark.parametrize("column", ["examples_per_second", "images_per_second"])
 def test_a_rate_is_a_step_s_time(path: Path, column: str) -> None:
     seconds = {n: 0.2 + 0.01 * n for n in (1, 2, 4, 8)}
