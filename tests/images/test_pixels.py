@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from largebatch.studies.cli import app
 from largebatch.trainers.datasets.galaxies.galaxy_files import decode_image
 from largebatch.trainers.datasets.images.decode import UnreadableImage, decode, reductions, shrink
+from largebatch.trainers.datasets.images.pixels import rgb
 from largebatch.trainers.datasets.images.prepare import prepare_images
 
 Image = pytest.importorskip("PIL.Image")
@@ -88,3 +89,13 @@ def test_prepare_counts_them(tree: Path, tmp_path: Path, told: Callable[[str, in
     found = json.loads(CliRunner().invoke(app, [*asked, "--json"]).output)
     assert found["splits"]["train"]["reduced"] == made.reduced
     assert decode(shrink(saved(Image.fromarray(RAMP)), 32)).mean() == pytest.approx(127.5, abs=1)
+
+
+def test_a_palette_with_transparent_colours_keeps_its_colours() -> None:
+    image = Image.new("P", (2, 1))
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    image.putdata([0, 1])
+    data = saved(image, transparency=bytes([0, 255]))
+    with Image.open(io.BytesIO(data)) as read:
+        assert np.asarray(rgb(read)).tolist() == [[[255, 0, 0], [0, 0, 255]]]
+    assert reductions(data) == ("an alpha channel, left out",)

@@ -21,6 +21,8 @@ def rgb(image: Any) -> Any:
         return Image.fromarray(((levels * 255 + 32767) // 65535).astype(np.uint8)).convert("RGB")
     if image.mode not in _EIGHT_BITS:
         raise ValueError(f"pixels of mode {image.mode} (32 bits) have no known range; save it with 8 or 16 bits")
+    if image.mode == "P" and "transparency" in image.info:  # straight to RGB, Pillow warns of each such picture
+        image = image.convert("RGBA")
     return image.convert("RGB")
 
 
