@@ -95,7 +95,7 @@ def test_a_palette_with_transparent_colours_keeps_its_colours() -> None:
     image = Image.new("P", (2, 1))
     image.putpalette([255, 0, 0, 0, 0, 255])
     image.putdata([0, 1])
-    data = saved(image, transparency=bytes([0, 255]))
+    data = saved(image, transparency=bytes([0, 128]))
     with Image.open(io.BytesIO(data)) as read:
         assert np.asarray(rgb(read)).tolist() == [[[255, 0, 0], [0, 0, 255]]]
     assert reductions(data) == ("an alpha channel, left out",)
