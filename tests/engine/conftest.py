@@ -4,7 +4,7 @@ import pytest
 
 STUDY = """\
 name: small
-task: digits
+task: quick:task
 workers: [1, 2, 4]
 space:
   global_batch_size: {choices: [32, 64, 128]}

@@ -13,6 +13,8 @@ import pytest
 from largebatch.spaces.trial import Trial
 from largebatch.studies.record.ledger import Ledger
 
+from ..fuzz.typed import typed
+
 
 def command(*arguments: str | Path, cwd: Path | None = None, timeout: float = 600) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -51,12 +53,15 @@ def trials(out: Path) -> list[Trial]:
         (["plan", ".", "--workers", "1,x"], "--workers must be whole numbers from 1 on"),
     ],
 )
-def test_a_user_s_mistake_is_one_message_and_exit_code_2(arguments: list[str], expected: str, tmp_path: Path) -> None:
-    result = command(*arguments, cwd=tmp_path)
-    assert result.returncode == 2
-    assert expected in result.stderr
-    assert "Traceback" not in result.stderr
-    assert result.stdout == ""
+def test_a_user_s_mistake_is_one_message_and_exit_code_2(
+    arguments: list[str], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = typed(*arguments)
+    assert result.code == 2
+    assert expected in result.errors
+    assert "Traceback" not in result.errors
+    assert result.output == ""
     assert not list(tmp_path.iterdir())
 
 
@@ -74,25 +79,23 @@ def test_every_command_has_help_with_an_example() -> None:
 
 def test_a_task_of_one_s_own_from_the_current_folder(tmp_path: Path, study_text: str) -> None:
     """Named ``module:function``; then every printing command, with and without JSON."""
-    (tmp_path / "mine.py").write_text(
-        "from largebatch.trainers.tasks.digits import digits\n\ndef task():\n    return digits()\n"
-    )
-    text = study_text.replace("task: digits", "task: mine:task").replace("trials: 6", "trials: 4")
+    (tmp_path / "mine.py").write_text("import quick\n\ndef task():\n    return quick.task()\n")
+    text = study_text.replace("task: quick:task", "task: mine:task").replace("trials: 6", "trials: 4")
     (tmp_path / "mine.yaml").write_text(text)
     result = command("run", "mine.yaml", "--in-process", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "4 of 4 trials" in result.stdout
     out = tmp_path / "runs" / "small"
-    assert "4 trials:" in command("show", out).stdout
-    shown = json.loads(command("show", out, "--json").stdout)
+    assert "4 trials:" in typed("show", out).output
+    shown = json.loads(typed("show", out, "--json").output)
     assert len(shown["trials"]) == 4
     assert shown["running"] == []
-    plan = json.loads(command("plan", out, "--json", "--workers", "1,2").stdout)
+    plan = json.loads(typed("plan", out, "--json", "--workers", "1,2").output)
     assert [row["num_workers"] for row in plan["rows"]] == [1, 2]
-    assert command("report", out, "-o", tmp_path / "page.html").stdout.strip() == str(tmp_path / "page.html")
+    assert typed("report", out, "-o", tmp_path / "page.html").output.strip() == str(tmp_path / "page.html")
     assert (tmp_path / "page.html").exists()
-    assert command("report", out, "-o", tmp_path / "page.html" / "below.html").returncode == 2
-    assert "quickstart" in json.loads(command("list", "--json").stdout)["studies"]
+    assert typed("report", out, "-o", tmp_path / "page.html" / "below.html").code == 2
+    assert "quickstart" in json.loads(typed("list", "--json").output)["studies"]
 
     arguments = ("train", out, "--workers", "2", "--in-process", "--json")
     trained = json.loads(command(*arguments, "--examples", "3000", cwd=tmp_path).stdout)
@@ -114,10 +117,10 @@ def test_a_task_of_one_s_own_from_the_current_folder(tmp_path: Path, study_text:
 
 def test_a_broken_task_ends_the_study_with_its_reason(tmp_path: Path, study_text: str) -> None:
     (tmp_path / "broken.py").write_text(
-        "import dataclasses\nfrom largebatch.trainers.tasks.digits import digits\n\n"
-        "def task():\n    return dataclasses.replace(digits(), loss=lambda logits, targets: logits.nonsense)\n"
+        "import dataclasses, quick\n\n"
+        "def task():\n    return dataclasses.replace(quick.task(), loss=lambda logits, targets: logits.nonsense)\n"
     )
-    (tmp_path / "broken.yaml").write_text(study_text.replace("task: digits", "task: broken:task"))
+    (tmp_path / "broken.yaml").write_text(study_text.replace("task: quick:task", "task: broken:task"))
     result = command("run", "broken.yaml", "--in-process", cwd=tmp_path)
     assert result.returncode == 2
     assert "nonsense" in result.stderr
@@ -142,8 +145,9 @@ def test_a_ray_that_does_not_start_is_one_message(
 def start(study: Path, out: Path) -> subprocess.Popen[str]:
     arguments = [sys.executable, "-m", "largebatch", "run", str(study), "--out", str(out)]
     return subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        env={**os.environ, "PACE_SECONDS": "0.03"},
+    )  # fmt: skip
 
 
 def wait_for(condition: object, process: subprocess.Popen[str], seconds: float = 400) -> None:

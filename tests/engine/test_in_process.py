@@ -142,8 +142,8 @@ def test_more_trials_for_a_finished_study(tmp_path: Path, study_text: str) -> No
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("task: digits", "task: digit", "unknown task 'digit'; did you mean 'digits'?"),
-        ("task: digits", "task: no.such:task", "does not import"),
+        ("task: quick:task", "task: digit", "unknown task 'digit'; did you mean 'digits'?"),
+        ("task: quick:task", "task: no.such:task", "does not import"),
         ("budget", "target: {metric: val_acc, above: 0.9}\nbudget", "unknown metric 'val_acc'; did you mean 'val_ac"),
         ("budget", "target: {metric: val_accuracy, above: 1.1}\nbudget", "can never be reached"),
         ("budget", "target: {metric: val_accuracy, above: 0.01}\nbudget", "is met before training"),
@@ -205,10 +205,10 @@ def test_other_worker_counts_and_a_price(finished: Path) -> None:
 def test_a_study_begins_with_its_first_trials_and_resumes_among_them(tmp_path: Path, study_text: str) -> None:
     """Recipes from outside of the space, an option of the task among the dimensions; then the searcher's own."""
     (tmp_path / "limited.py").write_text(
-        "import dataclasses\nfrom largebatch.trainers.tasks.digits import digits\n\n"
-        "def task(interval):\n    return dataclasses.replace(digits(), evaluation_examples=interval)\n"
+        "import dataclasses, quick\n\n"
+        "def task(interval):\n    return dataclasses.replace(quick.task(), evaluation_examples=interval)\n"
     )
-    text = study_text.replace("task: digits", "task: limited:task").replace("trials: 6", "trials: 4")
+    text = study_text.replace("task: quick:task", "task: limited:task").replace("trials: 6", "trials: 4")
     text = text.replace("  norm_batch_size: 16", "  norm_batch_size: 16\n  task.interval: {choices: [500, 1000]}")
     text += "first_trials: [{global_batch_size: 256, learning_rate: 2.0, task.interval: 700}, {learning_rate: 0.3}]\n"
     out = tmp_path / "out"

@@ -11,6 +11,8 @@ import pytest
 from largebatch.spaces.trial import Outcome, Trial
 from largebatch.studies.record.ledger import Ledger
 
+from ..fuzz.typed import typed
+
 
 def command(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -29,7 +31,7 @@ def trials(out: Path) -> list[Trial]:
 def test_steering_a_running_study(tmp_path: Path, study_text: str) -> None:
     """A trial far from the target is stopped, a recipe of our own comes next, then only large batches are searched."""
     study, out = tmp_path / "small.yaml", tmp_path / "out"
-    text = study_text.replace("examples_per_trial: 20000", "examples_per_trial: 400000").replace(
+    text = study_text.replace("examples_per_trial: 20000", "examples_per_trial: 4000000").replace(
         "trials: 6", "trials: 5"
     )
     study.write_text(text.replace("learning_rate: {low: 0.1, high: 1.0", "learning_rate: {low: 1.0e-6, high: 1.0e-5"))
@@ -62,11 +64,11 @@ def test_steering_a_running_study(tmp_path: Path, study_text: str) -> None:
     assert second.why.startswith("asked for by ")
     assert second.reached
     assert third.recipe.global_batch_size == 128
-    shown = json.loads(command("show", out, "--json").stdout)
+    shown = json.loads(typed("show", out, "--json").output)
     assert [request["kind"] for request in shown["requests"]] == ["enqueue", "narrow", "stop"]
     (asked,) = json.loads(narrow.stdout)["requests"]
     assert asked.items() <= shown["requests"][1].items()
-    one = command("show", out, "--trial", 1).stdout
+    one = typed("show", out, "--trial", "1").output
     assert "asked for by" in one
     assert "0.5" in one
 
@@ -75,7 +77,7 @@ def test_steering_a_running_study(tmp_path: Path, study_text: str) -> None:
 def finished(tmp_path_factory: pytest.TempPathFactory, study_text: str) -> Path:
     folder = tmp_path_factory.mktemp("steering")
     (folder / "small.yaml").write_text(study_text.replace("trials: 6", "trials: 1"))
-    assert command("run", folder / "small.yaml", "--out", folder / "out", "--in-process").returncode in (0, 2)
+    assert typed("run", folder / "small.yaml", "--out", folder / "out", "--in-process").code in (0, 2)
     return folder / "out"
 
 
@@ -100,8 +102,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory, study_text: str) -> Path:
     ],
 )
 def test_a_mistake_is_one_sentence_and_asks_nothing(finished: Path, arguments: tuple[str, ...], expected: str) -> None:
-    result = command(*(str(finished) if argument == "OUT" else argument for argument in arguments))
-    assert result.returncode == 2
-    assert expected in result.stderr
-    assert "Traceback" not in result.stderr
+    result = typed(*(str(finished) if argument == "OUT" else argument for argument in arguments))
+    assert result.code == 2
+    assert expected in result.errors
+    assert "Traceback" not in result.errors
     assert not list((finished / "requests").glob("*")) if (finished / "requests").exists() else True

@@ -47,7 +47,11 @@ resources: {concurrent_trials: 1}
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory, study_text: str) -> Path:
     out = tmp_path_factory.mktemp("runs") / "small"
-    text = study_text.replace("trials: 6", "trials: 4").replace("checkpoint_seconds: 0}", "checkpoint_seconds: 0.2}")
+    text = (
+        study_text.replace("quick:task", "digits")
+        .replace("trials: 6", "trials: 4")
+        .replace("checkpoint_seconds: 0}", "checkpoint_seconds: 0.2}")
+    )
     run_study(parse_study(text, "study.yaml"), out, in_process=True)
     return out
 

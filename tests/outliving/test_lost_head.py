@@ -19,7 +19,7 @@ from ..processes import descendants, is_alive
 
 STUDY = """\
 name: small
-task: digits
+task: quick:task
 workers: [1, 2]
 target: {metric: val_accuracy, above: 0.999}
 space:
@@ -50,7 +50,10 @@ def test_a_study_that_lost_its_head_ends_and_the_same_command_goes_on(tmp_path: 
     command = [sys.executable, "-m", "largebatch", "run", "small.yaml", "--out", "out"]
     for victim, said in (("gcs_server", "the head of the Ray cluster"), ("raylet", "Ray on this node")):
         before = measured(out)
-        study = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        study = subprocess.Popen(
+            command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "PACE_SECONDS": "0.02"},
+        )  # fmt: skip
         deadline = time.monotonic() + PATIENCE_SECONDS
         while measured(out) < before + 2:
             assert study.poll() is None, study.communicate()
