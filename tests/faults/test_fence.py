@@ -210,3 +210,8 @@ def test_a_description_is_one_line_of_a_length_that_one_reads() -> None:
     with pytest.raises(json.JSONDecodeError) as raised:
         json.loads("{")
     assert "(test_fence.py:" in describe(raised.value), "the caller's line tells more than that of the library"
+
+
+def test_a_described_error_holds_nothing_that_a_terminal_obeys() -> None:
+    error = ValueError("cannot open caf\udce9.png \x1b[31mred\x1b[0m\x00\u202e")
+    assert describe(error) == r"ValueError: cannot open caf\xe9.png \x1b[31mred\x1b[0m\x00\u202e"

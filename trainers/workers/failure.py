@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from largebatch.spaces.errors import UserError
+from largebatch.spaces.printable import printable
 from largebatch.spaces.trial import Ending, Outcome
 
 _ENDS_A_PROCESS = (SystemExit, GeneratorExit, asyncio.CancelledError)
@@ -23,7 +24,7 @@ def failed(reason: str) -> Ending:
 def describe(error: BaseException) -> str:
     """Kind, message and place of an error in one line; the place is the innermost that is not a library's."""
     try:
-        message = " ".join(str(error).split())
+        message = printable(" ".join(str(error).split()))
     except Exception:
         message = "its message cannot be read"
     if len(message) > _MOST_LETTERS:
