@@ -47,11 +47,7 @@ resources: {concurrent_trials: 1}
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory, study_text: str) -> Path:
     out = tmp_path_factory.mktemp("runs") / "small"
-    text = (
-        study_text.replace("quick:task", "digits")
-        .replace("trials: 6", "trials: 4")
-        .replace("checkpoint_seconds: 0}", "checkpoint_seconds: 0.2}")
-    )
+    text = study_text.replace("trials: 6", "trials: 4").replace("checkpoint_seconds: 0}", "checkpoint_seconds: 0.2}")
     run_study(parse_study(text, "study.yaml"), out, in_process=True)
     return out
 
@@ -59,8 +55,9 @@ def study(tmp_path_factory: pytest.TempPathFactory, study_text: str) -> Path:
 def start(study: Path, *more: str) -> subprocess.Popen[str]:
     arguments = [sys.executable, "-m", "largebatch", "train", str(study), "--workers", "2", "--json", *more]
     return subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        env={**os.environ, "PACE_SECONDS": "0.01"},
+    )  # fmt: skip
 
 
 def wait_for_checkpoint(path: Path, process: subprocess.Popen[str], newer_than: float = 0.0) -> None:
