@@ -183,6 +183,10 @@ class _Run:
             pass
         except UnusableCheckpoint as error:
             logging.getLogger(__name__).warning("%s; the training begins anew", error)
+        if state is not None and not self._training.resumes(state["training"]):
+            why = "%s holds other trained parameters than this model has; the training starts again"
+            logging.getLogger(__name__).warning(why, self._source)
+            state = None
         return state if _all(self._training, state is not None) else None
 
     def _measure(self, train_loss: float) -> Action:

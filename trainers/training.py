@@ -284,6 +284,16 @@ class Training:
             **{name: getattr(self, name) for name in _COUNTERS},
         }
 
+    def resumes(self, state: dict[str, Any]) -> bool:
+        """Whether ``state`` trained the same parameters; earlier versions also trained those that a model freezes."""
+        if state["stage"] != self.stage:
+            self._begin_stage(state["stage"])
+        own = [[len(group["params"]) for group in one.param_groups] for one in self.optimizers]
+        its = [[len(group["params"]) for group in one["param_groups"]] for one in state["optimizers"]]
+        if its != own:
+            self._begin_stage(0)
+        return its == own
+
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on from ``state``, perhaps of another batch size: places in data and schedule follow from the examples."""
         self.model.load_state_dict(state["model"])

@@ -162,7 +162,7 @@ class _Group:
             amount_R=column(unit),
             reached_R=np.array([not row.censored for row in rows]),
             rate_R=column("learning_rate") if "learning_rate" in rows[0].values else None,
-            passages=own_passages(rows, unit),
+            passages=own_passages(rows, unit, self.notes.append),
         )
 
     def _at_batch(self, law: Law, size: int) -> dict[str, Any]:

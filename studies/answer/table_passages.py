@@ -9,16 +9,20 @@ from largebatch.search.laws.from_table import Passages
 from largebatch.spaces.errors import UserError
 from largebatch.spaces.passage_interval import PassageInterval
 from largebatch.studies.answer.measurement_table import PASSAGE_COLUMNS, OwnRow
+from largebatch.studies.answer.table_rows import Note, lines_of
 
 
-def own_passages(rows: Sequence[OwnRow], unit: str) -> Passages | None:
-    """Of each row in steps, None where no row says anything; a row that says nothing counts as exact.
+def own_passages(rows: Sequence[OwnRow], unit: str, note: Note) -> Passages | None:
+    """Of each row in steps, None where no row says anything; a row that says nothing counts as exact, and is noted.
 
     Raises:
         UserError: naming the line, if what a row says cannot be.
     """
     if not any(name in row.values for row in rows for name in PASSAGE_COLUMNS):
         return None
+    silent = [row for row in rows if not row.censored and not any(name in row.values for name in PASSAGE_COLUMNS)]
+    if silent:
+        note(f"{lines_of(silent)}: no evaluation interval, which other rows have; the passage is taken as exact")
     found = [_passage(row, unit) for row in rows]
     return Passages(
         steps_R=np.array([one.high if one.is_bound else one.middle for one in found]),

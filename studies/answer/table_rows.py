@@ -26,7 +26,7 @@ def with_all(rows: Rows, name: str, of: str, note: Note) -> Rows:
             f"{name} is given in {len(given)} of {len(rows)} rows; fill in the others, or leave the column out"
         )
     missing = [row for row in rows if name not in row.values]
-    note(f"{_lines(missing)}: no {name}, which the other rows have; left out of {of}")
+    note(f"{lines_of(missing)}: no {name}, which the other rows have; left out of {of}")
     return given
 
 
@@ -81,7 +81,7 @@ def timed(rows: Rows, note: Note) -> Rows:
     with_time = [row for row in rows if "step_seconds" in row.values or ("seconds" in row.values and not row.censored)]
     without = [row for row in with_time if "num_workers" not in row.values]
     if without:
-        note(f"{_lines(without)}: a time without num_workers, which no law uses")
+        note(f"{lines_of(without)}: a time without num_workers, which no law uses")
     return tuple(row for row in with_time if "num_workers" in row.values)
 
 
@@ -105,7 +105,8 @@ def _best(rows: Sequence[OwnRow]) -> list[OwnRow]:
     return min(means, key=lambda pair: pair[0])[1] if means else list(rows)
 
 
-def _lines(rows: Sequence[OwnRow]) -> str:
+def lines_of(rows: Sequence[OwnRow]) -> str:
+    """Where rows stand in their file, for a message."""
     numbers = [str(row.line) for row in rows[:5]]
     more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
     return f"line {numbers[0]}" if len(rows) == 1 else f"lines {', '.join(numbers)}{more}"

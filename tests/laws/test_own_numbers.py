@@ -453,6 +453,15 @@ def test_a_passage_between_evaluations_is_as_uncertain_as_they_lie_apart(path: P
     assert "evaluate more often" not in exact["reason"]
 
 
+def test_a_row_without_its_evaluation_interval_is_noted(path: Path) -> None:
+    text = quantised(16, "evaluation_interval")
+    lines = text.splitlines()
+    lines[2] = lines[2].rpartition(",")[0] + ","
+    assert group(path, text)["notes"] == group(path, "\n".join(lines))["notes"][1:]
+    noted = group(path, "\n".join(lines))["notes"][0]
+    assert noted == "line 3: no evaluation interval, which other rows have; the passage is taken as exact"
+
+
 def test_close_evaluations_change_nothing(path: Path) -> None:
     found = group(path, quantised(16, "evaluation_interval"), batch_sizes=[2048])["predictions"][0]
     exact = group(path, quantised(16, ""), batch_sizes=[2048])["predictions"][0]

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,8 +14,10 @@ from torch.utils.data import TensorDataset
 from largebatch.spaces.errors import UserError
 from largebatch.spaces.recipe import Recipe
 from largebatch.spaces.target import Target
-from largebatch.trainers.checkpoint import checkpoint_bytes
+from largebatch.spaces.trial import Action, Measurement
+from largebatch.trainers.checkpoint import CheckpointWriter, checkpoint_bytes
 from largebatch.trainers.optimizers.matrix_muon import MatrixMuon
+from largebatch.trainers.run_to_target import run_to_target
 from largebatch.trainers.stages import Stage
 from largebatch.trainers.task import Task
 from largebatch.trainers.training import Training
@@ -126,6 +129,31 @@ def test_a_checkpoint_holds_no_moments_of_what_is_frozen() -> None:
     parts = [sum(4 * t.numel() for t in module.state_dict().values()) for module in (frozen_backbone(), network()[5:])]
     counts = 8 - 4  # num_batches_tracked has 8 bytes
     assert checkpoint_bytes(frozen_backbone(), adamw) == 2 * (parts[0] + counts) + 2 * parts[1]
+
+
+def test_a_checkpoint_of_a_version_that_trained_what_is_frozen_is_not_continued(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its frozen weights were moved; the training begins again, from the model's own."""
+    path = tmp_path / "last.pt"
+    wrong = training(task(network))  # the whole network, as earlier versions took a frozen backbone
+    wrong.train_step()
+    fresh = training(task(frozen_backbone))
+    state = {"recipe": fresh.recipe.model_dump(), "training": wrong.state(), "progress": {}}
+    writer = CheckpointWriter()
+    writer.save({path: state})
+    writer.wait()
+    measured: list[int] = []
+
+    def on_measurement(measurement: Measurement) -> Action:
+        measured.append(measurement.step)
+        return "stop"
+
+    run_to_target(fresh, Target(metric="val_loss", below=1e-9), on_measurement=on_measurement, checkpoint=path)
+    assert measured == [0]
+    assert "holds other trained parameters" in caplog.text
+    own = training(task(frozen_backbone)).model.parameters()
+    assert all(torch.equal(one, other) for one, other in zip(fresh.model.parameters(), own, strict=True))
 
 
 def test_a_model_that_cannot_be_copied_is_made_a_second_time() -> None:

@@ -97,10 +97,10 @@ def run_profile(
         try:
             group.wait()
         except Exception as error:
-            reason = str(error).strip().splitlines()[0]
+            reason = str(error).strip().splitlines()[-1].strip()  # Ray's own words come first, the worker's error last
             raise UserError(
-                f"task: steps of {task} could not be timed ({reason}); every trial is recorded, and the same command "
-                f"times them again"
+                f"task: steps of {task} could not be timed ({reason}); what was recorded is whole, and the same "
+                f"command times them again"
             ) from error
 
 
