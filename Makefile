@@ -5,8 +5,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 HAS_GPU := $(shell nvidia-smi -L 2>/dev/null)
 CONSTRAINTS := $(if $(HAS_GPU),,-c docs/constraints-cpu.txt)
-# Three processes on two cores: tests of Ray and Slurm wait most of the time. tests/conftest.py says what comes first.
-TESTS := $(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
+# Two processes, of which one has the tests with Ray (tests/conftest.py); the clusters' alone: each starts two nodes.
+TESTS := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder --ignore tests/cluster
+CLUSTER_TESTS := $(BIN)/python -m pytest tests/cluster
 SOURCES := $(shell find schedulers search spaces studies trainers -name '*.py' -o -name '*.yaml')
 
 .PHONY: quickstart test test-long docs audit constraints lower-bounds clean
@@ -20,10 +21,12 @@ test: .venv/package .venv/dev
 	rm -rf build && $(BIN)/pip install -q --no-deps --target build/types .
 	$(BIN)/mypy
 	$(TESTS) --durations=40
+	$(CLUSTER_TESTS) --durations=10
 
 # What CI tries at a few random places, at 17 times as many: kills, full disks, damaged files. Some hours.
 test-long: .venv/package .venv/dev
 	TIMES=17 $(TESTS)
+	TIMES=17 $(CLUSTER_TESTS)
 
 docs: .venv/package .venv/dev
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build

@@ -18,11 +18,15 @@ TASKS = str(Path(__file__).parent / "tasks")
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (TASKS, os.environ.get("PYTHONPATH"))))
 sys.path.insert(0, TASKS)
 
-ONE_AT_A_TIME = {"cluster": "cluster", "engine": "ray", "outliving": "ray"}
-"""Folders of tests that fill the machine, in groups: those of one group take turns on one process of pytest-xdist."""
+ONE_AT_A_TIME = {
+    **dict.fromkeys(("engine", "outliving", "test_kills_with_ray.py", "test_doctor_cluster.py"), "ray"),
+    "cluster": "cluster",
+}
+"""Folders and files of tests that fill the machine, in groups: those of a group take turns on one process of
+pytest-xdist, for several Rays that start at once on two cores run into their time limits."""
 FIRST = (
-    "cluster", "ray", "test_kills_with_ray.py", "test_doctor_cluster.py", "test_joining.py", "test_storage_studies.py",
-    "test_kills.py", "test_tutorials.py", "test_pages.py", "test_check.py",
+    "ray", "test_joining.py", "test_storage_studies.py", "test_kills.py", "test_tutorials.py", "test_pages.py",
+    "test_check.py",
 )  # fmt: skip
 """The longest groups and files, the longest first, so that in the end no process waits for another."""
 
@@ -37,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def group(item: pytest.Item) -> str:
-    return ONE_AT_A_TIME.get(item.path.parent.name, item.path.name)
+    return ONE_AT_A_TIME.get(item.path.parent.name, ONE_AT_A_TIME.get(item.path.name, item.path.name))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
