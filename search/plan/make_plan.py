@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from largebatch.search.dealing import Dealing, best_batches, dealing_of, left_out
 from largebatch.search.laws.batch_size.optima import BatchOptimum
 from largebatch.search.laws.batch_size.other_laws import apply_laws
 from largebatch.search.laws.fit_laws import FittedLaws
 from largebatch.search.laws.law import INTERVAL, Array
 from largebatch.search.laws.step_time.step_time_law import StepTimeLaw
+from largebatch.search.plan.dealing import Dealing, best_batches, dealing_of, left_out
 from largebatch.search.plan.knee import Candidates, find_knee
 from largebatch.search.plan.next_measurement import next_measurements
 from largebatch.search.plan.plan import Plan, PlanRow

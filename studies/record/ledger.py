@@ -135,7 +135,7 @@ class Ledger:
 
     def end(self, number: int, ending: Ending) -> None:
         """Append how the trial ended; after this it is never changed."""
-        self._write.set_attribute(number, "ending", _ending_to_json(ending))
+        self._write.set_attribute(number, "ending", {**asdict(ending), "outcome": ending.outcome.value})
         value = replace(self.trial(number), ending=ending).examples_to_target
         self._write.end(number, _STATES.get(ending.outcome, _PRUNED), value)
 
@@ -194,19 +194,3 @@ def _distribution(domain: Domain, value: Any) -> "BaseDistribution":
         return CategoricalDistribution(tuple(int(value) for value in values))
     low, high = min(domain.low, value), max(domain.high, value)
     return FloatDistribution(low, high, log=domain.scale == "log")
-
-
-def _ending_to_json(ending: Ending) -> dict[str, Any]:
-    return {
-        "outcome": ending.outcome.value,
-        "step": ending.step,
-        "examples": ending.examples,
-        "seconds": ending.seconds,
-        "steps_to_target": ending.steps_to_target,
-        "examples_to_target": ending.examples_to_target,
-        "steps_low": ending.steps_low,
-        "steps_high": ending.steps_high,
-        "examples_low": ending.examples_low,
-        "examples_high": ending.examples_high,
-        "reason": ending.reason,
-    }

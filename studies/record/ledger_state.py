@@ -7,14 +7,14 @@ before it.
 """
 
 from enum import IntEnum
-from sys import intern
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from largebatch.spaces.intermediate import Intermediate
 from largebatch.spaces.recipe import Recipe
-from largebatch.spaces.trial import Ending, Origin, Trial
+from largebatch.spaces.trial import Trial
+from largebatch.studies.record.recorded_trial import recorded_trial
 
 REQUEST = "request "
 """Begins the names of a study's attributes that hold what people asked."""
@@ -44,8 +44,7 @@ _VALUE = int(Operation.VALUE)  # most lines are of this kind
 _RUNNING, _COMPLETE, _PRUNED, _FAILED, _WAITING = range(5)
 _FINISHED = (_COMPLETE, _PRUNED, _FAILED)
 
-_ENDING, _ORIGIN = TypeAdapter(Ending), TypeAdapter(Origin | None)
-_NUMBER, _COUNT, _TEXT = TypeAdapter(int | None), TypeAdapter(int), TypeAdapter(str)
+_TEXT = TypeAdapter(str)
 
 
 class _Open:
@@ -211,20 +210,5 @@ _DEFAULTS = {name: one.default for name, one in Recipe.model_fields.items() if n
 
 
 def _trial(number: int, row: _Open, state: int) -> Trial:
-    attributes = row.attributes
     ended = state in _FINISHED
-    if ended and attributes.get("ending") is None:
-        raise ValueError(f"trial {number} has ended, and nothing says how")
-    paused_at = None if ended else _NUMBER.validate_python(attributes.get("paused_at"))
-    return Trial(
-        number=number,
-        recipe=row.recipe,
-        num_devices=_COUNT.validate_python(attributes["num_devices"]),
-        running=not ended and paused_at is None,
-        intermediate=row.intermediate,
-        ending=_ENDING.validate_python(attributes["ending"]) if ended else None,
-        why=intern(str(attributes.get("why", ""))),
-        repeat_of=_NUMBER.validate_python(attributes.get("repeat_of")),
-        origin=_ORIGIN.validate_python(attributes.get("origin")),
-        paused_at=paused_at,
-    )
+    return recorded_trial(number, row.recipe, row.attributes, row.intermediate, ended=ended, running=not ended)

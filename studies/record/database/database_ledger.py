@@ -12,12 +12,12 @@ from optuna.trial import FrozenTrial, TrialState
 from pydantic import TypeAdapter
 
 from largebatch.spaces.recipe import Recipe
-from largebatch.spaces.trial import Ending, Origin, Trial
+from largebatch.spaces.trial import Trial
 from largebatch.studies.record.database.database import Database
 from largebatch.studies.record.database.fenced_storage import FencedStorage
+from largebatch.studies.record.recorded_trial import recorded_trial
 
-_ENDING, _ORIGIN = TypeAdapter(Ending), TypeAdapter(Origin | None)
-_INTERMEDIATE, _NUMBER = TypeAdapter(dict[int, float]), TypeAdapter(int | None)
+_INTERMEDIATE = TypeAdapter(dict[int, float])
 
 
 class DatabaseLedger:
@@ -48,7 +48,7 @@ class DatabaseLedger:
         """All trials, in the order of their numbers."""
         trials = []
         for frozen in self._storage.get_all_trials(self._study, deepcopy=False):
-            trial = self._finished.get(frozen.number) or recorded_trial(frozen)
+            trial = self._finished.get(frozen.number) or frozen_trial(frozen)
             if trial.ending is not None:
                 self._finished[trial.number] = trial
             trials.append(trial)
@@ -56,7 +56,7 @@ class DatabaseLedger:
 
     def trial(self, number: int) -> Trial:
         """One of them."""
-        return self._finished.get(number) or recorded_trial(self._storage.get_trial(self._id(number)))
+        return self._finished.get(number) or frozen_trial(self._storage.get_trial(self._id(number)))
 
     def attributes(self) -> Mapping[str, Any]:
         """Of the study."""
@@ -106,28 +106,17 @@ class DatabaseLedger:
         return self._ids[number]
 
 
-def recorded_trial(frozen: FrozenTrial) -> Trial:
+def frozen_trial(frozen: FrozenTrial) -> Trial:
     """The trial that Optuna recorded.
 
     Raises:
         ValueError: if it is none.
     """
-    ending, origin = frozen.user_attrs.get("ending"), frozen.user_attrs.get("origin")
-    if frozen.state.is_finished() and ending is None:
-        raise ValueError(f"trial {frozen.number} has ended, and nothing says how")
-    paused_at = frozen.user_attrs.get("paused_at") if frozen.state is TrialState.RUNNING else None
-    return Trial(
-        number=frozen.number,
-        recipe=Recipe.model_validate(frozen.user_attrs["recipe"]),
-        num_devices=int(frozen.user_attrs["num_devices"]),
-        running=frozen.state is TrialState.RUNNING and paused_at is None,
-        intermediate=_INTERMEDIATE.validate_python(frozen.intermediate_values),
-        ending=_ENDING.validate_python(ending) if frozen.state.is_finished() else None,
-        why=str(frozen.user_attrs.get("why", "")),
-        repeat_of=_NUMBER.validate_python(frozen.user_attrs.get("repeat_of")),
-        origin=_ORIGIN.validate_python(origin),
-        paused_at=_NUMBER.validate_python(paused_at),
-    )
+    return recorded_trial(
+        frozen.number, Recipe.model_validate(frozen.user_attrs["recipe"]), frozen.user_attrs,
+        _INTERMEDIATE.validate_python(frozen.intermediate_values), ended=frozen.state.is_finished(),
+        running=frozen.state is TrialState.RUNNING,
+    )  # fmt: skip
 
 
 def copy_ledger(database: Database, name: str, file: Path, name_there: str) -> None:

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from largebatch.spaces.printable import printable_values
 from largebatch.spaces.trial import Trial
 from largebatch.studies.record.database.database import Database
-from largebatch.studies.record.database.database_ledger import recorded_trial
+from largebatch.studies.record.database.database_ledger import frozen_trial
 from largebatch.studies.record.ledger_state import REQUEST
 
 
@@ -60,7 +60,7 @@ class DatabaseReader:
 
     def _take(self, found: dict[int, FrozenTrial]) -> None:
         for number in sorted(found):
-            trial = recorded_trial(found[number])
+            trial = frozen_trial(found[number])
             if number < len(self._trials):
                 if trial != self._trials[number]:
                     self._trials[number] = trial
