@@ -61,7 +61,7 @@ lower-bounds:
 	touch $@
 
 # The package as its users get it, a wheel: an editable install would hide a file that does not ship.
-.venv/package: .venv/dependencies $(SOURCES)
+.venv/package: .venv/dependencies setup.py $(SOURCES)
 	rm -rf build
 	$(BIN)/pip install -q --no-deps --force-reinstall .
 	touch $@
